@@ -1,0 +1,1 @@
+"""Fetching signed objects and media into the cache."""

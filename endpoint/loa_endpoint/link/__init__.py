@@ -1,0 +1,1 @@
+"""Serial devices of a cluster behind small protocols."""

@@ -1,0 +1,1 @@
+"""What must survive a power cut: the outbox, serial state, keys."""

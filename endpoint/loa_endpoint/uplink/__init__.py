@@ -1,0 +1,1 @@
+"""The MQTT session and the way records leave the board."""

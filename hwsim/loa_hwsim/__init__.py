@@ -1,0 +1,1 @@
+"""Simulated devices: a program at the other end of a line, and pure models."""

@@ -1,0 +1,1 @@
+"""Villages, attackers and weather: whole stories told with real processes."""

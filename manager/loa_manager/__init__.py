@@ -1,0 +1,1 @@
+"""The library with which a province runs its loudspeakers."""

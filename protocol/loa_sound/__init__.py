@@ -1,0 +1,1 @@
+"""Loudness and other measures of sound, used by player and publisher alike."""
