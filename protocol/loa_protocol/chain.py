@@ -1,0 +1,93 @@
+"""From certificates to keys that lead to the root."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from loa_protocol.envelope import Bundle, Kind, open_seal
+from loa_protocol.errors import MessageError
+from loa_protocol.objects.authority import Certificate, Role
+from loa_protocol.scope import is_inside
+from loa_protocol.trust import Now, Refusal, Resolved, Trusted, TrustError
+
+MAX_DEPTH = 3  # root -> province -> commune; one more for a nation above provinces
+
+
+def resolve(certificates: Iterable[bytes], trusted: Trusted, now: Now) -> dict[bytes, Resolved]:
+    """Return the keys that *certificates* lead to from the root, by key id.
+
+    Raises:
+        FormatError: a certificate is not of the profile.
+        TrustError: one does not lead to the root, exceeds its issuers, is denied or out of date.
+    """
+    keys = {
+        key.key.kid: Resolved(key.key, key.holder, (trusted.root.scope,), frozenset(), None)
+        for key in trusted.root.keys
+        if key.key.kid not in trusted.denied
+    }
+    waiting = [_open(data) for data in certificates]
+    for _ in range(MAX_DEPTH):
+        ready = [pair for pair in waiting if all(open_seal(s).kid in keys for s in pair[0].seals)]
+        waiting = [pair for pair in waiting if pair not in ready]
+        found = [_check(bundle, certificate, keys, trusted) for bundle, certificate in ready]
+        for resolved in found:
+            _check_dates(resolved, now)
+            keys[resolved.key.kid] = resolved
+    if waiting:
+        raise TrustError(Refusal.CHAIN, f"{waiting[0][1].holder} does not lead to the root")
+    return keys
+
+
+def _open(data: bytes) -> tuple[Bundle, Certificate]:
+    bundle = Bundle.from_bytes(data)
+    if bundle.kind != Kind.CERTIFICATE or bundle.version != 1 or bundle.certificates:
+        raise MessageError(f"expected a certificate, got {bundle.label}")
+    return bundle, Certificate.from_bytes(bundle.payload)
+
+
+def _check(
+    bundle: Bundle, certificate: Certificate, keys: dict[bytes, Resolved], trusted: Trusted
+) -> Resolved:
+    key = certificate.key
+    if key.algorithm not in trusted.root.algorithms:
+        raise TrustError(Refusal.CHAIN, f"algorithm {key.algorithm.name} is not allowed")
+    if key.kid in trusted.denied or bundle.digest in trusted.denied:
+        raise TrustError(Refusal.DENIED, f"{certificate.holder} {key.kid.hex()}")
+    issuers: set[str] = set()
+    for data in bundle.seals:
+        seal = open_seal(data)
+        issuer = keys[seal.kid]
+        if seal.payload is not None or not seal.is_by(issuer.key, bundle.payload, bundle.label):
+            raise TrustError(Refusal.CHAIN, f"signature under {certificate.holder}'s certificate")
+        _check_bounds(certificate, issuer)
+        issuers.add(issuer.holder)
+    if len(issuers) < certificate.needed_issuers:
+        raise TrustError(Refusal.CHAIN, f"{certificate.holder}: {len(issuers)} issuing holders")
+    return Resolved(
+        key, certificate.holder, certificate.scopes, frozenset(certificate.roles), certificate
+    )
+
+
+def _check_bounds(certificate: Certificate, issuer: Resolved) -> None:
+    for scope in certificate.scopes:
+        if not any(is_inside(scope, prefix) for prefix in issuer.scopes):
+            raise TrustError(Refusal.CHAIN, f"{scope} lies outside {issuer.holder}'s scopes")
+    if issuer.certificate is None:  # a root key may issue everything inside the root's scope
+        return
+    allowed = frozenset(issuer.certificate.may_issue)
+    asked: frozenset[Role] = frozenset((*certificate.roles, *certificate.may_issue))
+    if not asked <= allowed or not allowed:
+        raise TrustError(Refusal.CHAIN, f"{issuer.holder} may not issue {sorted(asked - allowed)}")
+    if certificate.level > issuer.certificate.level:
+        raise TrustError(Refusal.CHAIN, f"{certificate.holder} outranks its issuer")
+
+
+def _check_dates(resolved: Resolved, now: Now) -> None:
+    certificate = resolved.certificate
+    assert certificate is not None  # root keys are never checked here
+    if now.unix_s >= certificate.expires:
+        raise TrustError(
+            Refusal.EXPIRED, f"{resolved.holder}'s certificate at {certificate.expires}"
+        )
+    if now.is_known and now.unix_s < certificate.not_before:
+        raise TrustError(Refusal.NOT_YET, f"{resolved.holder}'s certificate")

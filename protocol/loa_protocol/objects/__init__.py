@@ -1,0 +1,1 @@
+"""The signed objects, one module a family, each laid out by its dataclass."""

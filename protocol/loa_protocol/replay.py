@@ -1,0 +1,52 @@
+"""The replay rule: state objects only rise, events happen once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from loa_protocol.trust import Position, Refusal, TrustError
+
+MEMORY_S = 86_400  # an event is remembered until its message expiry plus a day
+
+
+def judge_state(new: Position, reached: Position | None) -> bool:
+    """Tell whether a state object is already known; its (epoch, serial) must otherwise rise.
+
+    Raises:
+        TrustError: ROLLBACK below the position reached, EQUIVOCATION for other bytes at it.
+    """
+    if reached is None or new.order > reached.order:
+        return False
+    if new.order < reached.order:
+        raise TrustError(Refusal.ROLLBACK, f"{new.order} after {reached.order}")
+    if new.digest != reached.digest:
+        raise TrustError(Refusal.EQUIVOCATION, f"two objects at {new.order}")
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What to write to disk when an event was accepted."""
+
+    id: bytes
+    forget_at: int
+
+
+def judge_event(event: bytes, expires: int, seen: Mapping[bytes, int], now_s: int) -> Seen:
+    """Return how long to remember the event *event*, which has not happened yet.
+
+    Args:
+        event: The event's random id.
+        expires: Its message expiry, unix seconds.
+        seen: Ids that happened, each with the time until which it is remembered.
+        now_s: The trusted time.
+
+    Raises:
+        TrustError: REPLAYED where it happened already, EXPIRED where its message is over.
+    """
+    if event in seen:
+        raise TrustError(Refusal.REPLAYED, event.hex())
+    if now_s >= expires:
+        raise TrustError(Refusal.EXPIRED, f"at {expires}")
+    return Seen(event, expires + MEMORY_S)

@@ -1,0 +1,170 @@
+"""What the acceptance rule judges with: reasons, rules a kind, positions, and what is trusted."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from loa_protocol.envelope import Kind
+from loa_protocol.errors import LoaError
+from loa_protocol.keys import KID_BYTES, PublicKey
+from loa_protocol.objects.authority import Certificate, Role, Root
+from loa_protocol.objects.online import Head, Receipt, TimeAnswer
+from loa_protocol.objects.placement import Assignment, DenyList, Settings
+from loa_protocol.objects.playlist import Playlist
+from loa_protocol.objects.policy import Policy
+from loa_protocol.record import ClockTrust
+
+
+class Refusal(enum.StrEnum):
+    """Why a well-formed object is refused. Closed: a new reason is a new version of the rule."""
+
+    KIND = "kind"  # not a kind that is accepted here
+    VERSION = "version"  # a format below the floor or not known
+    CHAIN = "chain"  # a certificate does not lead to the root, or exceeds its issuer
+    UNKNOWN_SIGNER = "unknown_signer"
+    SIGNATURE = "signature"
+    ROLE = "role"
+    THRESHOLD = "threshold"  # too few distinct holders or keys
+    SCOPE = "scope"  # the signer does not speak for that scope
+    NOT_ADDRESSED = "not_addressed"  # not for this endpoint
+    DENIED = "denied"
+    EPOCH = "epoch"  # above the epoch of a signer's certificate
+    ROLLBACK = "rollback"
+    EQUIVOCATION = "equivocation"
+    REPLAYED = "replayed"
+    NONCE = "nonce"
+    NOT_YET = "not_yet"
+    EXPIRED = "expired"
+    MEDIA_HASH = "media_hash"  # the file's SHA-256 is not the one that was signed
+
+
+class TrustError(LoaError):
+    """Well-formed, and not to be trusted."""
+
+    def __init__(self, reason: Refusal, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason, self.detail = reason, detail
+
+
+Object = Policy | Playlist | Assignment | Settings | DenyList | Head | TimeAnswer | Receipt
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What a kind needs: its layout, one holder for each role, whether it must cover us."""
+
+    model: type[Object]
+    roles: tuple[Role, ...]
+    covers_endpoint: bool = True
+
+
+RULES: Final[dict[Kind, Rule]] = {
+    Kind.POLICY: Rule(Policy, (Role.POLICY, Role.POLICY)),
+    Kind.PLAYLIST: Rule(Playlist, (Role.EDITOR, Role.APPROVER)),
+    Kind.ASSIGNMENT: Rule(Assignment, (Role.OPERATE, Role.OPERATE)),
+    Kind.SETTINGS: Rule(Settings, (Role.OPERATE, Role.OPERATE)),
+    Kind.DENY_LIST: Rule(DenyList, (Role.REVOKE, Role.REVOKE)),
+    Kind.HEAD: Rule(Head, (Role.HEAD,)),
+    Kind.TIME_ANSWER: Rule(TimeAnswer, (Role.TIME,), covers_endpoint=False),
+    Kind.RECEIPT: Rule(Receipt, (Role.INGEST,), covers_endpoint=False),
+}
+ALWAYS_FROM_ONE_HOLDER: Final = frozenset({Kind.HEAD, Kind.TIME_ANSWER, Kind.RECEIPT})
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """The time of a judgement: never below the floor, with the trust it deserves."""
+
+    unix_s: int
+    trust: ClockTrust
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the time is more than a floor (T2 and above)."""
+        return self.trust >= ClockTrust.T2
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """How far a state object has come."""
+
+    epoch: int
+    serial: int
+    digest: bytes
+
+    @property
+    def order(self) -> tuple[int, int]:
+        """What must rise."""
+        return self.epoch, self.serial
+
+
+Subject = tuple[Kind, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trusted:
+    """What the judging side trusts so far.
+
+    *scope* and *fingerprint* are None where no endpoint judges (the manager's own checks).
+    """
+
+    root: Root
+    root_digest: bytes
+    scope: str | None = None
+    fingerprint: bytes | None = None
+    positions: Mapping[Subject, Position] = field(default_factory=dict)
+    thresholds: Mapping[int, int] = field(default_factory=dict)  # of the policy in force
+    denied: frozenset[bytes] = frozenset()  # key ids and digests
+    nonce: bytes = b""
+
+    @property
+    def endpoint_id(self) -> bytes | None:
+        """The first 16 bytes of the device key's fingerprint."""
+        return None if self.fingerprint is None else self.fingerprint[:KID_BYTES]
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """A key that leads to the root: a root key itself, or one with a verified certificate."""
+
+    key: PublicKey
+    holder: str
+    scopes: tuple[str, ...]
+    roles: frozenset[Role]
+    certificate: Certificate | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """A verified object.
+
+    *is_known* says that this very object was accepted before; *is_pending* that it is stored now
+    and comes into force at its not-before, or when the time is known.
+    """
+
+    kind: Kind
+    body: Object
+    digest: bytes
+    signers: tuple[Resolved, ...]
+    is_known: bool
+    is_pending: bool
+
+
+def subject_of(kind: Kind, body: Object) -> Subject:
+    """Return what a position is kept for: a kind within a scope, or an endpoint's assignment.
+
+    An assignment's scope is what it decides, so an old one for another scope must not look new.
+    """
+    if isinstance(body, Assignment):
+        return kind, body.endpoint.hex()
+    return kind, getattr(body, "scope", "")
+
+
+def position_of(body: Object, digest: bytes) -> Position | None:
+    """Return the position of a state object; None for what is no state."""
+    if isinstance(body, (Head, TimeAnswer, Receipt)):
+        return None
+    return Position(body.epoch, body.serial, digest)
