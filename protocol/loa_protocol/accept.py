@@ -122,9 +122,13 @@ def _check_scope(body: Object, rule: Rule, signers: list[Resolved], trusted: Tru
     elif isinstance(body, TimeAnswer):
         if body.nonce != trusted.nonce:
             raise TrustError(Refusal.NONCE, "not the answer to our question")
-    elif rule.covers_endpoint and scope is not None:
-        if trusted.scope is not None and not is_inside(trusted.scope, scope):
-            raise TrustError(Refusal.NOT_ADDRESSED, f"{scope} does not cover {trusted.scope}")
+    elif (
+        rule.covers_endpoint
+        and scope is not None
+        and trusted.scope is not None
+        and not is_inside(trusted.scope, scope)
+    ):
+        raise TrustError(Refusal.NOT_ADDRESSED, f"{scope} does not cover {trusted.scope}")
 
 
 def _check_replay(bundle: Bundle, body: Object, signers: list[Resolved], trusted: Trusted) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import re
 import unicodedata
 from collections.abc import Callable
 from typing import Any, ClassVar, Protocol, Self, TypeVar, cast
@@ -18,6 +19,7 @@ from loa_protocol.cbor import Value
 from loa_protocol.errors import MessageError
 
 _Enum = TypeVar("_Enum", bound=enum.IntEnum)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 UINT_MAX = 2**63 - 1  # SQLite and every language's signed integer can hold it
 
 
@@ -100,7 +102,9 @@ class Text:
         """Raise MessageError for other types, lengths, control characters or non-NFC text."""
         if not isinstance(value, str) or not self.low <= len(value) <= self.high:
             raise MessageError(f"expected {self.low} to {self.high} characters, got {value!r:.40}")
-        if not unicodedata.is_normalized("NFC", value) or any(ord(c) < 32 for c in value):
+        if not (value.isascii() or unicodedata.is_normalized("NFC", value)) or _CONTROL.search(
+            value
+        ):
             raise MessageError(f"text is not NFC or holds control characters: {value!r:.40}")
         if self.rule is not None and not self.rule(value):
             raise MessageError(f"not of the expected form: {value!r:.40}")
@@ -135,6 +139,7 @@ class Choice:
 
     def __init__(self, kind: type[_Enum]) -> None:
         self._kind = kind
+        self._members = {member.value: member for member in kind}
 
     def to_value(self, field: enum.IntEnum) -> Value:
         """Give the number."""
@@ -142,9 +147,9 @@ class Choice:
 
     def from_value(self, value: Value) -> enum.IntEnum:
         """Raise MessageError for a number without a name."""
-        if type(value) is not int or value not in {member.value for member in self._kind}:
+        if type(value) is not int or value not in self._members:
             raise MessageError(f"{value!r:.40} is no {self._kind.__name__.lower()}")
-        return self._kind(value)
+        return self._members[value]
 
     def cddl(self) -> str:
         """List the numbers with their names."""
@@ -242,14 +247,14 @@ class Wire:
     def to_value(self) -> dict[int, Value]:
         """Return the object as a map of CBOR values, in key order."""
         value: dict[int, Value] = {}
-        for field in sorted(dataclasses.fields(self), key=_key):
-            content = getattr(self, field.name)
-            if content is None and field.metadata["optional"]:
+        for key, entry in _layout(type(self)).items():
+            content = getattr(self, entry.name)
+            if content is None and entry.optional:
                 continue
             try:
-                value[_key(field)] = field.metadata["codec"].to_value(content)
+                value[key] = entry.codec.to_value(content)
             except MessageError as error:
-                raise MessageError(f"{type(self).__name__}.{field.name}: {error}") from None
+                raise MessageError(f"{type(self).__name__}.{entry.name}: {error}") from None
         return value
 
     def to_bytes(self) -> bytes:
@@ -265,19 +270,19 @@ class Wire:
         """
         if not isinstance(value, dict):
             raise MessageError(f"{cls.__name__}: expected a map, got {value!r:.40}")
-        fields = {_key(field): field for field in dataclasses.fields(cls)}
-        if unknown := value.keys() - fields.keys():
+        layout = _layout(cls)
+        if unknown := value.keys() - layout.keys():
             raise MessageError(f"{cls.__name__}: unknown keys {sorted(unknown)}")
         content: dict[str, Any] = {}
-        for key, field in fields.items():
+        for key, entry in layout.items():
             if key not in value:
-                if field.metadata["optional"]:
+                if entry.optional:
                     continue
-                raise MessageError(f"{cls.__name__}.{field.name} is missing")
+                raise MessageError(f"{cls.__name__}.{entry.name} is missing")
             try:
-                content[field.name] = field.metadata["codec"].from_value(value[key])
+                content[entry.name] = entry.codec.from_value(value[key])
             except MessageError as error:
-                raise MessageError(f"{cls.__name__}.{field.name}: {error}") from None
+                raise MessageError(f"{cls.__name__}.{entry.name}: {error}") from None
         return cls(**content)
 
     @classmethod
@@ -294,16 +299,36 @@ class Wire:
 def cddl(kind: type[Wire]) -> str:
     """Return the CDDL rule of *kind*, one line a field."""
     lines = [f"{_cddl_name(kind)} = {{"]
-    for field in sorted(dataclasses.fields(kind), key=_key):
-        optional = "? " if field.metadata["optional"] else ""
-        lines.append(
-            f"  {optional}{_key(field)} => {field.metadata['codec'].cddl()},  ; {field.name}"
-        )
+    for key, entry in _layout(kind).items():
+        optional = "? " if entry.optional else ""
+        lines.append(f"  {optional}{key} => {entry.codec.cddl()},  ; {entry.name}")
     return "\n".join([*lines, "}"])
 
 
-def _key(field: dataclasses.Field[Any]) -> int:
-    return int(field.metadata["key"])
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Entry:
+    """One field of a layout."""
+
+    name: str
+    codec: Codec
+    optional: bool
+
+
+_layouts: dict[type, dict[int, _Entry]] = {}
+
+
+def _layout(kind: type[Wire]) -> dict[int, _Entry]:
+    known = _layouts.get(kind)  # a layout never changes: worked out once a class
+    if known is not None:
+        return known
+    entries = {
+        int(field.metadata["key"]): _Entry(
+            field.name, field.metadata["codec"], field.metadata["optional"]
+        )
+        for field in dataclasses.fields(kind)
+    }
+    _layouts[kind] = dict(sorted(entries.items()))
+    return _layouts[kind]
 
 
 def _cddl_name(kind: type[Wire]) -> str:

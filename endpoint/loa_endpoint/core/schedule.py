@@ -1,0 +1,111 @@
+"""What should sound at a time: the accepted playlist as the policy lets it be.
+
+The device judges a validly signed playlist against the policy once more; what the policy forbids is
+blocked here, by name, whoever signed it.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import defaultdict
+from dataclasses import dataclass
+
+from loa_protocol.hours import MINUTE_S, is_allowed, local_day, volume_cap
+from loa_protocol.objects.playlist import BulletinKind, Item, Playlist, Session
+from loa_protocol.objects.policy import Policy
+
+_CENTI_DB_PER_LEVEL = 200  # 2 dB a step: level 1 is 28 dB below level 15, an audible but low voice
+
+
+class Block(enum.StrEnum):
+    """Why the device does not play a signed item."""
+
+    QUIET_HOURS = "blocked_quiet_hours"
+    SESSIONS = "blocked_sessions_per_day"
+    MINUTES = "blocked_minutes_per_session"
+    SLOT = "blocked_outside_session"
+    CATEGORY = "blocked_category"
+    LANGUAGE = "blocked_language"
+    KIND = "blocked_kind"  # emergencies come as alerts, never in a playlist
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """One item with its instants in unix ms, and why it is blocked, if it is."""
+
+    item: Item
+    session: Session
+    start_ms: int
+    end_ms: int
+    block: Block | None
+
+
+def plan(playlist: Playlist, policy: Policy) -> tuple[Planned, ...]:
+    """Return every item of *playlist* in order of its start."""
+    late = _sessions_over_the_daily_limit(playlist, policy)
+    planned = []
+    for item in playlist.items:
+        if item.session >= len(playlist.sessions):
+            continue  # names no session: there is no instant at which it could play
+        session = playlist.sessions[item.session]
+        start = session.start * 1000 + item.offset_ms
+        planned.append(
+            Planned(
+                item=item,
+                session=session,
+                start_ms=start,
+                end_ms=start + item.duration_ms,
+                block=_block(item, session, policy, is_late=item.session in late),
+            )
+        )
+    return tuple(sorted(planned, key=lambda p: p.start_ms))
+
+
+def sounding(planned: tuple[Planned, ...], at_ms: int) -> Planned | None:
+    """Return the item that should sound at *at_ms*; of several, the one that began last."""
+    current = [p for p in planned if p.block is None and p.start_ms <= at_ms < p.end_ms]
+    return current[-1] if current else None
+
+
+def upcoming(planned: tuple[Planned, ...], from_ms: int, until_ms: int) -> tuple[Planned, ...]:
+    """Return the items that begin from *from_ms* up to *until_ms*, blocked ones included."""
+    return tuple(p for p in planned if from_ms <= p.start_ms < until_ms)
+
+
+def allowed_volume(planned: Planned, policy: Policy, at_ms: int) -> int:
+    """Return the level at which the item may sound at *at_ms*: asked, capped by the policy."""
+    return min(planned.session.volume, volume_cap(policy, at_ms // 1000))
+
+
+def volume_gain_cdb(level: int) -> int | None:
+    """Return the gain of a volume level in hundredths of dB; None is silence (level 0).
+
+    The levels of the trade have no agreed scale: ours is 0 dB at 15 and 2 dB a step.
+    """
+    return None if level == 0 else -_CENTI_DB_PER_LEVEL * (15 - level)
+
+
+def _sessions_over_the_daily_limit(playlist: Playlist, policy: Policy) -> frozenset[int]:
+    days: dict[int, list[tuple[int, int]]] = defaultdict(list)
+    for index, session in enumerate(playlist.sessions):
+        days[local_day(policy, session.start)].append((session.start, index))
+    return frozenset(
+        index
+        for sessions in days.values()
+        for _, index in sorted(sessions)[policy.sessions_per_day :]
+    )
+
+
+def _block(item: Item, session: Session, policy: Policy, *, is_late: bool) -> Block | None:
+    end_ms = item.offset_ms + item.duration_ms
+    start_s = session.start + item.offset_ms // 1000
+    rules = (
+        (item.kind is BulletinKind.EMERGENCY, Block.KIND),
+        (item.category in policy.refused_categories, Block.CATEGORY),
+        (bool(policy.languages) and item.language not in policy.languages, Block.LANGUAGE),
+        (end_ms > session.duration_s * 1000, Block.SLOT),
+        (is_late, Block.SESSIONS),
+        (end_ms > policy.minutes_per_session * MINUTE_S * 1000, Block.MINUTES),
+        (not is_allowed(policy, start_s, session.start - (-end_ms // 1000)), Block.QUIET_HOURS),
+    )
+    return next((block for holds, block in rules if holds), None)
