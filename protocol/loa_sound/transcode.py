@@ -1,0 +1,60 @@
+"""Any sound that Loa plays into mono Ogg/Opus, the form in which media travel."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import av
+import numpy as np
+
+from loa_sound.blocks import BLOCK, RATE, Samples
+from loa_sound.decoder import decode
+from loa_sound.errors import SoundError
+
+BIT_RATES: Final = range(6_000, 256_001)
+"""Bits a second for one channel (RFC 6716 section 2.1.1 and libopus)."""
+
+
+def transcode_to_opus(source: Path, target: Path, bit_rate: int = 32_000) -> None:
+    """Write *source* as mono Ogg/Opus to *target*, whole or not at all.
+
+    The same source and bit rate give the same bytes with the same FFmpeg, so that a file's hash
+    does not change for nothing.
+
+    Raises:
+        SoundError: *source* is refused; *target* is as before.
+        ValueError: *bit_rate* is outside `BIT_RATES`.
+    """
+    if bit_rate not in BIT_RATES:
+        raise ValueError(f"bit rate {bit_rate}: must be in 6000-256000")
+    partial = target.with_name(target.name + ".part")
+    try:
+        _encode(source, partial, bit_rate)
+        partial.replace(target)
+    except av.error.FFmpegError as error:
+        raise SoundError("damaged", source, error.strerror or "cannot be encoded") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _encode(source: Path, partial: Path, bit_rate: int) -> None:
+    # Without "bitexact" the Ogg serial number is random.
+    with av.open(
+        f"file:{partial}", "w", format="ogg", container_options={"fflags": "+bitexact"}
+    ) as out:
+        stream = out.add_stream("libopus", rate=RATE, layout="mono")
+        stream.bit_rate = bit_rate
+        stream.format = av.AudioFormat("flt")
+        for at, block in enumerate(decode(source)):
+            for packet in stream.encode(_to_frame(block, at * BLOCK)):
+                out.mux(packet)
+        for packet in stream.encode(None):
+            out.mux(packet)
+
+
+def _to_frame(block: Samples, at: int) -> av.AudioFrame:
+    samples = np.clip(block, -1.0, 1.0).reshape(1, -1)
+    frame = av.AudioFrame.from_ndarray(samples, format="flt", layout="mono")
+    frame.sample_rate, frame.pts = RATE, at
+    return frame
