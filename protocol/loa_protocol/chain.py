@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 
-from loa_protocol.envelope import Bundle, Kind, open_seal
+from loa_protocol.envelope import Bundle, Kind, Seal, open_seal
 from loa_protocol.errors import MessageError
+from loa_protocol.keys import PublicKey
 from loa_protocol.objects.authority import Certificate, Role
 from loa_protocol.scope import is_inside
 from loa_protocol.trust import Now, Refusal, Resolved, Trusted, TrustError
@@ -57,7 +59,7 @@ def _check(
     for data in bundle.seals:
         seal = open_seal(data)
         issuer = keys[seal.kid]
-        if seal.payload is not None or not seal.is_by(issuer.key, bundle.payload, bundle.label):
+        if seal.payload is not None or not _is_sealed(seal, issuer.key, bundle.payload):
             raise TrustError(Refusal.CHAIN, f"signature under {certificate.holder}'s certificate")
         _check_bounds(certificate, issuer)
         issuers.add(issuer.holder)
@@ -66,6 +68,13 @@ def _check(
     return Resolved(
         key, certificate.holder, certificate.scopes, frozenset(certificate.roles), certificate
     )
+
+
+@functools.lru_cache(maxsize=64)
+def _is_sealed(seal: Seal, key: PublicKey, payload: bytes) -> bool:
+    # The same few certificates come with every playlist, head and receipt; the mathematics of a
+    # signature never changes, while dates and denials are judged anew each time.
+    return seal.is_by(key, payload, Kind.CERTIFICATE.label())
 
 
 def _check_bounds(certificate: Certificate, issuer: Resolved) -> None:

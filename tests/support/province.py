@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
@@ -22,6 +23,7 @@ from loa_protocol.objects.playlist import (
 )
 from loa_protocol.objects.policy import AfterAlert, AlertLimits, Hours, Policy
 from loa_protocol.record import ClockTrust
+from loa_protocol.schema import Wire
 from loa_protocol.trust import Now, Trusted
 
 START = 1_800_000_000  # 2027-01-15 08:00 UTC, a Friday: 15:00 in Vietnam
@@ -55,20 +57,20 @@ class Province:
     root_bundle: bytes
     device: SoftSigner = field(default_factory=lambda: person("device", p256=True).signer)
 
-    def trusted(self, **changes: object) -> Trusted:
+    def trusted(self, **changes: Any) -> Trusted:
         """Return what a board of cluster c04 trusts."""
-        facts: dict[str, object] = {
+        facts: dict[str, Any] = {
             "root": self.root,
             "root_digest": Bundle.from_bytes(self.root_bundle).digest,
             "scope": CLUSTER,
             "fingerprint": self.device.public.fingerprint,
         }
-        return Trusted(**{**facts, **changes})  # type: ignore[arg-type]  # test convenience
+        return Trusted(**{**facts, **changes})
 
-    def sign(self, kind: Kind, body: object, *people: Person) -> bytes:
+    def sign(self, kind: Kind, body: Wire, *people: Person) -> bytes:
         """Return a bundle of *body* signed by *people* with their chains."""
         chain = [certificate for each in people for certificate in each.chain]
-        payload = body.to_bytes()  # type: ignore[attr-defined]  # any wire object
+        payload = body.to_bytes()
         return sign_bundle(kind, payload, [p.signer for p in people], certificates=chain)
 
 
@@ -156,9 +158,9 @@ def province() -> Province:
     return Province(roots, officers, editor, approver, online, root, root_bundle)
 
 
-def policy(**changes: object) -> Policy:
+def policy(**changes: Any) -> Policy:
     """Return the province's policy, 05:00 to 21:00 every day."""
-    facts: dict[str, object] = {
+    facts: dict[str, Any] = {
         "scope": SCOPE,
         "epoch": 1,
         "serial": 1,
@@ -183,12 +185,12 @@ def policy(**changes: object) -> Policy:
         "after_alert": AfterAlert.RESUME,
         "unsigned_streams": (),
     }
-    return Policy(**{**facts, **changes})  # type: ignore[arg-type]  # test convenience
+    return Policy(**{**facts, **changes})
 
 
-def playlist(items: int = 2, **changes: object) -> Playlist:
+def playlist(items: int = 2, **changes: Any) -> Playlist:
     """Return a playlist of one session with *items* items of a minute each."""
-    facts: dict[str, object] = {
+    facts: dict[str, Any] = {
         "scope": STATION,
         "epoch": 1,
         "serial": 1,
@@ -222,4 +224,4 @@ def playlist(items: int = 2, **changes: object) -> Playlist:
         ),
         "fm_windows": (),
     }
-    return Playlist(**{**facts, **changes})  # type: ignore[arg-type]  # test convenience
+    return Playlist(**{**facts, **changes})

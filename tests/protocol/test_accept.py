@@ -1,0 +1,370 @@
+"""The acceptance rule, one refusal at a time."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+from typing import Any
+
+import pytest
+
+from fuzz.fuzz_accept import fuzz
+from loa_protocol.accept import accept
+from loa_protocol.envelope import Bundle, Kind, sign_bundle
+from loa_protocol.errors import FormatError, MessageError
+from loa_protocol.objects.authority import Certificate, Level, Role
+from loa_protocol.objects.online import Head, Receipt, TimeAnswer
+from loa_protocol.objects.placement import Assignment, DenyList
+from loa_protocol.objects.playlist import Playlist
+from loa_protocol.record import ClockTrust
+from loa_protocol.trust import Now, Position, Refusal, TrustError
+from support.province import (
+    CLUSTER,
+    NOW,
+    SCOPE,
+    START,
+    STATION,
+    YEAR,
+    Person,
+    certify,
+    person,
+    playlist,
+    policy,
+    province,
+)
+
+P = province()
+GOOD = P.sign(Kind.PLAYLIST, playlist(), P.editor, P.approver)
+
+
+def refusal(data: bytes, *, now: Now = NOW, **trusted: Any) -> Refusal:
+    with pytest.raises(TrustError) as caught:
+        accept(data, P.trusted(**trusted), now)
+    return caught.value.reason
+
+
+def other_editor(**changes: Any) -> Person:
+    facts: dict[str, Any] = {"scopes": (STATION,), "roles": (Role.EDITOR,)}
+    return certify(person("other editor"), P.officers, **{**facts, **changes})
+
+
+@pytest.mark.requirement("MSG-5", "SEC-3")
+def test_a_playlist_signed_by_editor_and_approver_is_accepted() -> None:
+    accepted = accept(GOOD, P.trusted(), NOW)
+    assert accepted.body == playlist()
+    assert {signer.holder for signer in accepted.signers} == {"editor", "approver"}
+    assert not accepted.is_known
+    assert not accepted.is_pending
+
+
+@pytest.mark.requirement("MSG-5")
+def test_a_playlist_with_one_signature_is_refused_for_its_threshold() -> None:
+    assert refusal(P.sign(Kind.PLAYLIST, playlist(), P.editor)) is Refusal.THRESHOLD
+    assert refusal(P.sign(Kind.PLAYLIST, playlist())) is Refusal.THRESHOLD
+
+
+@pytest.mark.requirement("MSG-5")
+def test_one_person_with_two_certificates_is_still_one() -> None:
+    again = certify(person("editor"), P.officers, scopes=(STATION,), roles=(Role.APPROVER,))
+    assert refusal(P.sign(Kind.PLAYLIST, playlist(), P.editor, again)) is Refusal.THRESHOLD
+    assert refusal(P.sign(Kind.PLAYLIST, playlist(), P.editor, P.editor)) is Refusal.THRESHOLD
+
+
+def test_two_editors_do_not_make_an_approval() -> None:
+    assert refusal(P.sign(Kind.PLAYLIST, playlist(), P.editor, other_editor())) is Refusal.ROLE
+
+
+def test_a_signer_without_any_fitting_role_is_refused() -> None:
+    assert refusal(P.sign(Kind.PLAYLIST, playlist(), *P.officers)) is Refusal.ROLE
+
+
+def test_policy_can_raise_the_threshold_but_not_lower_the_root_floor() -> None:
+    assert refusal(GOOD, thresholds={Kind.PLAYLIST: 3}) is Refusal.THRESHOLD
+    assert accept(GOOD, P.trusted(thresholds={Kind.PLAYLIST: 1}), NOW)
+    lone = P.sign(Kind.PLAYLIST, playlist(), P.editor)
+    assert refusal(lone, thresholds={Kind.PLAYLIST: 1}) is Refusal.THRESHOLD
+
+
+def test_a_signature_for_another_type_is_no_signature() -> None:
+    body = playlist().to_bytes()
+    wrong = Bundle.from_bytes(
+        sign_bundle(Kind.POLICY, body, [P.editor.signer, P.approver.signer])
+    ).seals
+    forged = dataclasses.replace(Bundle.from_bytes(GOOD), seals=wrong)
+    assert refusal(forged.to_bytes()) is Refusal.SIGNATURE
+
+
+def test_a_seal_that_carries_its_own_payload_is_refused() -> None:
+    from loa_protocol.envelope import seal
+
+    attached = seal(playlist().to_bytes(), Kind.PLAYLIST.label(), P.editor.signer, detached=False)
+    bundle = Bundle.from_bytes(GOOD)
+    with pytest.raises((TrustError, FormatError)):
+        accept(
+            dataclasses.replace(bundle, seals=(attached, bundle.seals[1])).to_bytes(),
+            P.trusted(),
+            NOW,
+        )
+
+
+def test_somebody_whose_certificate_is_missing_is_unknown() -> None:
+    stranger = person("stranger")
+    assert refusal(P.sign(Kind.PLAYLIST, playlist(), P.editor, stranger)) is Refusal.UNKNOWN_SIGNER
+
+
+def test_a_root_key_speaks_no_content_itself() -> None:
+    assert refusal(P.sign(Kind.PLAYLIST, playlist(), *P.roots[:2])) is Refusal.ROLE
+
+
+def test_a_certificate_by_another_root_is_refused() -> None:
+    foreign = certify(
+        person("x"), [person("f1"), person("f2")], scopes=(STATION,), roles=(Role.EDITOR,)
+    )
+    assert refusal(P.sign(Kind.PLAYLIST, playlist(), foreign, P.approver)) is Refusal.CHAIN
+
+
+def test_a_speaking_certificate_needs_two_issuing_holders() -> None:
+    alone = certify(person("x"), P.officers[:1], scopes=(STATION,), roles=(Role.EDITOR,))
+    assert refusal(P.sign(Kind.PLAYLIST, playlist(), alone, P.approver)) is Refusal.CHAIN
+
+
+def test_a_certificate_cannot_exceed_its_issuer() -> None:
+    def issuer(name: str) -> Person:
+        return certify(
+            person(name),
+            P.officers,
+            scopes=(STATION,),
+            roles=(),
+            may_issue=(Role.EDITOR,),
+        )
+
+    pair = [issuer("a"), issuer("b")]
+    greedy_asks: tuple[dict[str, Any], ...] = (
+        {"scopes": (SCOPE,), "roles": (Role.EDITOR,)},
+        {"scopes": (STATION,), "roles": (Role.ALERT,)},
+        {"scopes": (STATION,), "roles": (Role.EDITOR,), "may_issue": (Role.APPROVER,)},
+        {"scopes": (STATION,), "roles": (Role.EDITOR,), "level": Level.CENTRAL},
+    )
+    for asks in greedy_asks:
+        greedy = certify(person("x"), pair, **asks)
+        assert refusal(P.sign(Kind.PLAYLIST, playlist(), greedy, P.approver)) is Refusal.CHAIN
+    modest = certify(person("x"), pair, scopes=(STATION,), roles=(Role.EDITOR,))
+    assert accept(P.sign(Kind.PLAYLIST, playlist(), modest, P.approver), P.trusted(), NOW)
+
+
+def test_an_editor_issues_nothing() -> None:
+    pair = [P.editor, other_editor()]
+    child = certify(person("x"), pair, scopes=(STATION,), roles=())
+    assert refusal(P.sign(Kind.PLAYLIST, playlist(), child, P.approver)) is Refusal.CHAIN
+
+
+def test_a_playlist_for_a_scope_its_signers_do_not_have_is_refused() -> None:
+    elsewhere = playlist(scope="vn/ls/st0200")
+    assert refusal(P.sign(Kind.PLAYLIST, elsewhere, P.editor, P.approver)) is Refusal.SCOPE
+
+
+def test_a_scope_is_a_path_and_no_mere_prefix() -> None:
+    lookalike = playlist(scope=f"{STATION}1")
+    assert refusal(P.sign(Kind.PLAYLIST, lookalike, P.editor, P.approver)) is Refusal.SCOPE
+
+
+@pytest.mark.requirement("SEC-3")
+def test_a_playlist_for_another_cluster_is_not_for_us() -> None:
+    neighbour = playlist(scope=f"{STATION}/c05")
+    assert refusal(P.sign(Kind.PLAYLIST, neighbour, P.editor, P.approver)) is Refusal.NOT_ADDRESSED
+
+
+@pytest.mark.requirement("SEC-3")
+def test_an_expired_playlist_is_refused_at_every_rung_of_the_clock() -> None:
+    for trust in ClockTrust:
+        late = Now(START + 8 * 86_400, trust)
+        assert refusal(GOOD, now=late) is Refusal.EXPIRED
+
+
+def test_a_signer_whose_certificate_ran_out_is_refused() -> None:
+    brief = certify(
+        person("x"), P.officers, scopes=(STATION,), roles=(Role.EDITOR,), expires=START + 60
+    )
+    assert refusal(P.sign(Kind.PLAYLIST, playlist(), brief, P.approver)) is Refusal.EXPIRED
+
+
+def test_next_weeks_playlist_is_accepted_and_waits() -> None:
+    early = Now(START - 3600, ClockTrust.T3)
+    assert accept(GOOD, P.trusted(), early).is_pending
+
+
+@pytest.mark.requirement("TIM-4")
+def test_without_a_known_time_not_before_never_refuses_but_waits() -> None:
+    data = P.sign(Kind.POLICY, policy(), *P.officers)
+    assert accept(data, P.trusted(), Now(0, ClockTrust.T0)).is_pending
+    assert refusal(data, now=Now(START - 3600, ClockTrust.T3)) is Refusal.NOT_YET
+
+
+@pytest.mark.requirement("SEC-3")
+def test_state_only_rises() -> None:
+    digest = Bundle.from_bytes(GOOD).digest
+    subject = (Kind.PLAYLIST, STATION)
+
+    def at(epoch: int, serial: int, held: bytes) -> dict[str, Any]:
+        return {"positions": {subject: Position(epoch, serial, held)}}
+
+    assert refusal(GOOD, **at(1, 2, bytes(32))) is Refusal.ROLLBACK
+    assert refusal(GOOD, **at(2, 0, bytes(32))) is Refusal.ROLLBACK
+    assert refusal(GOOD, **at(1, 1, bytes(32))) is Refusal.EQUIVOCATION
+    assert accept(GOOD, P.trusted(**at(1, 1, digest)), NOW).is_known
+    assert not accept(GOOD, P.trusted(**at(0, 2**62, bytes(32))), NOW).is_known
+
+
+def test_a_stolen_serial_is_cured_by_a_new_epoch_which_the_old_certificate_cannot_reach() -> None:
+    cured = playlist(epoch=2, serial=1)
+    assert refusal(P.sign(Kind.PLAYLIST, cured, P.editor, P.approver)) is Refusal.EPOCH
+    renewed = [
+        certify(person("editor"), P.officers, scopes=(STATION,), roles=(Role.EDITOR,), epoch=2),
+        certify(person("approver"), P.officers, scopes=(STATION,), roles=(Role.APPROVER,), epoch=2),
+    ]
+    stolen = {"positions": {(Kind.PLAYLIST, STATION): Position(1, 2**63 - 1, bytes(32))}}
+    assert accept(P.sign(Kind.PLAYLIST, cured, *renewed), P.trusted(**stolen), NOW)
+
+
+def test_denied_keys_and_digests_are_refused() -> None:
+    digest = Bundle.from_bytes(GOOD).digest
+    assert refusal(GOOD, denied=frozenset({digest})) is Refusal.DENIED
+    kid = P.editor.signer.public.kid
+    assert refusal(GOOD, denied=frozenset({kid})) is Refusal.DENIED
+    issuer = P.officers[0].signer.public.kid
+    assert refusal(GOOD, denied=frozenset({issuer})) is Refusal.DENIED
+
+
+def test_an_assignment_is_for_one_board_and_an_old_one_never_looks_new() -> None:
+    fingerprint = P.device.public.fingerprint
+    body = Assignment(endpoint=fingerprint, epoch=1, serial=4, scope=CLUSTER, village="ban-1")
+    data = P.sign(Kind.ASSIGNMENT, body, *P.officers)
+    assert accept(data, P.trusted(scope=None), NOW).body == body
+    assert refusal(data, fingerprint=bytes(32)) is Refusal.NOT_ADDRESSED
+    moved: dict[str, Any] = {"positions": {(Kind.ASSIGNMENT, fingerprint.hex()): Position(1, 5, bytes(32))}}
+    elsewhere = dataclasses.replace(body, scope=f"{STATION}/c09")
+    old = P.sign(Kind.ASSIGNMENT, elsewhere, *P.officers)
+    assert refusal(old, scope=None, **moved) is Refusal.ROLLBACK
+
+
+def test_an_assignment_needs_two_officers() -> None:
+    body = Assignment(
+        endpoint=P.device.public.fingerprint, epoch=1, serial=1, scope=CLUSTER, village="ban-1"
+    )
+    assert refusal(P.sign(Kind.ASSIGNMENT, body, P.officers[0])) is Refusal.THRESHOLD
+
+
+def test_a_time_answer_must_be_over_our_own_nonce() -> None:
+    data = P.sign(Kind.TIME_ANSWER, TimeAnswer(nonce=b"n" * 16, time_ms=START * 1000), P.online)
+    assert accept(data, P.trusted(nonce=b"n" * 16), NOW)
+    assert refusal(data, nonce=b"m" * 16) is Refusal.NONCE
+    assert refusal(data) is Refusal.NONCE
+
+
+def test_a_receipt_is_for_one_endpoint() -> None:
+    mine = P.device.public.kid
+    body = Receipt(endpoint=mine, epoch=1, next=7, chain=bytes(32), time_ms=START * 1000)
+    assert accept(P.sign(Kind.RECEIPT, body, P.online), P.trusted(), NOW).body == body
+    foreign = dataclasses.replace(body, endpoint=bytes(16))
+    assert refusal(P.sign(Kind.RECEIPT, foreign, P.online)) is Refusal.NOT_ADDRESSED
+    assert refusal(P.sign(Kind.RECEIPT, body, P.editor)) is Refusal.ROLE
+
+
+def head(time: int) -> Head:
+    return Head(
+        scope=SCOPE,
+        time=time,
+        tree=bytes(32),
+        leaves=0,
+        standing_orders=bytes(32),
+        deny_list=bytes(32),
+        root_version=1,
+        root=bytes(32),
+        policies=(),
+    )
+
+
+def test_a_head_is_never_later_than_its_signers_certificate() -> None:
+    assert accept(P.sign(Kind.HEAD, head(START), P.online), P.trusted(), NOW)
+    late = head(START + 15 * 86_400)
+    assert refusal(P.sign(Kind.HEAD, late, P.online)) is Refusal.EXPIRED
+
+
+def test_the_online_key_can_sign_nothing_that_speaks() -> None:
+    assert refusal(P.sign(Kind.PLAYLIST, playlist(), P.online, P.approver)) is Refusal.THRESHOLD
+    deny = DenyList(scope=SCOPE, epoch=1, serial=1, entries=())
+    assert refusal(P.sign(Kind.DENY_LIST, deny, P.online)) is Refusal.ROLE
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [Kind.ALERT, Kind.GRANT, Kind.COMMAND, Kind.BULLETIN, Kind.LIVE_CHUNK, Kind.ROOT, Kind.BATCH],
+)
+def test_reserved_kinds_are_refused_by_name(kind: Kind) -> None:
+    data = sign_bundle(kind, b"\x00", [P.editor.signer])
+    assert refusal(data) is Refusal.KIND
+
+
+def test_another_version_of_a_known_kind_is_refused() -> None:
+    newer = dataclasses.replace(Bundle.from_bytes(GOOD), version=2)
+    assert refusal(newer.to_bytes()) is Refusal.VERSION
+
+
+def test_an_unknown_payload_key_is_refused() -> None:
+    value = playlist().to_value()
+    value[99] = 1
+    from loa_protocol import cbor
+
+    data = sign_bundle(
+        Kind.PLAYLIST,
+        cbor.encode(dict(value)),
+        [P.editor.signer, P.approver.signer],
+        certificates=(*P.editor.chain, *P.approver.chain),
+    )
+    with pytest.raises(MessageError, match="unknown keys"):
+        accept(data, P.trusted(), NOW)
+
+
+@pytest.mark.requirement("SEC-3")
+def test_no_single_bit_flip_of_a_whole_bundle_is_accepted() -> None:
+    rng = random.Random(20261122)
+    for bit in rng.sample(range(len(GOOD) * 8), 1500):
+        broken = bytearray(GOOD)
+        broken[bit // 8] ^= 1 << bit % 8
+        with pytest.raises((FormatError, TrustError)):
+            accept(bytes(broken), P.trusted(), NOW)
+
+
+def test_structural_mutations_raise_only_named_errors() -> None:
+    rng = random.Random(7)
+    print("seed 7")
+    for _ in range(600):
+        broken = bytearray(GOOD)
+        for _ in range(rng.randint(1, 4)):
+            at = rng.randrange(len(broken))
+            match rng.randrange(4):
+                case 0:
+                    broken[at] = rng.randrange(256)
+                case 1:
+                    del broken[at : at + rng.randint(1, 40)]
+                case 2:
+                    broken[at:at] = rng.randbytes(rng.randint(1, 8))
+                case _:
+                    other = rng.randrange(len(broken))
+                    broken[at : at + 16] = broken[other : other + 16]
+        if bytes(broken) != GOOD:
+            fuzz(bytes(broken))
+
+
+def test_certificates_are_data_that_round_trip() -> None:
+    bundle = Bundle.from_bytes(P.editor.chain[-1])
+    certificate = Certificate.from_bytes(bundle.payload)
+    assert certificate.to_bytes() == bundle.payload
+    assert certificate.holder == "editor"
+    assert certificate.expires == START + YEAR
+
+
+def test_a_full_months_playlist_fits_the_size_limit() -> None:
+    month = playlist(items=600)
+    assert Playlist.from_bytes(month.to_bytes()) == month
+    assert len(P.sign(Kind.PLAYLIST, month, P.editor, P.approver)) < 256 * 1024
