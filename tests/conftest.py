@@ -1,0 +1,54 @@
+"""What the machine has, and by name what could not run because it has not."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+from collections.abc import Callable
+
+import pytest
+from hypothesis import settings
+
+NEEDS: dict[str, Callable[[], bool]] = {
+    "root": lambda: os.geteuid() == 0,
+    "ffmpeg": lambda: shutil.which("ffmpeg") is not None,
+    "portaudio": lambda: importlib.util.find_spec("pyaudio") is not None,
+    "chromium": lambda: shutil.which("chromium") is not None,
+    "loop-mount": lambda: os.geteuid() == 0 and shutil.which("losetup") is not None,
+}
+
+# One profile for every run: no time limit a loaded machine could miss, the seed printed on failure.
+settings.register_profile("loa", deadline=None, print_blob=True, derandomize=True)
+settings.load_profile("loa")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--on-request", action="store_true", help="run the tests that take minutes")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        for marker in item.iter_markers("needs"):
+            missing = [what for what in marker.args if not NEEDS[what]()]
+            if missing:
+                item.add_marker(pytest.mark.skip(reason=f"needs {', '.join(missing)}"))
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, exitstatus: int, config: pytest.Config
+) -> None:
+    skipped = terminalreporter.stats.get("skipped", [])
+    if skipped:
+        terminalreporter.section("not run on this machine")
+        for report in skipped:
+            why = report.longrepr[2] if isinstance(report.longrepr, tuple) else ""
+            terminalreporter.write_line(f"not run: {report.nodeid}: {why}")
+    if skipped and os.environ.get("CI"):
+        terminalreporter.write_line("in CI nothing may be left out", red=True)
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("CI") and reporter is not None and reporter.stats.get("skipped"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
