@@ -1,0 +1,217 @@
+"""The province's two officers at work: certificates, policy, settings, assignments.
+
+Everything signed here is judged by the device's own acceptance rule before it leaves: what a board
+would refuse is refused at the desk. The keys are in memory for as long as an :class:`Authority` is.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from loa_manager import x509
+from loa_manager.home import Home, read_bytes
+from loa_manager.keyring import (
+    Identity,
+    KeyRequest,
+    Passphrase,
+    format_chain,
+    load_key,
+    load_signer,
+)
+from loa_manager.serials import next_serial
+from loa_protocol.accept import accept
+from loa_protocol.envelope import Bundle, Kind, sign_bundle
+from loa_protocol.errors import ConfigError
+from loa_protocol.keys import PublicKey
+from loa_protocol.language import translator
+from loa_protocol.objects.authority import Certificate, Level, Role
+from loa_protocol.objects.placement import Assignment, Settings
+from loa_protocol.objects.policy import Policy
+from loa_protocol.record import ClockTrust
+from loa_protocol.schema import Wire
+from loa_protocol.scope import is_inside
+from loa_protocol.trust import Now, Trusted
+
+_ = translator("loa_manager")
+
+OFFICERS: Final = ("officer-1", "officer-2")
+OFFICER_ROLES: Final = (Role.POLICY, Role.OPERATE, Role.REVOKE)
+OFFICER_LIFE: Final = timedelta(days=365)
+COMMUNE_LIFE: Final = timedelta(days=90)
+# online keys may name hashes and tell the time: two weeks bound what a stolen one can freeze
+SERVER_LIVES: Final = {
+    "head": (Role.HEAD, timedelta(days=14)),
+    "time": (Role.TIME, timedelta(days=14)),
+    "ingest": (Role.INGEST, timedelta(days=90)),
+}
+SERVER_HOLDER: Final = "server"
+DEVICE_CA: Final = "device-ca"
+EPOCH: Final = 1  # raised by a ceremony only, to outrun a stolen key
+_EARLIER_S: Final = 300  # the signer's clock may be a little ahead of a board's
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """What a certificate is to allow."""
+
+    scopes: tuple[str, ...]
+    roles: tuple[Role, ...]
+    level: Level = Level.COMMUNE
+    life: timedelta = COMMUNE_LIFE
+    may_issue: tuple[Role, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Authority:
+    """Both officers' keys, opened."""
+
+    home: Home
+    officers: tuple[Identity, ...]
+    trusted: Trusted
+
+    @classmethod
+    def open(cls, home: Home, passphrase: Passphrase) -> Authority:
+        """Open both officers' keys of *home*.
+
+        Raises:
+            StoreError: a key is not there.
+            ConfigError: the passphrase does not open it.
+        """
+        officers = tuple(load_signer(home.authority_keys / name, passphrase) for name in OFFICERS)
+        return cls(home, officers, home.trusted())
+
+    def certify(self, request: KeyRequest, scopes: tuple[str, ...], now: datetime) -> bytes:
+        """Return the armoured chain for the key and roles of *request*, by both officers.
+
+        Raises:
+            ConfigError: a scope lies outside the province, or a role is not for people.
+        """
+        faults = [
+            _("{scope} lies outside {province}").format(scope=scope, province=self.scope)
+            for scope in scopes
+            if not is_inside(scope, self.scope)
+        ]
+        faults += [
+            _("role {role} belongs to the server alone").format(role=role.name.lower())
+            for role in request.roles
+            if not role.is_speaking
+        ]
+        if not scopes or faults:
+            raise ConfigError(_("request"), faults or [_("at least one scope is needed")])
+        own = self.issue(
+            request.key, request.holder, Grant(scopes=scopes, roles=request.roles), now
+        )
+        return format_chain((*self._chains(), own))
+
+    def issue(self, key: PublicKey, holder: str, grant: Grant, now: datetime) -> bytes:
+        """Return the certificate bundle for *key* alone, signed by both officers."""
+        serial = next_serial(self.home.authority_keys, "certificate", now)
+        certificate = make_certificate(key, holder, grant, serial=serial, now=now)
+        signers = [officer.signer for officer in self.officers]
+        return sign_bundle(Kind.CERTIFICATE, certificate.to_bytes(), signers)
+
+    def issue_server(self, key: PublicKey, name: str, now: datetime) -> bytes:
+        """Return the armoured chain of the server key *name* (head, time or ingest)."""
+        role, life = SERVER_LIVES[name]
+        grant = Grant(scopes=(self.scope,), roles=(role,), level=Level.PROVINCE, life=life)
+        return format_chain((*self._chains(), self.issue(key, SERVER_HOLDER, grant, now)))
+
+    def sign_policy(self, draft: Policy, now: datetime) -> bytes:
+        """Sign *draft* with the next serial, put it into the content tree and return the bundle.
+
+        Raises:
+            TrustError: a board would refuse it.
+        """
+        data = self._sign(Kind.POLICY, draft, f"policy {draft.scope}", now)
+        bundle = Bundle.from_bytes(data)
+        signed = Policy.from_bytes(bundle.payload)
+        self.home.content.put_object(data)
+        self.home.content.set_policy(signed.scope, signed.epoch, signed.serial, bundle.digest)
+        return data
+
+    def sign_settings(self, draft: Settings, now: datetime) -> bytes:
+        """Sign *draft* with the next serial, put it into the content tree and return the bundle.
+
+        Raises:
+            TrustError: a board would refuse it.
+        """
+        data = self._sign(Kind.SETTINGS, draft, f"settings {draft.scope}", now)
+        self.home.content.put_state(draft.scope, "settings", data)
+        return data
+
+    def assign(self, key: PublicKey, scope: str, village: str, now: datetime) -> bytes:
+        """Sign that the board with *key* hangs at *scope*; put it into the tree and return it.
+
+        Raises:
+            MessageError: *scope* or *village* is not of the form.
+            TrustError: a board would refuse it, for example outside the province.
+        """
+        draft = Assignment(
+            endpoint=key.fingerprint, epoch=EPOCH, serial=0, scope=scope, village=village
+        )
+        data = self._sign(Kind.ASSIGNMENT, draft, f"assignment {key.kid.hex()}", now)
+        self.home.content.put_state(scope, "assignment", data)
+        return data
+
+    @property
+    def scope(self) -> str:
+        """The province's scope."""
+        return self.trusted.root.scope
+
+    def _sign(
+        self, kind: Kind, draft: Policy | Settings | Assignment, subject: str, now: datetime
+    ) -> bytes:
+        serial = next_serial(self.home.authority_keys, subject, now)
+        body: Wire = dataclasses.replace(draft, epoch=EPOCH, serial=serial)
+        signers = [officer.signer for officer in self.officers]
+        data = sign_bundle(kind, body.to_bytes(), signers, certificates=self._chains())
+        accept(data, self.home.trusted(), Now(int(now.timestamp()), ClockTrust.T3))
+        return data
+
+    def _chains(self) -> tuple[bytes, ...]:
+        return tuple(dict.fromkeys(each for officer in self.officers for each in officer.chain))
+
+
+def make_certificate(
+    key: PublicKey, holder: str, grant: Grant, *, serial: int, now: datetime
+) -> Certificate:
+    """Return the unsigned certificate of *key* for *grant*, from *now* on."""
+    start = int(now.timestamp())
+    return Certificate(
+        algorithm=key.algorithm,
+        raw=key.raw,
+        holder=holder,
+        scopes=grant.scopes,
+        roles=grant.roles,
+        may_issue=grant.may_issue,
+        level=grant.level,
+        epoch=EPOCH,
+        serial=serial,
+        not_before=start - _EARLIER_S,
+        expires=start + int(grant.life.total_seconds()),
+    )
+
+
+def open_device_ca(home: Home, passphrase: Passphrase) -> x509.Issuer:
+    """Open the device CA; raises as :func:`open_issuer`."""
+    return open_issuer(home.authority_keys / DEVICE_CA, home.device_ca_path, passphrase)
+
+
+def open_issuer(key_path: Path, certificate: Path, passphrase: Passphrase) -> x509.Issuer:
+    """Open the X.509 CA with the key at *key_path* and the PEM file *certificate*.
+
+    Raises:
+        StoreError: a file cannot be read.
+        ConfigError: the passphrase does not open the key.
+        FormatError: the certificate is damaged.
+    """
+    key = load_key(key_path, passphrase)
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise ConfigError(str(key_path), [_("not a P-256 key")])
+    return x509.Issuer(x509.from_pem(read_bytes(certificate)), key)

@@ -1,0 +1,119 @@
+"""The command ``loa``: finds the command, and turns every error into words and an exit code.
+
+Commands live in ``cli/<command>.py`` and are registered by one line in ``COMMANDS``; their modules
+are loaded when they are called, after the language is chosen.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any, Final
+
+import click
+
+from loa_manager.cli.options import home_option
+from loa_manager.cli.output import failure_code, report, wants_json
+from loa_manager.cli.texts import LoaCommand, LoaGroup
+from loa_protocol.errors import (
+    ConfigError,
+    FormatError,
+    LoaError,
+    PeerError,
+    StoreError,
+)
+from loa_protocol.language import LANGUAGES, choose_language
+from loa_protocol.trust import TrustError
+
+# name -> where its click command stands
+COMMANDS: Final = {
+    "init": "loa_manager.cli.init:init",
+    "key": "loa_manager.cli.key:key",
+    "policy": "loa_manager.cli.policy:policy",
+    "settings": "loa_manager.cli.settings:settings",
+}
+OK, FAILURE, USAGE, INTERRUPTED = 0, 1, 2, 130
+EXIT_CODES: Final[tuple[tuple[type[LoaError], int], ...]] = (
+    (ConfigError, 2),
+    (FormatError, 3),
+    (TrustError, 4),
+    (PeerError, 5),
+    (StoreError, 6),
+)
+
+
+class Loa(LoaGroup):
+    """The group that knows its commands by name and loads them when they are called."""
+
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        """Return all names, in the order of ``COMMANDS``."""
+        return list(COMMANDS)
+
+    def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Load one command; None where there is none of that name."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _colon, name = COMMANDS[cmd_name].partition(":")
+        command = getattr(importlib.import_module(module), name)
+        assert isinstance(command, (LoaCommand, LoaGroup)), cmd_name
+        return command
+
+
+@click.group(cls=Loa, example="loa --lang en init --home ls --province vn/ls --test")
+@home_option
+def loa(**_options: Any) -> None:  # noqa: ANN401 - click's own
+    """Run a province's village loudspeakers."""
+
+
+def exit_code(error: LoaError) -> int:
+    """Return the exit code of *error*'s family (docs/exit-codes.md)."""
+    return next((code for family, code in EXIT_CODES if isinstance(error, family)), FAILURE)
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line and return its exit code.
+
+    The one place where errors become words and numbers; errors of our own making pass through.
+    """
+    choose_language_early(sys.argv[1:] if arguments is None else arguments)
+    context: click.Context | None = None
+    try:
+        with loa.make_context(
+            "loa", list(sys.argv[1:] if arguments is None else arguments)
+        ) as context:
+            loa.invoke(context)
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except click.Abort:
+        report(None, as_json=wants_json(context))
+        return INTERRUPTED
+    except KeyboardInterrupt:
+        report(None, as_json=wants_json(context))
+        return INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        return failure_code(context) or USAGE
+    except BrokenPipeError:  # `loa ... | head`: whoever read us has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILURE
+    except LoaError as error:
+        report(error, as_json=wants_json(context))
+        return failure_code(context) or exit_code(error)
+    return OK
+
+
+def choose_language_early(arguments: Sequence[str]) -> None:
+    """Let ``--lang`` hold for help and usage errors too, which click prints while it parses."""
+    for at, argument in enumerate(arguments):
+        name, _equals, value = argument.partition("=")
+        if name == "--lang":
+            value = value or (arguments[at + 1] if at + 1 < len(arguments) else "")
+            if value in LANGUAGES:
+                choose_language(value)
+
+
+def main() -> None:
+    """Run the command line of this process."""
+    sys.exit(run())

@@ -1,0 +1,233 @@
+"""The making of a province: `loa init`, done once, whole or not at all.
+
+A file ``unfinished`` stands in the home from the first to the last step. A home with it is no home
+yet, and the next `loa init` begins anew; a home without it is never touched again.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from loa_manager import audit, database, x509
+from loa_manager.authority import (
+    DEVICE_CA,
+    EPOCH,
+    OFFICER_LIFE,
+    OFFICER_ROLES,
+    OFFICERS,
+    Authority,
+    Grant,
+    make_certificate,
+)
+from loa_manager.content_tree import write_durably
+from loa_manager.home import UNFINISHED, Home, make_private_folder, write_private
+from loa_manager.keyring import Passphrase, format_chain, load_signer, make_key
+from loa_manager.policy_file import preset_policy
+from loa_manager.serials import next_serial
+from loa_manager.server_keys import make_server_keys
+from loa_protocol.envelope import Bundle, Kind, sign_bundle
+from loa_protocol.errors import ConfigError, StoreError
+from loa_protocol.keys import Algorithm, SoftSigner
+from loa_protocol.language import translator
+from loa_protocol.objects.authority import Level, Role, Root, RootKey
+from loa_protocol.objects.placement import Settings
+from loa_protocol.record import ClockTrust
+from loa_protocol.scope import is_scope
+from loa_protocol.succession import accept_root
+from loa_protocol.trust import Now
+
+_ = translator("loa_manager")
+
+ROOT_HOLDERS: Final = tuple(f"root-{n}" for n in range(1, 6))
+ROOT_THRESHOLD: Final = 3
+_TWO_HOLDERS: Final = (
+    Kind.POLICY,
+    Kind.PLAYLIST,
+    Kind.ASSIGNMENT,
+    Kind.SETTINGS,
+    Kind.DENY_LIST,
+)
+_HEARTBEAT_S: Final = 300
+_OURS: Final = ("keys", "public", "content", "loa.db", "loa.db-wal", "loa.db-shm", UNFINISHED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What `loa init` was asked to make."""
+
+    scope: str
+    is_test: bool = False
+    hosts: tuple[str, ...] = ("localhost", "127.0.0.1")
+    port: int = 8443
+    mqtt_port: int = 8883
+    preset: str = "rural"
+
+    def check(self) -> None:
+        """Raise ConfigError naming every fault."""
+        faults = []
+        if not is_scope(self.scope):
+            faults.append(_("{scope!r} is no scope, such as vn/ls").format(scope=self.scope))
+        if not self.hosts:
+            faults.append(_("the server needs at least one host name or address"))
+        if faults:
+            raise ConfigError("loa init", faults)
+
+
+def found_province(home: Home, plan: Plan, passphrase: Passphrase, now: datetime) -> Root:
+    """Make the province of *plan* in *home* and return its root.
+
+    Raises:
+        ConfigError: the plan is faulty, or something else stands at *home*.
+        StoreError: it cannot be written; the same call begins anew.
+    """
+    plan.check()
+    _clear(home)
+    write_private(home.path / UNFINISHED, b"loa init\n")
+    root = _make_root(home, plan, passphrase, now)
+    _make_officers(home, root, passphrase, now)
+    _make_device_ca(home, plan.scope, passphrase, now)
+    authority = Authority.open(home, passphrase)
+    make_server_keys(authority, plan.hosts, passphrase, now)
+    policy = preset_policy(plan.preset, plan.scope, now)
+    authority.sign_policy(policy, now)
+    authority.sign_settings(_settings(home, plan), now)
+    _make_database(home, root, policy.utc_offset_min, now)
+    (home.path / UNFINISHED).unlink()
+    return root
+
+
+def _clear(home: Home) -> None:
+    """Remove what an interrupted founding left; refuse anything else."""
+    if home.path.exists() and not home.is_unfinished and any(home.path.iterdir()):
+        raise ConfigError(str(home.path), [_("not empty; nothing is ever overwritten")])
+    make_private_folder(home.path)
+    try:
+        home.path.chmod(0o700)
+        for name in _OURS[:-1]:  # the mark itself goes last, at the end of the founding
+            _remove(home.path / name)
+    except OSError as error:
+        raise StoreError(str(home.path), error.strerror or str(error)) from None
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _make_root(home: Home, plan: Plan, passphrase: Passphrase, now: datetime) -> Root:
+    signers = [
+        SoftSigner(make_key(home.root_keys / f"{holder}.key", passphrase))
+        for holder in ROOT_HOLDERS
+    ]
+    root = Root(
+        scope=plan.scope,
+        version=1,
+        test=plan.is_test,
+        created=int(now.timestamp()),
+        keys=tuple(
+            RootKey(algorithm=signer.public.algorithm, raw=signer.public.raw, holder=holder)
+            for holder, signer in zip(ROOT_HOLDERS, signers, strict=True)
+        ),
+        threshold=ROOT_THRESHOLD,
+        algorithms=(Algorithm.EDDSA, Algorithm.ES256),
+        formats={},
+        floors=dict.fromkeys(_TWO_HOLDERS, 2),
+        recovery_keys=ROOT_THRESHOLD,
+    )
+    data = sign_bundle(Kind.ROOT, root.to_bytes(), signers[:ROOT_THRESHOLD])
+    accept_root(data, None, Now(int(now.timestamp()), ClockTrust.T3))
+    write_durably(home.root_path, data)
+    digest = home.content.put_object(data)
+    home.content.set_root(root.scope, root.version, digest)
+    return root
+
+
+def _make_officers(home: Home, root: Root, passphrase: Passphrase, now: datetime) -> None:
+    for name in OFFICERS:
+        make_key(home.authority_keys / f"{name}.key", passphrase)
+    certify_officers(home, root, passphrase, now)
+
+
+def certify_officers(home: Home, root: Root, passphrase: Passphrase, now: datetime) -> datetime:
+    """Certify both officers for a year, by the first two holders of the root.
+
+    Returns:
+        Until when.
+
+    Raises:
+        StoreError: the root's keys are not on this machine.
+        ConfigError: the passphrase does not open them.
+    """
+    issuers = [
+        load_signer(home.root_keys / holder, passphrase).signer for holder in ROOT_HOLDERS[:2]
+    ]
+    grant = Grant(
+        scopes=(root.scope,),
+        roles=OFFICER_ROLES,
+        may_issue=tuple(Role),
+        level=Level.PROVINCE,
+        life=OFFICER_LIFE,
+    )
+    for name in OFFICERS:
+        key = load_signer(home.authority_keys / name, passphrase).signer.public
+        serial = next_serial(home.authority_keys, "certificate", now)
+        certificate = make_certificate(key, name, grant, serial=serial, now=now)
+        own = sign_bundle(Kind.CERTIFICATE, certificate.to_bytes(), issuers)
+        write_durably(home.authority_keys / f"{name}.cert", format_chain((own,)))
+    return now + OFFICER_LIFE
+
+
+def _make_device_ca(home: Home, scope: str, passphrase: Passphrase, now: datetime) -> None:
+    key = make_key(home.authority_keys / f"{DEVICE_CA}.key", passphrase, "p256")
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    certificate = x509.make_device_ca(key, scope, now)
+    write_durably(home.device_ca_path, certificate.public_bytes(serialization.Encoding.PEM))
+
+
+def _settings(home: Home, plan: Plan) -> Settings:
+    host = f"[{plan.hosts[0]}]" if ":" in plan.hosts[0] else plan.hosts[0]
+    ca = x509.from_pem(home.device_ca_path.read_bytes())
+    return Settings(
+        scope=plan.scope,
+        epoch=EPOCH,
+        serial=0,
+        content=(f"https://{host}:{plan.port}/content",),
+        broker=(f"mqtts://{host}:{plan.mqtt_port}",),
+        service=(f"https://{host}:{plan.port}",),
+        authorities=(ca.public_bytes(serialization.Encoding.DER),),
+        fallback={},
+        fittings=(),
+        heartbeat_s=_HEARTBEAT_S,
+    )
+
+
+def _make_database(home: Home, root: Root, utc_offset_min: int, now: datetime) -> None:
+    engine = database.create(home.database_url)
+    try:
+        with database.writing(engine) as connection:
+            province = database.Province(root.scope, root.test, utc_offset_min)
+            database.set_province(connection, province, round(now.timestamp() * 1000))
+            detail = {"scope": root.scope, "test": root.test, "root": root_fingerprint(home)}
+            audit.write(connection, "loa init", "province_founded", detail, now)
+    finally:
+        engine.dispose()
+
+
+def root_fingerprint(home: Home) -> str:
+    """Return the short fingerprint by which people compare the root on two screens."""
+    return short_fingerprint(Bundle.from_bytes(home.root_bundle).digest)
+
+
+def short_fingerprint(digest: bytes) -> str:
+    """Return 64 bits of *digest* as four groups of four hex digits."""
+    text = digest[:8].hex()
+    return " ".join(text[at : at + 4] for at in range(0, len(text), 4))
