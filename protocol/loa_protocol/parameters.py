@@ -4,8 +4,8 @@ They travel inside the signed settings as a map of integers that holds only what
 default, so that a default can be improved by a new release. What the numbers do is told by
 ``loa_endpoint.core.fallback``; this module only says which numbers are allowed.
 
-Sources: "R" marks a number from a device or project listed in ``docs/fallback.md`` (Inovonics,
-DEVA, Glensound, Liquidsoap, Barix); the others are our proposals.
+Sources: "R" marks a number taken from what real devices do (Inovonics 541 and INOmini 674, DEVA
+DB7012, Glensound SD1, Barix, Liquidsoap, redsea); the others are our proposals.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class FallbackParameters:
     silence_emergency_fail_ms: int = _parameter(17, 5000, 500, MINUTE_MS)  # R
     silence_reset_ms: int = _parameter(18, 4000, 0, 30_000)  # R; sound that resets the count
     # hiss: noise-like sound while the level is under fm_hi
-    noise_flatness_permille: int = _parameter(19, 350, 50, 1000)
+    noise_flatness_permille: int = _parameter(19, 600, 50, 1000)  # hiss 900, speech under 400
     noise_fail_ms: int = _parameter(20, 3000, 500, MINUTE_MS)
     # streams
     ip_starved_ms: int = _parameter(21, 3000, 100, MINUTE_MS)
