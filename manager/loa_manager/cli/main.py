@@ -77,31 +77,29 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
     The one place where errors become words and numbers; errors of our own making pass through.
     """
-    choose_language_early(sys.argv[1:] if arguments is None else arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    choose_language_early(given)
     context: click.Context | None = None
     try:
-        with loa.make_context(
-            "loa", list(sys.argv[1:] if arguments is None else arguments)
-        ) as context:
+        with loa.make_context("loa", given) as context:
             loa.invoke(context)
     except click.exceptions.Exit as stop:
         return stop.exit_code
-    except click.Abort:
-        report(None, as_json=wants_json(context))
-        return INTERRUPTED
-    except KeyboardInterrupt:
+    except (click.Abort, KeyboardInterrupt):
         report(None, as_json=wants_json(context))
         return INTERRUPTED
     except click.ClickException as error:
         error.show()
-        return failure_code(context) or USAGE
+        code = USAGE
     except BrokenPipeError:  # `loa ... | head`: whoever read us has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAILURE
+        code = FAILURE
     except LoaError as error:
         report(error, as_json=wants_json(context))
-        return failure_code(context) or exit_code(error)
-    return OK
+        code = exit_code(error)
+    else:
+        return OK
+    return failure_code(context) or code
 
 
 def choose_language_early(arguments: Sequence[str]) -> None:

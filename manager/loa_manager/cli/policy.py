@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from loa_manager.account import note
 from loa_manager.authority import Authority
 from loa_manager.cli.options import PassphraseSource, home_option, json_option, passphrase_option
 from loa_manager.cli.output import show_facts
@@ -38,14 +39,16 @@ def sign(file: Path, home: Path, passphrase: PassphraseSource) -> None:
     data = Authority.open(place, passphrase.read()).sign_policy(draft, now)
     bundle = Bundle.from_bytes(data)
     signed = Policy.from_bytes(bundle.payload)
+    facts = {
+        "scope": signed.scope,
+        "epoch": signed.epoch,
+        "serial": signed.serial,
+        "expires": datetime.fromtimestamp(signed.expires, UTC),
+        "digest": bundle.digest,
+    }
+    note(place, "policy_signed", facts, now, "officers")
     show_facts(
-        {
-            "scope": signed.scope,
-            "epoch": signed.epoch,
-            "serial": signed.serial,
-            "expires": datetime.fromtimestamp(signed.expires, UTC),
-            "digest": bundle.digest,
-        },
+        facts,
         {
             "scope": _("Scope"),
             "serial": _("Serial"),

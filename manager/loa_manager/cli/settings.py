@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from loa_manager.account import note
 from loa_manager.authority import Authority
 from loa_manager.cli.options import PassphraseSource, home_option, json_option, passphrase_option
 from loa_manager.cli.output import show_facts
@@ -32,18 +33,20 @@ def settings() -> None:
 @json_option
 def sign(file: Path, home: Path, passphrase: PassphraseSource) -> None:
     """Sign the settings in the TOML FILE by both officers and put them into the content tree."""
-    place = Home.open(home)
+    place, now = Home.open(home), datetime.now(UTC)
     draft = parse_settings(read_text(file), present_settings(place), str(file))
-    data = Authority.open(place, passphrase.read()).sign_settings(draft, datetime.now(UTC))
+    data = Authority.open(place, passphrase.read()).sign_settings(draft, now)
     bundle = Bundle.from_bytes(data)
     signed = Settings.from_bytes(bundle.payload)
+    facts = {
+        "scope": signed.scope,
+        "epoch": signed.epoch,
+        "serial": signed.serial,
+        "digest": bundle.digest,
+    }
+    note(place, "settings_signed", facts, now, "officers")
     show_facts(
-        {
-            "scope": signed.scope,
-            "epoch": signed.epoch,
-            "serial": signed.serial,
-            "digest": bundle.digest,
-        },
+        facts,
         {"scope": _("Scope"), "serial": _("Serial"), "digest": _("Digest")},
         title=_("Settings signed"),
     )
