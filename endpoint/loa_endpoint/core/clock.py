@@ -14,13 +14,15 @@ from loa_protocol.record import ClockTrust
 MAX_ROUND_TRIP_MS = 5000  # trust.md section 2: an answer slower than this is refused
 AGREE_MS = 5000  # two unsigned sources agree within this
 SOURCE_LIFE_MS = 15 * 60_000  # an unsigned source older than this speaks no more
+_UNKNOWN_MS = 2**40  # a floor says how early it can be, nothing about how late
 _DRIFT_PPM = 100  # a cheap crystal over the temperatures of a pole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """The time now: unix ms, its trust, and by how much it may be off."""
+    """The time at monotonic *mono_ms*: unix ms, its trust, and by how much it may be off."""
 
+    mono_ms: int
     unix_ms: int
     trust: ClockTrust
     uncertainty_ms: int
@@ -104,12 +106,12 @@ class Clock:
             elapsed = mono_ms - self._answer.mono_ms
             error = self._answer_error_ms + elapsed * _DRIFT_PPM // 1_000_000
             now = max(self._answer.at(mono_ms), self.floor_ms(mono_ms))
-            return Reading(unix_ms=now, trust=ClockTrust.T3, uncertainty_ms=error)
+            return _reading(mono_ms, now, ClockTrust.T3, error)
         agreed = self._agreed(mono_ms)
         if agreed is not None:
-            return Reading(unix_ms=agreed, trust=ClockTrust.T2, uncertainty_ms=AGREE_MS)
+            return _reading(mono_ms, agreed, ClockTrust.T2, AGREE_MS)
         trust = ClockTrust.T1 if self._has_floor else ClockTrust.T0
-        return Reading(unix_ms=self.floor_ms(mono_ms), trust=trust, uncertainty_ms=2**40)
+        return _reading(mono_ms, self.floor_ms(mono_ms), trust, _UNKNOWN_MS)
 
     def floor_ms(self, mono_ms: int) -> int:
         """Return the earliest the time can be; never falls, and is what goes to disk."""
@@ -127,3 +129,7 @@ class Clock:
             if later - earlier <= AGREE_MS:
                 return earlier
         return None
+
+
+def _reading(mono_ms: int, unix_ms: int, trust: ClockTrust, error_ms: int) -> Reading:
+    return Reading(mono_ms=mono_ms, unix_ms=unix_ms, trust=trust, uncertainty_ms=error_ms)

@@ -1,0 +1,212 @@
+"""The bearer desk: the fallback machine's words, turned into what the shell can do, and back.
+
+It knows which bearer is which file or frequency, what is open at the player under which name, and
+which FM windows are open. Which bearer sounds is the machine's decision alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from loa_endpoint.core import bearer as machine
+from loa_endpoint.core.clock import Reading
+from loa_endpoint.core.effect import (
+    Effect,
+    Keep,
+    Prepare,
+    Release,
+    Silence,
+    SoundLineIn,
+    SoundMedia,
+    Tune,
+)
+from loa_endpoint.core.fallback import Fallback
+from loa_endpoint.core.play import Play
+from loa_endpoint.core.schedule import Planned
+from loa_protocol.objects.playlist import BearerKind, Item, Media, Playlist, ProofKind
+from loa_protocol.record import ClockTrust, Happening
+
+_SWITCH_LEAD_MS = 40  # two blocks: the player needs one to hear us
+_NEAR_END_MS = 1000  # files end a few frames before or after what was planned
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """What a media bearer stands for."""
+
+    planned: Planned
+    media: Media
+
+
+class BearerDesk:
+    """Runs the fallback machine for the plays of one endpoint."""
+
+    def __init__(self, fallback: Fallback) -> None:
+        self._fallback = fallback
+        self._playlist: Playlist | None = None
+        self._sources: dict[str, _Source] = {}  # media bearer id -> what it is
+        self._cached: frozenset[bytes] = frozenset()
+        self._windows: set[str] = set()
+        self._opened: dict[str, str] = {}  # bearer id -> the player's name for it
+        self._opens = 0
+
+    def on_programme(self, playlist: Playlist | None, planned: Iterable[Planned]) -> None:
+        """Know the items and FM windows of the playlist in force."""
+        self._playlist = playlist
+        self._sources.clear()
+        media = () if playlist is None else playlist.media
+        for each in planned:
+            for bearer in each.item.bearers:
+                if bearer.kind is BearerKind.MEDIA and bearer.reference < len(media):
+                    self._sources[_media_id(each.item)] = _Source(each, media[bearer.reference])
+
+    def on_cached(self, media: Iterable[bytes]) -> None:
+        """Know which media are in the cache, whole and verified."""
+        self._cached = frozenset(media)
+
+    def on_player_restarted(self) -> None:
+        """Know that nothing is open any more."""
+        self._opened.clear()
+
+    def fm_volume_cap(self, unix_ms: int) -> int:
+        """Return the cap of the FM windows that are open at *unix_ms*; 0 where none is."""
+        windows = () if self._playlist is None else self._playlist.fm_windows
+        return min((w.volume for w in windows if w.start <= unix_ms // 1000 < w.end), default=0)
+
+    def machine_item(self, planned: Planned) -> machine.Item:
+        """Return *planned* as the fallback machine knows it."""
+        assert self._playlist is not None  # something is planned
+        item = planned.item
+        bearers = [_bearer(self._playlist, item, index) for index in range(len(item.bearers))]
+        return machine.Item(
+            id=f"{item.id}@{planned.start_ms}",
+            bearers=tuple(bearer for bearer in bearers if bearer is not None),
+            expected_silence=tuple((s.start_ms, s.end_ms) for s in item.expected_silence),
+        )
+
+    def move_windows(self, play: Play | None, now: Reading) -> list[Effect]:
+        """Open and close FM windows as the time asks; none opens on an untrusted clock."""
+        effects: list[Effect] = []
+        for window in () if self._playlist is None else self._playlist.fm_windows:
+            name = _fm_id(window.frequency_khz)
+            second = now.unix_ms // 1000
+            is_open = window.start <= second < window.end and now.trust >= ClockTrust.T2
+            if is_open and name not in self._windows:
+                self._windows.add(name)
+                closes = now.mono_ms + window.end * 1000 - now.unix_ms
+                effects += self.handle(machine.WindowOpened(name, closes), play, now)
+            elif second >= window.end and name in self._windows:
+                self._windows.discard(name)
+                effects += self.handle(machine.WindowClosed(name), play, now)
+        return effects
+
+    def handle(self, event: machine.Event, play: Play | None, now: Reading) -> list[Effect]:
+        """Tell the machine of *event*; return what it wants done while *play* is under way."""
+        effects: list[Effect] = []
+        for said in self._fallback.handle(event, now.mono_ms):
+            match said:
+                case machine.PreOpen(bearer=bearer):
+                    effects += self._open(bearer, play, now)
+                case machine.Close(bearer=bearer):
+                    effects += self._close(bearer)
+                case machine.SwitchTo():
+                    effects += self._switch(said, play, now)
+                case machine.Mute(fade_out_ms=fade):
+                    if play is not None:
+                        play.carry(None, now.unix_ms)
+                    effects.append(Silence(0, fade))
+                case machine.Alarm(active=active):
+                    detail = "active" if active else "idle"
+                    effects.append(Keep(Happening(name="programme_failure_alarm", detail=detail)))
+                case machine.Note():
+                    effects.append(Keep(_happening(said)))
+        return effects
+
+    def on_prepared(self, source: str, play: Play | None, now: Reading) -> list[Effect]:
+        """The player has opened *source*."""
+        name = self._bearer_of(source)
+        return [] if name is None else self.handle(machine.SoundReady(name), play, now)
+
+    def on_source_ended(
+        self, source: str, reason: str, *, play: Play | None, now: Reading
+    ) -> list[Effect]:
+        """The player says that *source* will not sound any more, for *reason*."""
+        name = self._bearer_of(source)
+        if name is None:
+            return []
+        del self._opened[name]
+        is_done = play is None or now.unix_ms >= play.planned.end_ms - _NEAR_END_MS
+        if reason == "faded" or (reason == "end" and is_done):
+            return []
+        return self.handle(machine.SoundFailed(name, reason), play, now)
+
+    def _open(self, bearer: machine.Bearer, play: Play | None, now: Reading) -> list[Effect]:
+        if bearer.kind is BearerKind.FM:
+            return [Tune(bearer.frequency_khz)]
+        source = self._sources.get(bearer.id)
+        if source is None or source.media.sha256 not in self._cached:
+            return self.handle(machine.SoundFailed(bearer.id, "not_cached"), play, now)
+        self._opens += 1
+        name = f"{bearer.id}#{self._opens}"
+        self._opened[bearer.id] = name
+        position = max(0, now.unix_ms - source.planned.start_ms)
+        return [Prepare(name, source.media.sha256, source.media.gain_cdb, position)]
+
+    def _close(self, bearer: machine.Bearer) -> list[Effect]:
+        if bearer.kind is BearerKind.FM:
+            return [Tune(0)]
+        source = self._opened.pop(bearer.id, None)
+        return [] if source is None else [Release(source)]
+
+    def _switch(self, to: machine.SwitchTo, play: Play | None, now: Reading) -> list[Effect]:
+        if play is None:
+            return []
+        start_ms = play.planned.start_ms - now.unix_ms + now.mono_ms
+        at_ms = max(start_ms, now.mono_ms + _SWITCH_LEAD_MS)
+        unix_ms = at_ms - now.mono_ms + now.unix_ms
+        if to.bearer.kind is BearerKind.FM:
+            play.carry(BearerKind.FM, unix_ms)
+            return [SoundLineIn(at_ms, to.fade_in_ms, to.fade_out_ms)]
+        source = self._opened.get(to.bearer.id)
+        if source is None:
+            return self.handle(machine.SoundFailed(to.bearer.id, "not_open"), play, now)
+        play.carry(to.bearer.kind, unix_ms)
+        return [SoundMedia(source, at_ms - start_ms, at_ms, to.fade_in_ms, to.fade_out_ms)]
+
+    def _bearer_of(self, source: str) -> str | None:
+        return next((name for name, known in self._opened.items() if known == source), None)
+
+
+def _bearer(playlist: Playlist, item: Item, index: int) -> machine.Bearer | None:
+    signed = item.bearers[index]
+    if signed.kind is BearerKind.MEDIA:
+        return machine.Bearer(id=_media_id(item), kind=signed.kind, cost=signed.cost)
+    if signed.kind is BearerKind.FM and signed.reference < len(playlist.fm_windows):
+        window = playlist.fm_windows[signed.reference]
+        pis = [proof.value for proof in window.proofs if proof.kind is ProofKind.PI]
+        return machine.Bearer(
+            id=_fm_id(window.frequency_khz),
+            kind=signed.kind,
+            cost=signed.cost,
+            frequency_khz=window.frequency_khz,
+            pi=pis[0] if pis else None,
+        )
+    return None  # a stream, or a window that is not there: no way to this item's sound
+
+
+def _media_id(item: Item) -> str:
+    return f"media-{item.session}-{item.id}"
+
+
+def _fm_id(frequency_khz: int) -> str:
+    return f"fm-{frequency_khz}"
+
+
+def _happening(note: machine.Note) -> Happening:
+    parts = [note.bearer, note.cause]
+    if note.reading is not None:
+        parts.append(f"reading {note.reading}")
+    if note.lasted_ms:
+        parts.append(f"after {note.lasted_ms} ms")
+    return Happening(name=note.name[:64], detail=", ".join(part for part in parts if part)[:300])

@@ -1,0 +1,114 @@
+"""What the director asks of the shell. Instants are monotonic ms; 0 means at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from loa_protocol.record import Body
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """Keep a record; it is on disk before anything after it in the list is done."""
+
+    body: Body
+
+
+@dataclass(frozen=True, slots=True)
+class Prepare:
+    """Open media ahead, near *position_ms*."""
+
+    source: str
+    sha256: bytes
+    gain_cdb: int
+    position_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Let go of media that was opened ahead."""
+
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class SoundMedia:
+    """Let the place *position_ms* of prepared media sound at *at_ms*."""
+
+    source: str
+    position_ms: int
+    at_ms: int
+    fade_in_ms: int
+    fade_out_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class SoundLineIn:
+    """Let the tuner sound from *at_ms* on."""
+
+    at_ms: int
+    fade_in_ms: int
+    fade_out_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """Fade out whatever sounds."""
+
+    at_ms: int
+    fade_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class SetGain:
+    """Move the volume from *at_ms* on; None is silence."""
+
+    gain_cdb: int | None
+    at_ms: int
+    ramp_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """Measure what is written, from *at_ms* on, under the name of a play."""
+
+    play: str
+    at_ms: int
+    expected_silence: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EndMeasure:
+    """End that measurement at *at_ms*; the player answers with what it measured."""
+
+    play: str
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tune:
+    """Bring the tuner to a frequency; 0 lets it rest."""
+
+    frequency_khz: int
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """Begin (or, with *play* None, end) gathering output evidence."""
+
+    play: str | None
+
+
+Effect = (
+    Keep
+    | Prepare
+    | Release
+    | SoundMedia
+    | SoundLineIn
+    | Silence
+    | SetGain
+    | Measure
+    | EndMeasure
+    | Tune
+    | Judge
+)

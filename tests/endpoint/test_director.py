@@ -1,0 +1,328 @@
+"""The director: what sounds, by which bearer, how loud, and what is written down."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+from typing import Any
+
+import pytest
+
+from loa_endpoint.core import bearer as machine
+from loa_endpoint.core.bearer_desk import BearerDesk
+from loa_endpoint.core.clock import Reading
+from loa_endpoint.core.director import Director, Place, Programme
+from loa_endpoint.core.effect import (
+    Effect,
+    EndMeasure,
+    Judge,
+    Keep,
+    Measure,
+    Prepare,
+    SetGain,
+    Silence,
+    SoundLineIn,
+    SoundMedia,
+    Tune,
+)
+from loa_endpoint.core.fallback import Fallback
+from loa_endpoint.core.play import Measured
+from loa_protocol.objects.playlist import (
+    Bearer,
+    BearerKind,
+    FmWindow,
+    Playlist,
+    Proof,
+    ProofKind,
+)
+from loa_protocol.objects.policy import VolumeCap
+from loa_protocol.parameters import FallbackParameters
+from loa_protocol.record import (
+    Body,
+    ClockTrust,
+    Evidence,
+    Happening,
+    Mark,
+    Outcome,
+    PlayEnded,
+    PlayStarted,
+    Refused,
+)
+from support.province import START, playlist, policy
+
+SHA = bytes([7]) * 32
+BEGIN = (START + 3600) * 1000  # of the test playlist's session
+MONO = 5_000_000  # the monotonic clock has nothing to do with the wall
+MEASURED = Measured(
+    loudness_clufs=-2300, true_peak_cdb=-150, silent_ms=0, longest_gap_ms=20, xruns=0
+)
+
+
+class Stage:
+    """A director with a player that obeys at once; time moves by rounds of 100 ms."""
+
+    def __init__(
+        self,
+        schedule: Playlist | None = None,
+        *,
+        trust: ClockTrust = ClockTrust.T3,
+        cached: tuple[bytes, ...] = (SHA,),
+        **rules: Any,
+    ) -> None:
+        machine_of_bearers = Fallback(FallbackParameters(), random.Random(1))
+        self.director = Director(
+            Place(scope="vn/ls/st0137/c04", mark=Mark.TEST, epoch=3), BearerDesk(machine_of_bearers)
+        )
+        self.trust, self.now_ms = trust, BEGIN - 30_000
+        self.done: list[tuple[int, Effect]] = []
+        self.answers = True
+        self.director.on_cached(cached)
+        programme = Programme(
+            playlist=schedule or playlist(), digest=b"d" * 32, policy=policy(**rules)
+        )
+        self.do(self.director.on_programme(programme, self.reading()))
+
+    def reading(self) -> Reading:
+        mono = self.now_ms - BEGIN + MONO
+        return Reading(mono_ms=mono, unix_ms=self.now_ms, trust=self.trust, uncertainty_ms=5)
+
+    def do(self, effects: list[Effect]) -> None:
+        for effect in effects:
+            self.done.append((self.now_ms, effect))
+            match effect:
+                case Prepare(source=source) if self.answers:
+                    self.do(self.director.on_prepared(source, self.reading()))
+                case EndMeasure(play=play) if self.answers:
+                    self.do(self.director.on_measured(play, MEASURED))
+                    self.do(self.director.on_evidence(play, Evidence.OUTPUT, 59_000))
+
+    def run(self, until_ms: int, *readings: machine.Event) -> None:
+        while self.now_ms < until_ms:
+            self.now_ms += 100
+            for reading in readings:
+                self.do(self.director.on_reading(reading, self.reading()))
+            self.do(self.director.on_round(self.reading()))
+
+    def all(self, kind: type[Any]) -> list[Any]:
+        return [effect for _, effect in self.done if isinstance(effect, kind)]
+
+    def kept(self, kind: type[Body]) -> list[Any]:
+        return [e.body for e in self.all(Keep) if isinstance(e.body, kind)]
+
+
+def with_fm(**window: Any) -> Playlist:
+    base = playlist(items=2)
+    facts: dict[str, Any] = {
+        "frequency_khz": 61_500,
+        "start": START + 3600 - 60,
+        "end": START + 2 * 3600,
+        "volume": 12,
+        "proofs": (Proof(kind=ProofKind.PI, value=0x7301),),
+    }
+    both = (
+        Bearer(kind=BearerKind.FM, reference=0, cost=1),
+        Bearer(kind=BearerKind.MEDIA, reference=0, cost=10),
+    )
+    items = tuple(dataclasses.replace(item, bearers=both) for item in base.items)
+    return dataclasses.replace(base, items=items, fm_windows=(FmWindow(**{**facts, **window}),))
+
+
+GOOD_FM = (
+    machine.TunerTuned(61_500),
+    machine.SignalRead(5000, 0),
+    machine.PiRead(0x7301, 0),
+    machine.SoundReady("fm-61500"),
+    machine.SoundRead("fm-61500", -2000, 100),
+)
+
+
+def test_an_item_starts_on_its_instant_after_its_record_is_kept() -> None:
+    stage = Stage()
+    stage.run(BEGIN + 1000)
+    (sound,) = stage.all(SoundMedia)
+    assert sound.at_ms == MONO
+    assert sound.position_ms == 0
+    (started,) = stage.kept(PlayStarted)
+    assert started.planned_ms == BEGIN
+    assert started.mark is Mark.TEST
+    order = [type(e).__name__ for _, e in stage.done if isinstance(e, (Keep, SoundMedia))]
+    assert order.index("Keep") < order.index("SoundMedia")
+
+
+def test_items_that_touch_follow_each_other_without_a_silence_between() -> None:
+    stage = Stage()
+    stage.run(BEGIN + 61_000)
+    _, second = stage.all(SoundMedia)
+    assert second.at_ms == MONO + 60_000
+    assert second.position_ms == 0
+    assert stage.all(Silence) == []
+
+
+def test_the_last_item_ends_in_silence_on_its_end() -> None:
+    stage = Stage()
+    stage.run(BEGIN + 125_000)
+    assert [s.at_ms for s in stage.all(Silence)] == [MONO + 120_000]
+    ended = stage.kept(PlayEnded)
+    assert [e.outcome for e in ended] == [Outcome.COMPLETE] * 2
+    assert [(e.started_ms, e.ended_ms) for e in ended] == [
+        (BEGIN, BEGIN + 60_000),
+        (BEGIN + 60_000, BEGIN + 120_000),
+    ]
+    assert all(e.evidence is Evidence.OUTPUT and e.loudness_clufs == -2300 for e in ended)
+    assert ended[0].segments[0].bearer is BearerKind.MEDIA
+    assert stage.director.play is None
+
+
+@pytest.mark.requirement("TIM-4")
+def test_nothing_scheduled_sounds_before_the_time_is_known_and_the_board_says_so_once() -> None:
+    stage = Stage(trust=ClockTrust.T1)
+    stage.run(BEGIN + 10_000)
+    assert stage.all(SoundMedia) == []
+    assert [h.name for h in stage.kept(Happening)] == ["held_no_time"]
+
+
+@pytest.mark.requirement("TIM-4")
+def test_when_the_time_becomes_known_the_item_is_joined_where_it_would_be() -> None:
+    stage = Stage(trust=ClockTrust.T1)
+    stage.run(BEGIN + 10_000)
+    stage.trust = ClockTrust.T3
+    stage.run(BEGIN + 10_500)
+    (sound,) = stage.all(SoundMedia)
+    assert sound.position_ms == sound.at_ms - MONO
+    assert 10_000 <= sound.position_ms <= 10_300
+
+
+@pytest.mark.requirement("TIM-4")
+def test_what_was_missed_is_not_played_late() -> None:
+    stage = Stage(trust=ClockTrust.T1)
+    stage.run(BEGIN + 121_000)
+    stage.trust = ClockTrust.T3
+    stage.run(BEGIN + 125_000)
+    assert stage.all(SoundMedia) == []
+
+
+@pytest.mark.requirement("TIM-2")
+def test_a_blocked_item_is_silent_and_told_once() -> None:
+    stage = Stage(hours=())
+    stage.run(BEGIN + 5000)
+    assert stage.all(SoundMedia) == []
+    (refused,) = stage.kept(Refused)
+    assert (refused.what, refused.reason) == ("item i0", "blocked_quiet_hours")
+
+
+@pytest.mark.requirement("VOL-1")
+def test_a_cap_that_comes_down_while_playing_is_followed_with_a_ramp() -> None:
+    minute = (BEGIN // 60_000 + 420) % 1440 + 1
+    base = playlist(items=1)
+    long = dataclasses.replace(
+        base,
+        sessions=(dataclasses.replace(base.sessions[0], duration_s=120),),
+        items=(dataclasses.replace(base.items[0], duration_ms=120_000),),
+    )
+    stage = Stage(long, volume_caps=(VolumeCap(start_min=minute, end_min=1440, level=4),))
+    stage.run(BEGIN + 61_000)
+    first, second = stage.all(SetGain)
+    assert (first.gain_cdb, first.at_ms, first.ramp_ms) == (-1000, MONO, 0)
+    assert (second.gain_cdb, second.ramp_ms) == (-2200, 500)
+
+
+@pytest.mark.requirement("SRC-2")
+def test_fm_carries_an_item_only_after_its_pi_and_the_media_stand_in_until_then() -> None:
+    stage = Stage(with_fm())
+    stage.run(BEGIN + 1000, machine.TunerTuned(61_500), machine.SignalRead(5000, 0))
+    assert stage.all(Tune)[0].frequency_khz == 61_500
+    assert stage.all(SoundLineIn) == []
+    assert len(stage.all(SoundMedia)) == 1
+
+
+@pytest.mark.requirement("SRC-2", "RAD-4")
+def test_a_lost_carrier_hands_over_to_the_cached_copy_at_the_right_place() -> None:
+    stage = Stage(with_fm())
+    stage.run(BEGIN + 20_000, *GOOD_FM)
+    assert [s.at_ms for s in stage.all(SoundLineIn)] == [MONO]
+    hiss = (machine.SignalRead(500, 0), machine.SoundRead("fm-61500", -1500, 950))
+    stage.run(BEGIN + 22_000, *hiss)
+    (media,) = stage.all(SoundMedia)
+    assert media.position_ms == media.at_ms - MONO
+    assert 20_000 <= media.position_ms <= 21_500
+    play = stage.director.play
+    assert play is not None
+    assert play.bearer is BearerKind.MEDIA
+
+
+@pytest.mark.requirement("VOL-1")
+def test_fm_obeys_the_cap_of_its_window() -> None:
+    stage = Stage(with_fm(volume=5))
+    stage.run(BEGIN + 2000, *GOOD_FM)
+    assert stage.all(SetGain)[-1].gain_cdb == -2000
+
+
+def test_a_file_that_is_not_in_the_cache_is_no_bearer_and_the_play_is_told_as_broken() -> None:
+    stage = Stage(cached=())
+    stage.run(BEGIN + 125_000)
+    assert stage.all(SoundMedia) == []
+    assert [e.outcome for e in stage.kept(PlayEnded)] == [Outcome.BROKEN] * 2
+
+
+def test_a_new_player_goes_on_where_the_old_one_died() -> None:
+    stage = Stage()
+    stage.run(BEGIN + 30_000)
+    stage.do(stage.director.on_player_restarted(stage.reading()))
+    sounds = stage.all(SoundMedia)
+    assert len(sounds) == 2
+    assert 30_000 <= sounds[1].position_ms <= 30_100
+    assert stage.all(Measure)[-1].play == stage.all(Measure)[0].play
+    stage.run(BEGIN + 125_000)
+    assert [e.outcome for e in stage.kept(PlayEnded)] == [Outcome.COMPLETE] * 2
+
+
+def test_a_play_is_written_down_even_when_nobody_answers_what_it_was_like() -> None:
+    stage = Stage()
+    stage.answers = False
+    stage.run(BEGIN - 5000)
+    stage.answers = True
+    stage.run(BEGIN + 59_000)
+    stage.answers = False
+    stage.run(BEGIN + 125_000)
+    first = stage.kept(PlayEnded)[0]
+    assert first.evidence is Evidence.UNVERIFIED
+    assert first.loudness_clufs is None
+
+
+def test_a_new_playlist_without_the_item_stops_it_now() -> None:
+    stage = Stage()
+    stage.run(BEGIN + 10_000)
+    other = dataclasses.replace(playlist(), items=playlist().items[1:])
+    programme = Programme(playlist=other, digest=b"e" * 32, policy=policy())
+    stage.do(stage.director.on_programme(programme, stage.reading()))
+    assert [e.outcome for e in stage.kept(PlayEnded)] == [Outcome.STOPPED]
+    assert len(stage.all(Silence)) == 1
+
+
+def test_a_new_playlist_with_the_same_item_leaves_it_sounding() -> None:
+    stage = Stage()
+    stage.run(BEGIN + 10_000)
+    programme = Programme(playlist=playlist(serial=2), digest=b"e" * 32, policy=policy())
+    stage.do(stage.director.on_programme(programme, stage.reading()))
+    stage.run(BEGIN + 20_000)
+    assert len(stage.all(SoundMedia)) == 1
+    assert stage.all(Silence) == []
+
+
+def test_nothing_begins_while_the_board_waits_for_a_fresh_head() -> None:
+    stage = Stage()
+    stage.director.hold_until(MONO + 5000)
+    stage.run(BEGIN + 4900)
+    assert stage.all(SoundMedia) == []
+    stage.run(BEGIN + 6000)
+    assert len(stage.all(SoundMedia)) == 1
+
+
+def test_evidence_is_gathered_from_the_first_to_the_last_sample() -> None:
+    stage = Stage()
+    stage.run(BEGIN + 125_000)
+    first, gap, second, end = (judge.play for judge in stage.all(Judge))
+    assert first is not None
+    assert second is not None
+    assert first != second
+    assert (gap, end) == (None, None)
