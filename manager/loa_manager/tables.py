@@ -89,13 +89,14 @@ station = Table(
     Column("closed_on", Date),
 )
 
-equipment = Table(  # the classes are those of registry.EquipmentClass (INV-1)
+equipment = Table(  # the classes are those of registry.stations.EquipmentClass (INV-1)
     "equipment",
     METADATA,
     Column("id", ROW_ID, primary_key=True),
-    Column("station", ForeignKey("station.scope"), nullable=False, index=True),
+    Column("station", ForeignKey("station.scope"), nullable=False),
     Column("class", String(20), nullable=False),
     Column("description", String(200), nullable=False),
+    UniqueConstraint("station", "class"),
 )
 
 cluster = Table(
@@ -138,7 +139,7 @@ funding = Table(
     "funding",
     METADATA,
     Column("id", ROW_ID, primary_key=True),
-    Column("scope", SCOPE, nullable=False, index=True),  # of a station or a cluster
+    Column("scope", SCOPE, nullable=False, unique=True),  # of a station or a cluster
     Column("programme", String(100), nullable=False),
     Column("sub_project", String(100), nullable=False),
     Column("year", Integer, nullable=False),

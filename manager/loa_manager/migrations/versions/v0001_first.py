@@ -53,8 +53,8 @@ def upgrade() -> None:
         sa.Column("local_vnd", sa.BigInteger(), nullable=False),
         sa.Column("purpose", sa.String(length=12), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_funding")),
+        sa.UniqueConstraint("scope", name=op.f("uq_funding_scope")),
     )
-    op.create_index(op.f("ix_funding_scope"), "funding", ["scope"], unique=False)
     op.create_table(
         "last_heard",
         sa.Column("endpoint", sa.String(length=32), nullable=False),
@@ -225,8 +225,8 @@ def upgrade() -> None:
         sa.Column("description", sa.String(length=200), nullable=False),
         sa.ForeignKeyConstraint(["station"], ["station.scope"], name=op.f("fk_equipment_station")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_equipment")),
+        sa.UniqueConstraint("station", "class", name=op.f("uq_equipment_station")),
     )
-    op.create_index(op.f("ix_equipment_station"), "equipment", ["station"], unique=False)
     op.create_table(
         "placement",
         sa.Column("scope", sa.String(length=271), nullable=False),

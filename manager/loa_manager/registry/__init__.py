@@ -1,0 +1,1 @@
+"""The registry: units, stations, clusters, and the money that paid for them."""
