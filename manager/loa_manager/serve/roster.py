@@ -1,0 +1,32 @@
+"""The registry's boards, as admission asks for them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Engine, select
+
+from loa_manager import database, devices, tables
+from loa_manager.serve.admission import Enrolled
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryRoster:
+    """Answers from the database of the programme records; asks it anew each time."""
+
+    engine: Engine
+
+    def find(self, endpoint: str) -> Enrolled | None:
+        """Return the board of that id, or None where there is none."""
+        with database.reading(self.engine) as connection:
+            board = devices.find(connection, endpoint)
+        if board is None:
+            return None
+        return Enrolled(board.id, board.key, board.cluster, not board.is_active)
+
+    def revoked(self) -> frozenset[str]:
+        """Return the ids of all revoked boards."""
+        table = tables.endpoint
+        query = select(table.c.id).where(table.c.state == devices.REVOKED)
+        with database.reading(self.engine) as connection:
+            return frozenset(connection.scalars(query))
