@@ -1,0 +1,1 @@
+"""The machine the agent lives on: service manager, clocks, the local status socket."""
