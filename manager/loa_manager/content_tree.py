@@ -106,16 +106,7 @@ class ContentTree:
         Raises:
             StoreError: *path* cannot be read or the tree not written.
         """
-        digest = hashlib.sha256()
-        folder = self.path / "media"
-        with _storing(folder), path.open("rb") as source, _beside(folder / "new") as (file, place):
-            while chunk := source.read(_CHUNK):
-                digest.update(chunk)
-                _write_all(file, chunk)
-                if on_bytes is not None:
-                    on_bytes(len(chunk))
-            place(folder / digest.hexdigest())
-        return digest.digest()
+        return store_by_hash(path, self.path / "media", on_bytes)
 
     def set_root(self, scope: str, version: int, digest: bytes) -> None:
         """Name the newest root; raise TrustError when *version* does not rise."""
@@ -206,6 +197,25 @@ def write_durably(path: Path, data: bytes) -> None:
     with _storing(path), _beside(path) as (file, place):
         _write_all(file, data)
         place(path)
+
+
+def store_by_hash(
+    source: Path, folder: Path, on_bytes: Callable[[int], None] | None = None
+) -> bytes:
+    """Copy *source* into *folder* under the SHA-256 of the bytes copied, and return that hash.
+
+    Raises:
+        StoreError: *source* cannot be read or *folder* not written.
+    """
+    digest = hashlib.sha256()
+    with _storing(folder), source.open("rb") as stream, _beside(folder / "new") as (file, place):
+        while chunk := stream.read(_CHUNK):
+            digest.update(chunk)
+            _write_all(file, chunk)
+            if on_bytes is not None:
+                on_bytes(len(chunk))
+        place(folder / digest.hexdigest())
+    return digest.digest()
 
 
 @contextlib.contextmanager

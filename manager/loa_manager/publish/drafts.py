@@ -1,0 +1,204 @@
+"""A schedule made ready, and the draft in which it travels from desk to desk.
+
+A draft is a file ``NAME.draft``, the playlist's bundle with as many seals as it has got so far, and
+a folder ``media`` beside it with the files it names. Two drafts in one folder share it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from loa_manager.content_tree import store_by_hash, write_durably
+from loa_manager.home import read_bytes
+from loa_manager.publish.compose import compose, wire_id
+from loa_manager.publish.entries import Schedule
+from loa_manager.publish.gain import MediaFacts, missing_cdb
+from loa_manager.publish.layout import Slot, lay_out
+from loa_manager.publish.media import Kept, MediaStore, OnBytes, find_file
+from loa_manager.publish.places import Fault
+from loa_protocol import cbor
+from loa_protocol.envelope import Bundle, Kind, sign_bundle
+from loa_protocol.errors import ConfigError, FormatError, MessageError, StoreError
+from loa_protocol.language import translator
+from loa_protocol.objects.playlist import Playlist
+from loa_protocol.objects.policy import Policy
+from loa_protocol.trust import Refusal, TrustError
+from loa_sound.errors import SoundError
+
+_ = translator("loa_manager")
+
+SUFFIX: Final = ".draft"
+_QUIETER_CDB: Final = 100  # a file that stays 1 LU or more below the target is worth a word
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A schedule as far as it could be made ready; *playlist* is None where *faults* forbid one."""
+
+    playlist: Playlist | None
+    kept: Mapping[str, Kept]
+    faults: list[Fault]
+    warnings: list[Fault]
+    places: dict[str, str] = field(default_factory=dict)  # ids on the wire -> places in the text
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A draft file and what it holds; unjudged."""
+
+    path: Path
+    data: bytes
+    bundle: Bundle
+    playlist: Playlist
+
+    @property
+    def media(self) -> Path:
+        """The folder of its media files."""
+        return self.path.parent / "media"
+
+
+def measure_media(
+    schedule: Schedule, folder: Path, store: MediaStore, on_file: Callable[[str], OnBytes]
+) -> tuple[dict[str, Kept], list[Fault]]:
+    """Measure each file that *schedule* names below *folder*; faults carry the place naming it.
+
+    Args:
+        schedule: What the officer wrote.
+        folder: Where the schedule stands.
+        store: Keeps what was measured.
+        on_file: Told the name of each file at its start; what it returns is told the bytes.
+
+    Raises:
+        StoreError: the store cannot be written.
+    """
+    kept: dict[str, Kept] = {}
+    faults: list[Fault] = []
+    for name, place in schedule.files.items():
+        path = find_file(folder, name)
+        if path is None:
+            faults.append(Fault(place, _("there is no file {name}").format(name=name)))
+            continue
+        try:
+            kept[name] = store.add(path, on_file(name))
+        except SoundError as error:
+            fault = _("{name} cannot be used as sound: {why}")
+            why = f"{error.reason}, {error.detail}" if error.detail else error.reason
+            faults.append(Fault(place, fault.format(name=name, why=why)))
+        except ConfigError as error:
+            faults += [Fault(place, f"{name}: {each}") for each in error.faults]
+    return kept, faults
+
+
+def prepare(
+    schedule: Schedule,
+    kept: Mapping[str, Kept],
+    policy: Policy,
+    *,
+    position: tuple[int, int],
+    now_s: int,
+) -> Prepared:
+    """Lay *schedule* out and compose its playlist. Pure.
+
+    Args:
+        schedule: What the officer wrote.
+        kept: The files that could be measured.
+        policy: Gives local time and loudness.
+        position: The (epoch, serial) of the playlist.
+        now_s: The time, to refuse what is over already.
+    """
+    media = {name: each.facts for name, each in kept.items()}
+    durations = {name: facts.duration_ms for name, facts in media.items()}
+    slots, faults = lay_out(schedule, durations, utc_offset_min=policy.utc_offset_min)
+    playlist = None
+    if media.keys() >= schedule.files.keys():
+        try:
+            playlist = compose(schedule, slots, media, policy=policy, position=position)
+        except ConfigError as error:
+            faults += [Fault(error.where, each) for each in error.faults]
+    if playlist is not None and playlist.expires <= now_s:
+        faults.append(Fault("schedule", _("its last day is over already")))
+    return Prepared(
+        playlist=playlist,
+        kept=kept,
+        faults=faults,
+        warnings=_soft_files(schedule, media, policy),
+        places=_places(slots),
+    )
+
+
+def write_draft(path: Path, prepared: Prepared, on_bytes: OnBytes) -> Draft:
+    """Write the playlist of *prepared* without a seal to *path*, its media beside it first.
+
+    Raises:
+        StoreError: the place is not writable, or a kept file changed since it was measured.
+    """
+    assert prepared.playlist is not None  # the caller raised its faults
+    folder = path.parent / "media"
+    for kept in prepared.kept.values():
+        if store_by_hash(kept.path, folder, on_bytes) != kept.facts.sha256:
+            raise StoreError(str(kept.path), _("changed since it was measured"))
+    data = sign_bundle(Kind.PLAYLIST, prepared.playlist.to_bytes(), [])
+    write_durably(path, data)
+    return Draft(path, data, Bundle.from_bytes(data), prepared.playlist)
+
+
+def read_draft(path: Path) -> Draft:
+    """Read the draft at *path* without judging it.
+
+    Raises:
+        StoreError: it cannot be read.
+        FormatError: it is no playlist of the profile; the text names the file.
+    """
+    size = path.stat().st_size if path.is_file() else 0
+    if size > cbor.MAX_BYTES:
+        raise FormatError(f"{path}: {size} bytes are more than the {cbor.MAX_BYTES} allowed")
+    data = read_bytes(path)
+    try:
+        bundle = Bundle.from_bytes(data)
+        if bundle.kind != Kind.PLAYLIST or bundle.version != 1:
+            raise MessageError(f"expected a playlist, got {bundle.label}")
+        return Draft(path, data, bundle, Playlist.from_bytes(bundle.payload))
+    except FormatError as error:
+        raise type(error)(f"{path}: {error}") from None
+
+
+def check_media(draft: Draft, on_bytes: OnBytes = lambda _count: None) -> None:
+    """Hash every file that *draft* names.
+
+    Raises:
+        StoreError: one is not there.
+        TrustError: MEDIA_HASH: one is not the file that was signed.
+    """
+    for media in draft.playlist.media:
+        path = draft.media / media.sha256.hex()
+        digest = hashlib.sha256()
+        try:
+            with path.open("rb") as file:
+                while chunk := file.read(1 << 20):
+                    digest.update(chunk)
+                    on_bytes(len(chunk))
+        except OSError as error:
+            raise StoreError(str(path), error.strerror or str(error)) from None
+        if digest.digest() != media.sha256:
+            raise TrustError(Refusal.MEDIA_HASH, str(path))
+
+
+def _soft_files(schedule: Schedule, media: Mapping[str, MediaFacts], policy: Policy) -> list[Fault]:
+    text = _("{name} stays {missing} LU below the target: its peaks forbid more gain")
+    return [
+        Fault(place, text.format(name=name, missing=f"{missing / 100:.1f}"))
+        for name, place in schedule.files.items()
+        if name in media
+        and (missing := missing_cdb(media[name], policy.loudness_clufs)) >= _QUIETER_CDB
+    ]
+
+
+def _places(slots: list[Slot]) -> dict[str, str]:
+    places = {wire_id(slot): slot.entry.place for slot in slots}
+    return places | {
+        wire_id(slot, placed): placed.entry.place for slot in slots for placed in slot.items
+    }

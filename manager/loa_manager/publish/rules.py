@@ -1,0 +1,163 @@
+"""What the policy says to a playlist, by the same arithmetic as on the device.
+
+Pure. The reasons are the device's own, so that what is flagged at the desk is what the pole would
+report. *Forbidden* items are never played by any device; *warnings* are, but not as asked.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from loa_manager.publish.values import plain
+from loa_protocol.hours import MINUTE_S, is_allowed, local_day, next_cap_change, volume_cap
+from loa_protocol.objects.playlist import BulletinKind, Item, Playlist, Session
+from loa_protocol.objects.policy import Policy
+
+
+class Reason(enum.StrEnum):
+    """Why an item will not play, or not as asked."""
+
+    QUIET_HOURS = "blocked_quiet_hours"
+    SESSIONS = "blocked_sessions_per_day"
+    MINUTES = "blocked_minutes_per_session"
+    SLOT = "blocked_outside_session"
+    CATEGORY = "blocked_category"
+    LANGUAGE = "blocked_language"
+    KIND = "blocked_kind"
+    VOLUME = "volume_capped"
+    SLOT_HOURS = "session_reaches_quiet_hours"
+    POLICY_ENDS = "policy_ends_before"
+
+    @property
+    def is_forbidden(self) -> bool:
+        """Whether the device refuses to play the item."""
+        return self.value.startswith("blocked_")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing the policy says; *item* is None where it is about the whole session.
+
+    *limit* is the number of the rule: a level, a count, minutes; 0 where it has none.
+    """
+
+    reason: Reason
+    session: Session
+    item: Item | None
+    start_ms: int
+    limit: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Play:
+    """An item at its instant; *volume* is what will sound, *reasons* why it will not."""
+
+    session: Session
+    item: Item
+    start_ms: int
+    end_ms: int
+    volume: int
+    reasons: tuple[Reason, ...]
+
+
+def judge(playlist: Playlist, policy: Policy) -> list[Finding]:
+    """Return everything that *policy* says to *playlist*, in the order of time."""
+    late = _sessions_over_the_daily_limit(playlist, policy)
+    items: dict[int, list[Item]] = defaultdict(list)
+    for item in playlist.items:
+        items[item.session].append(item)
+    findings: list[Finding] = []
+    for index, session in enumerate(playlist.sessions):
+        findings += _judge_session(session, policy)
+        for item in items[index]:
+            findings += _judge_item(item, session, policy, is_late=index in late)
+    return sorted(findings, key=lambda finding: finding.start_ms)
+
+
+def plays(playlist: Playlist, policy: Policy, from_s: int, until_s: int) -> list[Play]:
+    """Return the items that begin from *from_s* up to *until_s*, forbidden ones included."""
+    reasons: dict[str, list[Reason]] = defaultdict(list)
+    for finding in judge(playlist, policy):
+        if finding.item is not None:
+            reasons[finding.item.id].append(finding.reason)
+    found = []
+    for item in playlist.items:
+        if item.session >= len(playlist.sessions):
+            continue
+        session = playlist.sessions[item.session]
+        start = _start_ms(item, session)
+        if from_s * 1000 <= start < until_s * 1000:
+            play = Play(
+                session=session,
+                item=item,
+                start_ms=start,
+                end_ms=start + item.duration_ms,
+                volume=min(session.volume, volume_cap(policy, start // 1000)),
+                reasons=tuple(reasons[item.id]),
+            )
+            found.append(play)
+    return sorted(found, key=lambda play: play.start_ms)
+
+
+def _judge_session(session: Session, policy: Policy) -> Iterator[Finding]:
+    start, end = session.start, session.start + session.duration_s
+    if (cap := _lowest_cap(policy, start, end)) < session.volume:
+        yield Finding(
+            reason=Reason.VOLUME, session=session, item=None, start_ms=start * 1000, limit=cap
+        )
+    if not is_allowed(policy, start, end):
+        yield Finding(reason=Reason.SLOT_HOURS, session=session, item=None, start_ms=start * 1000)
+    if end > policy.expires:
+        yield Finding(reason=Reason.POLICY_ENDS, session=session, item=None, start_ms=start * 1000)
+
+
+def _judge_item(
+    item: Item, session: Session, policy: Policy, *, is_late: bool
+) -> Iterator[Finding]:
+    end_ms = item.offset_ms + item.duration_ms
+    start_s = session.start + item.offset_ms // 1000
+    end_s = session.start - (-end_ms // 1000)
+    most_ms = policy.minutes_per_session * MINUTE_S * 1000
+    rules = (
+        (item.kind is BulletinKind.EMERGENCY, Reason.KIND, 0),
+        (plain(item.category) in map(plain, policy.refused_categories), Reason.CATEGORY, 0),
+        (bool(policy.languages) and item.language not in policy.languages, Reason.LANGUAGE, 0),
+        (end_ms > session.duration_s * 1000, Reason.SLOT, 0),
+        (is_late, Reason.SESSIONS, policy.sessions_per_day),
+        (end_ms > most_ms, Reason.MINUTES, policy.minutes_per_session),
+        (not is_allowed(policy, start_s, end_s), Reason.QUIET_HOURS, 0),
+    )
+    for holds, reason, limit in rules:
+        if holds:
+            yield Finding(
+                reason=reason,
+                session=session,
+                item=item,
+                start_ms=_start_ms(item, session),
+                limit=limit,
+            )
+
+
+def _start_ms(item: Item, session: Session) -> int:
+    return session.start * 1000 + item.offset_ms
+
+
+def _lowest_cap(policy: Policy, start: int, end: int) -> int:
+    at, lowest = start, volume_cap(policy, start)
+    while (at := next_cap_change(policy, at)) < end:
+        lowest = min(lowest, volume_cap(policy, at))
+    return lowest
+
+
+def _sessions_over_the_daily_limit(playlist: Playlist, policy: Policy) -> frozenset[int]:
+    days: dict[int, list[tuple[int, int]]] = defaultdict(list)
+    for index, session in enumerate(playlist.sessions):
+        days[local_day(policy, session.start)].append((session.start, index))
+    return frozenset(
+        index
+        for sessions in days.values()
+        for _start, index in sorted(sessions)[policy.sessions_per_day :]
+    )
