@@ -39,12 +39,14 @@ class Cable:
 
     Args:
         cut_after: Bytes, both ways together, after which the cable is pulled; None never.
+        hangs_up: Whether a pull takes the ports away (USB); a UART only falls silent.
         garbage: Probability that a piece of data is preceded by a burst of noise.
         echoing: Ends that hear what they send.
         seed: Of the noise.
     """
 
     cut_after: int | None = None
+    hangs_up: bool = True
     garbage: float = 0.0
     echoing: frozenset[End] = frozenset()
     seed: int = 0
@@ -103,10 +105,13 @@ class CableLine:
         self.pacers = {end: Pacer(baud) for end in End}
         self._readers: dict[End, int] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self._is_cut_told = False
 
     def plug(self) -> None:
-        """Put both ends there; must be called in a running event loop."""
+        """Put both ends there if they are not; must be called in a running event loop."""
         loop = asyncio.get_running_loop()
+        if self._readers:
+            return
         for end, terminal in self._terminals.items():
             self._readers[end] = terminal.plug()
             loop.add_reader(self._readers[end], self._on_readable, end)
@@ -122,6 +127,12 @@ class CableLine:
         for end, terminal in self._terminals.items():
             self.pacers[end].clear()
             terminal.unplug()
+
+    def mend(self) -> None:
+        """Plug the cable in again after a cut; it is not cut a second time."""
+        self.cable.mend()
+        self._is_cut_told = False
+        self.plug()
 
     def inject(self, data: bytes) -> None:
         """Put noise on the line towards both ends."""
@@ -150,8 +161,10 @@ class CableLine:
         if times:
             wait_s = max(min(times) - now_ms, 0.5) / 1000
             self._timer = asyncio.get_running_loop().call_later(wait_s, self._deliver)
-        elif self.cable.is_cut and self._readers:
-            self.unplug()  # the last bytes were still through
+        elif self.cable.is_cut and not self._is_cut_told:
+            self._is_cut_told = True
+            if self.cable.hangs_up:
+                self.unplug()  # the last bytes were still through
             if self._on_cut:
                 self._on_cut()
 

@@ -92,7 +92,7 @@ class LineBoard:
         self._is_latched = False
         self._chunks: deque[_Chunk] = deque()
 
-    # -- the line -------------------------------------------------------------------------------
+    # -- the line --------------------------------------------------------------
 
     def hear(self, samples: Samples, now_ms: float) -> None:
         """Take what the sound card put out; the last of *samples* sounded at *now_ms*.
@@ -133,7 +133,7 @@ class LineBoard:
             current_ma=round(amperes * 1000),
         )
 
-    # -- the bus ----------------------------------------------------------------------------------
+    # -- the bus ---------------------------------------------------------------
 
     def feed(self, data: bytes, now_ms: float) -> list[Output]:
         """Take bytes from the bus; return the replies to requests for this board."""
@@ -198,7 +198,7 @@ class LineBoard:
         Function.WRITE_SINGLE: _write,
     }
 
-    # -- measuring --------------------------------------------------------------------------------
+    # -- measuring -------------------------------------------------------------
 
     @property
     def _interval_ms(self) -> float:

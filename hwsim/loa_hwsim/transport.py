@@ -67,11 +67,6 @@ class Terminal:
         self._ours: int | None = None
         self._theirs: int | None = None
 
-    @property
-    def is_plugged(self) -> bool:
-        """Whether the terminal exists at present."""
-        return self._ours is not None
-
     def plug(self) -> int:
         """Create the terminal and its name; return our descriptor, ready for an event loop."""
         ours, theirs = os.openpty()
@@ -197,6 +192,11 @@ class SerialLine:
         self._is_strict = is_strict
         self._timer: asyncio.TimerHandle | None = None
         self._reader: int | None = None
+
+    @property
+    def is_plugged(self) -> bool:
+        """Whether the port is there at present."""
+        return self._reader is not None
 
     def plug(self) -> None:
         """Put the port there and listen; must be called in a running event loop."""

@@ -136,7 +136,7 @@ class Tuner:
         gain = self._now.volume / 100 if self._now.countdown else 0.0
         return sound * np.float32(gain)
 
-    # -- commands ---------------------------------------------------------------------------
+    # -- commands --------------------------------------------------------------
 
     def _obey(self, command: bytes, now_ms: float) -> bytes | None:
         if self._now.started:
@@ -241,7 +241,7 @@ class Tuner:
         self._now.quality_due_ms = now_ms + max(value, 1)
         return b"I%d\n" % value
 
-    # -- what is written unasked --------------------------------------------------------------
+    # -- what is written unasked -----------------------------------------------
 
     def _due(self) -> tuple[float, Callable[[float], list[bytes]]] | None:
         state = self._now

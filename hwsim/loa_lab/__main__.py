@@ -1,0 +1,76 @@
+"""The program ``loa-sim``: simulated hardware, as processes of their own."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+import click
+
+from loa_hwsim.cli import board_command, cable_command
+from loa_hwsim.texts import SimGroup
+from loa_protocol.errors import ConfigError, FormatError, LoaError, PeerError, StoreError
+from loa_protocol.language import LANGUAGES, choose_language
+from loa_protocol.trust import TrustError
+
+OK, FAILURE, USAGE, INTERRUPTED = 0, 1, 2, 130
+# the same numbers as the other programs have (docs/exit-codes.md)
+EXIT_CODES: Final[tuple[tuple[type[LoaError], int], ...]] = (
+    (ConfigError, 2),
+    (FormatError, 3),
+    (TrustError, 4),
+    (PeerError, 5),
+    (StoreError, 6),
+)
+
+
+@click.group(
+    "loa-sim",
+    cls=SimGroup,
+    example="loa-sim --lang en board --dir sim/c04 --air air.toml --hears out/c04.wav",
+)
+def sim() -> None:
+    """Simulate the hardware of village loudspeakers."""
+
+
+sim.add_command(board_command)
+sim.add_command(cable_command)
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line and return its exit code; the one place where errors become words."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    _choose_language_early(given)
+    try:
+        sim.main(given, prog_name="loa-sim", standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        return USAGE
+    except LoaError as error:
+        click.echo(str(error), err=True)
+        return next((code for family, code in EXIT_CODES if isinstance(error, family)), FAILURE)
+    return OK
+
+
+def _choose_language_early(arguments: Sequence[str]) -> None:
+    """Let ``--lang`` hold for help and usage errors too, which click prints while it parses."""
+    for at, argument in enumerate(arguments):
+        name, _equals, value = argument.partition("=")
+        if name == "--lang":
+            value = value or next(iter(arguments[at + 1 : at + 2]), "")
+            if value in LANGUAGES:
+                choose_language(value)
+
+
+def main() -> None:
+    """Run the command line of this process."""
+    sys.exit(run())
+
+
+if __name__ == "__main__":
+    main()
