@@ -96,9 +96,13 @@ class Stage:
                     self.do(self.director.on_measured(play, MEASURED))
                     self.do(self.director.on_evidence(play, Evidence.OUTPUT, 59_000))
 
-    def run(self, until_ms: int, *readings: machine.Event) -> None:
+    def run(
+        self, until_ms: int, *readings: machine.Event, line_in: tuple[int, int] | None = None
+    ) -> None:
         while self.now_ms < until_ms:
             self.now_ms += 100
+            if line_in is not None:
+                self.do(self.director.on_line_in(*line_in, self.reading()))
             for reading in readings:
                 self.do(self.director.on_reading(reading, self.reading()))
             self.do(self.director.on_round(self.reading()))
@@ -131,9 +135,8 @@ GOOD_FM = (
     machine.TunerTuned(61_500),
     machine.SignalRead(5000, 0),
     machine.PiRead(0x7301, 0),
-    machine.SoundReady("fm-61500"),
-    machine.SoundRead("fm-61500", -2000, 100),
 )
+MUSIC, HISS = (-2000, 100), (-1500, 950)
 
 
 def test_an_item_starts_on_its_instant_after_its_record_is_kept() -> None:
@@ -229,7 +232,7 @@ def test_a_cap_that_comes_down_while_playing_is_followed_with_a_ramp() -> None:
 @pytest.mark.requirement("SRC-2")
 def test_fm_carries_an_item_only_after_its_pi_and_the_media_stand_in_until_then() -> None:
     stage = Stage(with_fm())
-    stage.run(BEGIN + 1000, machine.TunerTuned(61_500), machine.SignalRead(5000, 0))
+    stage.run(BEGIN + 1000, *GOOD_FM[:2], line_in=MUSIC)
     assert stage.all(Tune)[0].frequency_khz == 61_500
     assert stage.all(SoundLineIn) == []
     assert len(stage.all(SoundMedia)) == 1
@@ -238,10 +241,9 @@ def test_fm_carries_an_item_only_after_its_pi_and_the_media_stand_in_until_then(
 @pytest.mark.requirement("SRC-2", "RAD-4")
 def test_a_lost_carrier_hands_over_to_the_cached_copy_at_the_right_place() -> None:
     stage = Stage(with_fm())
-    stage.run(BEGIN + 20_000, *GOOD_FM)
+    stage.run(BEGIN + 20_000, *GOOD_FM, line_in=MUSIC)
     assert [s.at_ms for s in stage.all(SoundLineIn)] == [MONO]
-    hiss = (machine.SignalRead(500, 0), machine.SoundRead("fm-61500", -1500, 950))
-    stage.run(BEGIN + 22_000, *hiss)
+    stage.run(BEGIN + 22_000, machine.SignalRead(500, 0), line_in=HISS)
     (media,) = stage.all(SoundMedia)
     assert media.position_ms == media.at_ms - MONO
     assert 20_000 <= media.position_ms <= 21_500
@@ -253,7 +255,7 @@ def test_a_lost_carrier_hands_over_to_the_cached_copy_at_the_right_place() -> No
 @pytest.mark.requirement("VOL-1")
 def test_fm_obeys_the_cap_of_its_window() -> None:
     stage = Stage(with_fm(volume=5))
-    stage.run(BEGIN + 2000, *GOOD_FM)
+    stage.run(BEGIN + 2000, *GOOD_FM, line_in=MUSIC)
     assert stage.all(SetGain)[-1].gain_cdb == -2000
 
 
@@ -326,3 +328,21 @@ def test_evidence_is_gathered_from_the_first_to_the_last_sample() -> None:
     assert second is not None
     assert first != second
     assert (gap, end) == (None, None)
+
+
+def test_a_start_that_came_late_is_told_as_it_was() -> None:
+    stage = Stage()
+    stage.run(BEGIN)
+    stage.director.on_started(MONO + 300, stage.reading())
+    stage.run(BEGIN + 62_500)
+    first = stage.kept(PlayEnded)[0]
+    assert first.started_ms == BEGIN + 300
+    assert first.offset_ms == 300
+    assert first.segments[0].start_ms == BEGIN + 300
+
+
+@pytest.mark.requirement("SRC-2")
+def test_the_line_in_of_a_tuner_that_stands_elsewhere_is_never_taken_for_the_station() -> None:
+    stage = Stage(with_fm())
+    stage.run(BEGIN + 2000, machine.TunerTuned(91_000), *GOOD_FM[1:], line_in=MUSIC)
+    assert stage.all(SoundLineIn) == []

@@ -50,6 +50,9 @@ class BearerDesk:
         self._windows: set[str] = set()
         self._opened: dict[str, str] = {}  # bearer id -> the player's name for it
         self._opens = 0
+        self._fm: machine.Bearer | None = None  # the FM bearer that is open, sounding or not
+        self._fm_is_ready = False
+        self._tuned_khz = 0  # where the tuner says it stands
 
     def on_programme(self, playlist: Playlist | None, planned: Iterable[Planned]) -> None:
         """Know the items and FM windows of the playlist in force."""
@@ -123,6 +126,27 @@ class BearerDesk:
                     effects.append(Keep(_happening(said)))
         return effects
 
+    def on_reading(self, reading: machine.Event, play: Play | None, now: Reading) -> list[Effect]:
+        """Hear the tuner."""
+        if isinstance(reading, machine.TunerTuned):
+            self._tuned_khz = reading.khz
+        elif isinstance(reading, machine.TunerQuiet):
+            self._tuned_khz, self._fm_is_ready = 0, False
+        return self.handle(reading, play, now)
+
+    def on_line_in(
+        self, level_cdbfs: int, flatness_permille: int, *, play: Play | None, now: Reading
+    ) -> list[Effect]:
+        """Hear the meter of the line-in, which carries whatever the tuner stands on."""
+        if self._fm is None or self._tuned_khz != self._fm.frequency_khz:
+            return []
+        effects: list[Effect] = []
+        if not self._fm_is_ready:
+            self._fm_is_ready = True
+            effects += self.handle(machine.SoundReady(self._fm.id), play, now)
+        read = machine.SoundRead(self._fm.id, level_cdbfs, flatness_permille)
+        return effects + self.handle(read, play, now)
+
     def on_prepared(self, source: str, play: Play | None, now: Reading) -> list[Effect]:
         """The player has opened *source*."""
         name = self._bearer_of(source)
@@ -143,6 +167,7 @@ class BearerDesk:
 
     def _open(self, bearer: machine.Bearer, play: Play | None, now: Reading) -> list[Effect]:
         if bearer.kind is BearerKind.FM:
+            self._fm, self._fm_is_ready = bearer, False
             return [Tune(bearer.frequency_khz)]
         source = self._sources.get(bearer.id)
         if source is None or source.media.sha256 not in self._cached:
@@ -155,6 +180,7 @@ class BearerDesk:
 
     def _close(self, bearer: machine.Bearer) -> list[Effect]:
         if bearer.kind is BearerKind.FM:
+            self._fm = None
             return [Tune(0)]
         source = self._opened.pop(bearer.id, None)
         return [] if source is None else [Release(source)]

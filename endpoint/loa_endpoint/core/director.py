@@ -99,8 +99,17 @@ class Director:
         self._hold_until_ms = mono_ms
 
     def on_reading(self, reading: machine.Event, now: Reading) -> list[Effect]:
-        """Pass on a reading of a bearer."""
-        return self._desk.handle(reading, self._play, now)
+        """Hear the tuner."""
+        return self._desk.on_reading(reading, self._play, now)
+
+    def on_line_in(self, level_cdbfs: int, flatness_permille: int, now: Reading) -> list[Effect]:
+        """Hear the meter of the line-in."""
+        return self._desk.on_line_in(level_cdbfs, flatness_permille, play=self._play, now=now)
+
+    def on_started(self, at_ms: int, now: Reading) -> None:
+        """The player let a source sound at monotonic *at_ms*, maybe later than it was asked to."""
+        if self._play is not None:
+            self._play.sounded(at_ms - now.mono_ms + now.unix_ms)
 
     def on_prepared(self, source: str, now: Reading) -> list[Effect]:
         """The player has opened *source*."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from dataclasses import dataclass, field
 
@@ -59,6 +60,17 @@ class Play:
         self._bearer, self._since_ms = bearer, at_ms
         if bearer is not None and self.started_ms is None:
             self.started_ms = at_ms
+
+    def sounded(self, at_ms: int) -> None:
+        """Correct the beginning of the present segment: its first sample came at *at_ms*."""
+        if self._bearer is None or at_ms < self._since_ms:
+            return
+        if self.started_ms == self._since_ms:
+            self.started_ms = at_ms
+        elif self.segments and self.segments[-1].end_ms == self._since_ms:
+            last = self.segments[-1]  # the bearer before went on until this one came
+            self.segments[-1] = dataclasses.replace(last, end_ms=at_ms)
+        self._since_ms = at_ms
 
     def started(self, *, playlist: bytes, scope: str, mark: Mark) -> PlayStarted:
         """Return the record to keep before the first sample sounds."""
