@@ -169,6 +169,19 @@ class State:
             else:
                 connection.execute("INSERT OR REPLACE INTO fact VALUES (?, ?)", (name, value))
 
+    def start_over(self) -> None:
+        """Forget positions, floor, events and facts: they rest on a root that is trusted no more.
+
+        The epoch stays, so that no two records of this board ever share a number.
+
+        Raises:
+            StoreError: nothing is forgotten.
+        """
+        with self._database.transaction() as connection:
+            for table in ("position", "seen", "fact"):
+                connection.execute(f"DELETE FROM {table}")  # noqa: S608 - our own three names
+            connection.execute("DELETE FROM number WHERE name <> ?", (_EPOCH,))
+
     def close(self) -> None:
         """Close the file."""
         self._database.close()
