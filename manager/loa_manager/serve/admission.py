@@ -40,6 +40,7 @@ class Denial(enum.StrEnum):
     KIND = "kind"  # a bench identity where only a short-lived certificate will do
     CLIENT_ID = "client_id"  # an MQTT client id that is not the board's own
     NOT_MQTT = "not_mqtt"
+    UNAVAILABLE = "unavailable"  # the registry could not be asked; come again
 
 
 class CertificateKind(enum.StrEnum):

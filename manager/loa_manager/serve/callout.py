@@ -37,7 +37,7 @@ from loa_manager.serve.admission import (
 )
 from loa_manager.serve.nats_token import KeyType, NatsKey, open_token, sign_token
 from loa_manager.serve.repeats import Repeats
-from loa_protocol.errors import FormatError, MessageError, RefusedError
+from loa_protocol.errors import FormatError, MessageError, RefusedError, StoreError
 from loa_protocol.trust import TrustError
 
 ACCOUNT: Final = "DEVICES"  # the broker's account in which MQTT lives
@@ -235,7 +235,10 @@ class Callout:
         """Cut off, every :data:`SWEEP_S`, who was revoked while connected; never returns."""
         while True:
             await asyncio.sleep(SWEEP_S)
-            await self.cut_revoked()
+            try:
+                await self.cut_revoked()
+            except StoreError as error:
+                log.error("registry_unavailable", extra={"why": str(error)})
 
     async def cut_revoked(self) -> None:
         """Cut off whom the registry has revoked since they came in."""
@@ -261,12 +264,19 @@ class Callout:
         except (FormatError, TrustError) as error:
             log.error("callout_question_unreadable", extra={"why": str(error)})
             return
-        verdict = await asyncio.to_thread(decide, request, self._authorities, self._roster, now)
+        verdict = await asyncio.to_thread(self._decide, request, now)
         if isinstance(verdict, Denied):
             self._say_refused(verdict)
         elif verdict.subscriptions == DEVICE_SUBSCRIPTIONS:
             self._connections[verdict.name] = request.server, request.connection
         await message.respond(answer(request, verdict, self._keys.issuer, now))
+
+    def _decide(self, request: Request, now: datetime) -> Permissions | Denied:
+        try:
+            return decide(request, self._authorities, self._roster, now)
+        except StoreError as error:
+            log.error("registry_unavailable", extra={"why": str(error)})
+            return Denied(Denial.UNAVAILABLE, request.client_id)
 
     def _say_refused(self, denied: Denied) -> None:
         held = self._repeats.admit(denied.reason, denied.who, time.monotonic())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -32,6 +33,16 @@ class ServerTls:
         """The server's own certificate."""
         return _pem(x509.load_der_x509_certificate(self.authorities.server))
 
+    def server_context(self) -> ssl.SSLContext:
+        """Return a server's context: TLS 1.3; client certificates are taken, none is demanded."""
+        known = (self.authorities.device, *self.authorities.enrolment)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_3
+        context.verify_mode = ssl.CERT_OPTIONAL  # one that is shown must be good
+        context.load_verify_locations(cadata=b"".join(_pem(each) for each in known).decode())
+        self._show_certificate(context)
+        return context
+
     def client_context(self) -> ssl.SSLContext:
         """Return the TLS context with which the server's parts reach its own broker."""
         context = ssl.create_default_context(cadata=_pem(self.authorities.device).decode())
@@ -39,12 +50,12 @@ class ServerTls:
         # the certificate names the addresses that boards use; ours to ourselves is loopback.
         # Only a certificate for serving, by the device CA, passes: no board has one.
         context.check_hostname = False
-        file = SecretFile("loa-client", self.key_pem + self.certificate_pem)
-        try:
-            context.load_cert_chain(file.path)
-        finally:
-            file.close()
+        self._show_certificate(context)
         return context
+
+    def _show_certificate(self, context: ssl.SSLContext) -> None:
+        with closing(SecretFile("loa-tls", self.key_pem + self.certificate_pem)) as file:
+            context.load_cert_chain(file.path)
 
 
 @dataclass(slots=True)
