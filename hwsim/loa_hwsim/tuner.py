@@ -66,6 +66,7 @@ class Tuner:
         self.rejected: list[bytes] = []
         self._now = _Setting()
         self._commands: dict[bytes, Callable[[bytes, float], bytes | None]] = {
+            b"": lambda _args, _now: b"",  # an empty line cancels a scan
             b"x": lambda _args, _now: dialect.hello,
             b"X": self._stop,
             b"M": self._set_mode,
