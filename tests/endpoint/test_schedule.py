@@ -47,7 +47,9 @@ def day(*starts: str, length_s: int = 60, items: int = 1, **item: Any) -> Playli
         for n in range(len(starts))
         for k in range(items)
     )
-    return dataclasses.replace(base, sessions=sessions, items=changed)
+    return dataclasses.replace(
+        base, not_before=0, expires=at("2040-01-01"), sessions=sessions, items=changed
+    )
 
 
 def blocks(schedule: Playlist, **rules: Any) -> list[Block | None]:
@@ -85,6 +87,12 @@ def test_an_item_longer_than_its_slot_is_blocked() -> None:
     schedule = day("2026-12-04 05:30", length_s=60)
     longer = dataclasses.replace(schedule.items[0], duration_ms=60_001)
     assert blocks(dataclasses.replace(schedule, items=(longer,))) == [Block.SLOT]
+
+
+def test_an_item_outside_the_playlists_validity_is_blocked() -> None:
+    schedule = day("2026-12-04 05:30", "2026-12-06 05:30")
+    week = {"not_before": at("2026-12-04 00:00"), "expires": at("2026-12-06 05:30")}
+    assert blocks(dataclasses.replace(schedule, **week)) == [None, Block.VALIDITY]
 
 
 @pytest.mark.requirement("MSG-7")

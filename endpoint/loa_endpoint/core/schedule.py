@@ -26,6 +26,7 @@ class Block(enum.StrEnum):
     SLOT = "blocked_outside_session"
     CATEGORY = "blocked_category"
     LANGUAGE = "blocked_language"
+    VALIDITY = "blocked_outside_validity"
     KIND = "blocked_kind"  # emergencies come as alerts, never in a playlist
 
 
@@ -55,7 +56,7 @@ def plan(playlist: Playlist, policy: Policy) -> tuple[Planned, ...]:
                 session=session,
                 start_ms=start,
                 end_ms=start + item.duration_ms,
-                block=_block(item, session, policy, is_late=item.session in late),
+                block=_block(item, session, playlist, policy, is_late=item.session in late),
             )
         )
     return tuple(sorted(planned, key=lambda p: p.start_ms))
@@ -96,11 +97,14 @@ def _sessions_over_the_daily_limit(playlist: Playlist, policy: Policy) -> frozen
     )
 
 
-def _block(item: Item, session: Session, policy: Policy, *, is_late: bool) -> Block | None:
+def _block(
+    item: Item, session: Session, playlist: Playlist, policy: Policy, *, is_late: bool
+) -> Block | None:
     end_ms = item.offset_ms + item.duration_ms
     start_s = session.start + item.offset_ms // 1000
     rules = (
         (item.kind is BulletinKind.EMERGENCY, Block.KIND),
+        (not playlist.not_before <= start_s < playlist.expires, Block.VALIDITY),
         (item.category in policy.refused_categories, Block.CATEGORY),
         (bool(policy.languages) and item.language not in policy.languages, Block.LANGUAGE),
         (end_ms > session.duration_s * 1000, Block.SLOT),

@@ -1,0 +1,1 @@
+"""Wiring: the one place of the agent that knows all its parts."""

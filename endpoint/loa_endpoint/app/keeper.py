@@ -1,0 +1,177 @@
+"""The keeper: what the endpoint trusts, on disk first and in force second.
+
+Everything here has passed the acceptance rule. At start the bundles are read back from the board's
+own disk; they were judged when they came, and play to their own expiry.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TypeVar
+
+from loa_endpoint.core.director import Programme
+from loa_endpoint.store.identity import IdentityStore
+from loa_protocol.envelope import Bundle, Kind, open_seal
+from loa_protocol.errors import FormatError
+from loa_protocol.hours import tighten
+from loa_protocol.objects.authority import Root
+from loa_protocol.objects.placement import Assignment, DenyList, Settings
+from loa_protocol.objects.playlist import Playlist
+from loa_protocol.objects.policy import Policy
+from loa_protocol.schema import Wire
+from loa_protocol.trust import Accepted, Trusted, position_of, subject_of
+
+log = logging.getLogger("loa.endpoint")
+
+Kept = TypeVar("Kept", bound=Wire)
+
+COMMUNE_POLICY = "commune-policy"
+NEXT_PLAYLIST = "next-playlist"  # accepted, and not in force before its not-before
+_NAMES = {
+    Kind.ASSIGNMENT: "assignment",
+    Kind.SETTINGS: "settings",
+    Kind.PLAYLIST: "playlist",
+    Kind.DENY_LIST: "deny-list",
+}
+
+
+class Keeper:
+    """What is in force, with the disk behind it."""
+
+    def __init__(self, store: IdentityStore) -> None:
+        """Read everything back; what is damaged is left out and said.
+
+        Raises:
+            StoreError: the disk refuses.
+        """
+        self.store = store
+        self.root = self._read("root", Root)
+        self.assignment = self._read("assignment", Assignment)
+        self.settings = self._read("settings", Settings)
+        self.policy = self._read("policy", Policy)
+        self.commune_policy = self._read(COMMUNE_POLICY, Policy)
+        self.playlist = self._read("playlist", Playlist)
+        self.next_playlist = self._read(NEXT_PLAYLIST, Playlist)
+        self.deny_list = self._read("deny-list", DenyList)
+        signer = store.signer()
+        self._fingerprint = None if signer is None else signer.public.fingerprint
+
+    @property
+    def is_provisioned(self) -> bool:
+        """Whether this board belongs to a province, and knows where it hangs."""
+        return None not in (self.root, self.assignment, self.settings, self._fingerprint)
+
+    @property
+    def scope(self) -> str:
+        """The cluster's scope."""
+        assert self.assignment is not None  # callers know that the board is provisioned
+        return self.assignment.scope
+
+    def trusted(self, nonce: bytes = b"") -> Trusted:
+        """Return what an object that arrives now is judged against."""
+        assert self.root is not None  # callers know that the board is provisioned
+        policy = self.effective_policy()
+        denied = () if self.deny_list is None else self.deny_list.entries
+        return Trusted(
+            root=self.root,
+            root_digest=self.digest("root") or b"",
+            scope=None if self.assignment is None else self.assignment.scope,
+            fingerprint=self._fingerprint,
+            positions=self.store.positions(),
+            thresholds={} if policy is None else policy.thresholds,
+            denied=frozenset(entry.value for entry in denied),
+            nonce=nonce,
+        )
+
+    def effective_policy(self) -> Policy | None:
+        """Return the province's policy, tightened by the commune's where there is one."""
+        if self.policy is None or self.commune_policy is None:
+            return self.policy
+        return tighten(self.policy, self.commune_policy)
+
+    def programme(self) -> Programme | None:
+        """Return what to play from; None without an accepted playlist and policy."""
+        policy, digest = self.effective_policy(), self.digest("playlist")
+        if self.playlist is None or policy is None or digest is None or self.is_denied():
+            return None
+        return Programme(playlist=self.playlist, digest=digest, policy=policy)
+
+    def digest(self, name: str) -> bytes | None:
+        """Return the SHA-256 of the payload kept as *name*."""
+        data = self.store.bundle(name)
+        return None if data is None else Bundle.from_bytes(data).digest
+
+    def adopt(self, accepted: Accepted, data: bytes) -> bool:
+        """Keep an accepted object and put it into force; tell whether anything changed.
+
+        Raises:
+            StoreError: it could not be kept, and the one before stays in force.
+        """
+        body = accepted.body
+        position = position_of(body, accepted.digest)
+        if accepted.is_known or position is None:
+            return False
+        self.store.keep(self._name(accepted), data, subject_of(accepted.kind, body), position)
+        match body:
+            case Playlist() if accepted.is_pending:
+                self.next_playlist = body
+            case Playlist():
+                self.playlist, self.next_playlist = body, None
+                self.store.drop(NEXT_PLAYLIST)
+            case Policy() if self._is_commune(body):
+                self.commune_policy = body
+            case Policy():
+                self.policy = body
+            case DenyList():
+                self.deny_list = body
+            case Settings():
+                self.settings = body
+            case Assignment():
+                self.assignment = body
+        log.info("adopted", extra={"kind": accepted.kind.name, "digest": accepted.digest.hex()})
+        return True
+
+    def come_into_force(self, now_s: int) -> bool:
+        """Put the waiting playlist into force when its time has come; tell whether it did.
+
+        Raises:
+            StoreError: it could not be kept, and waits on.
+        """
+        data = self.store.bundle(NEXT_PLAYLIST)
+        waiting = self.next_playlist
+        if data is None or waiting is None or now_s < waiting.not_before:
+            return False
+        self.store.replace("playlist", data)
+        self.store.drop(NEXT_PLAYLIST)
+        self.playlist, self.next_playlist = waiting, None
+        return True
+
+    def is_denied(self) -> bool:
+        """Tell whether the deny list names the playlist in force, or one who signed it."""
+        data = self.store.bundle("playlist")
+        entries = () if self.deny_list is None else self.deny_list.entries
+        if data is None or not entries:
+            return False
+        bundle = Bundle.from_bytes(data)
+        named = {bundle.digest, *(open_seal(each).kid for each in bundle.seals)}
+        return any(entry.value in named for entry in entries)
+
+    def _name(self, accepted: Accepted) -> str:
+        if isinstance(accepted.body, Policy):
+            return COMMUNE_POLICY if self._is_commune(accepted.body) else "policy"
+        if accepted.kind is Kind.PLAYLIST and accepted.is_pending:
+            return NEXT_PLAYLIST
+        return _NAMES[accepted.kind]
+
+    def _is_commune(self, policy: Policy) -> bool:
+        return self.root is not None and policy.scope != self.root.scope
+
+    def _read(self, name: str, layout: type[Kept]) -> Kept | None:
+        data = self.store.bundle(name)
+        if data is None:
+            return None
+        try:
+            return layout.from_bytes(Bundle.from_bytes(data).payload)
+        except FormatError as error:
+            log.error("kept_object_damaged", extra={"object": name, "why": str(error)})
+            return None

@@ -1,0 +1,229 @@
+"""The stage: carry out what the director asks, and tell it what player, tuner and line say.
+
+No decision is taken here; an effect is one call on one part, an event one call on the director.
+"""
+
+from __future__ import annotations
+
+import logging
+import pathlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from loa_endpoint.audio import messages
+from loa_endpoint.audio.supervisor import PlayerSupervisor
+from loa_endpoint.core import effect as ask
+from loa_endpoint.core import evidence, line_monitor, xdr
+from loa_endpoint.core.clock import Reading
+from loa_endpoint.core.director import Director
+from loa_endpoint.core.play import Measured
+from loa_endpoint.link.tuner import Tuner
+from loa_endpoint.store.outbox import Outbox
+from loa_protocol.errors import StoreError
+from loa_protocol.record import Body, Happening, PlayEnded, PlayStarted, Record, Refused
+
+log = logging.getLogger("loa.endpoint")
+
+SILENCE_DB = -100.0  # the player's word for no sound at all
+
+
+@dataclass(slots=True, kw_only=True)
+class Parts:
+    """What the stage plays on."""
+
+    player: PlayerSupervisor
+    outbox: Outbox
+    media_path: Callable[[bytes], pathlib.Path]
+    tuner: Tuner | None
+    read_clock: Callable[[], Reading]
+    on_kept: Callable[[], None]  # something waits for the uplink
+
+
+class Stage:
+    """Between the director and the parts."""
+
+    def __init__(self, director: Director, parts: Parts) -> None:
+        self.director, self._parts = director, parts
+        self.output = evidence.OutputWatch()
+        self.faults: set[str] = set()
+        self.last_beat: messages.Beat | None = None
+        self._judged: str | None = None  # the play whose output is being watched
+        self._samples = 0
+
+    # --- what is asked
+
+    def perform(self, effects: Iterable[ask.Effect]) -> None:
+        """Carry out *effects* in order; when a record cannot be kept, nothing after it sounds."""
+        for effect in effects:
+            if isinstance(effect, ask.Keep):
+                if not self.keep(effect.body):
+                    self._parts.player.send(messages.Stop())
+                    return
+            elif isinstance(effect, ask.Tune):
+                self._tune(effect.frequency_khz)
+            elif isinstance(effect, ask.Judge):
+                self._judge(effect.play)
+            else:
+                self._parts.player.send(self._message(effect))
+
+    def keep(self, body: Body) -> bool:
+        """Write a record to the outbox; tell whether it is on the disk."""
+        now = self._parts.read_clock()
+        try:
+            self._parts.outbox.append(Record(at_ms=now.unix_ms, trust=now.trust, body=body))
+        except StoreError as error:
+            if "outbox" not in self.faults:
+                log.error("outbox_refused", extra={"where": error.where, "why": error.why})
+            self.faults.add("outbox")
+            return False
+        self.faults.discard("outbox")
+        _tell(body)
+        self._parts.on_kept()
+        return True
+
+    def _message(self, effect: ask.Effect) -> messages.Message:
+        said: messages.Message
+        match effect:
+            case ask.Prepare():
+                said = messages.Prepare(
+                    source=effect.source,
+                    path=str(self._parts.media_path(effect.sha256)),
+                    gain_db=effect.gain_cdb / 100,
+                    position_ms=effect.position_ms,
+                )
+            case ask.Release():
+                said = messages.Release(source=effect.source)
+            case ask.SoundMedia():
+                said = messages.Play(
+                    source=effect.source,
+                    position_ms=effect.position_ms,
+                    at_ns=_ns(effect.at_ms),
+                    fade_in_ms=effect.fade_in_ms,
+                    fade_out_ms=effect.fade_out_ms,
+                )
+            case ask.SoundLineIn():
+                said = messages.PlayLineIn(
+                    at_ns=_ns(effect.at_ms),
+                    fade_in_ms=effect.fade_in_ms,
+                    fade_out_ms=effect.fade_out_ms,
+                )
+            case ask.Silence():
+                said = messages.Stop(at_ns=_ns(effect.at_ms), fade_ms=effect.fade_ms)
+            case ask.SetGain():
+                gain = SILENCE_DB if effect.gain_cdb is None else effect.gain_cdb / 100
+                said = messages.Volume(
+                    gain_db=gain, ramp_ms=effect.ramp_ms, at_ns=_ns(effect.at_ms)
+                )
+            case ask.Measure():
+                said = messages.BeginItem(
+                    item=effect.play,
+                    at_ns=_ns(effect.at_ms),
+                    expected_silence=effect.expected_silence,
+                )
+            case ask.EndMeasure():
+                said = messages.EndItem(item=effect.play, at_ns=_ns(effect.at_ms))
+            case _:
+                raise ValueError(f"{type(effect).__name__} is no word to the player")
+        return said
+
+    def _tune(self, khz: int) -> None:
+        if self._parts.tuner is None:
+            return  # a cluster without a tuner: its FM bearers never become ready
+        if khz:
+            self._parts.tuner.tune(khz)
+        else:
+            self._parts.tuner.rest()
+
+    def _judge(self, play: str | None) -> None:
+        if self._judged is not None:
+            grade = self.output.end(self._parts.read_clock().mono_ms)
+            done, self._judged = self._judged, None
+            self.perform(self.director.on_evidence(done, grade.evidence, grade.confirmed_ms))
+        if play is not None:
+            self.output.begin()
+            self._judged = play
+
+    # --- what is told
+
+    def round(self) -> None:
+        """Let the director look at the clock."""
+        self.perform(self.director.on_round(self._parts.read_clock()))
+
+    def on_player(self, event: messages.Event) -> None:
+        """Hear the player."""
+        now = self._parts.read_clock()
+        match event:
+            case messages.Ready():
+                self._samples = 0
+            case messages.Prepared(source=source):
+                self.perform(self.director.on_prepared(source, now))
+            case messages.Beat():
+                self._on_beat(event, now)
+            case messages.Started(at_ns=at_ns):
+                self.director.on_started(at_ns // 1_000_000, now)
+            case messages.Ended(source=source, reason=reason):
+                self.perform(self.director.on_source_ended(source, reason, now))
+            case messages.LineInLevel(rms_dbfs=rms, flatness=flatness):
+                level = round(rms * 100)
+                self.perform(self.director.on_line_in(level, round(flatness * 1000), now))
+            case messages.ItemMeasured(item=item):
+                self.perform(self.director.on_measured(item, _measured(event)))
+            case messages.Fault(name=name, detail=detail):
+                self.keep(Happening(name=f"player_{name}"[:64], detail=detail[:300]))
+
+    def on_player_restarted(self, reason: str) -> None:
+        """A new player is ready after one was lost."""
+        log.warning("player_restarted", extra={"reason": reason})
+        self.perform(self.director.on_player_restarted(self._parts.read_clock()))
+
+    def on_tuner(self, event: xdr.Event) -> None:
+        """Hear the tuner."""
+        reading = xdr.to_reading(event)
+        if reading is not None:
+            self.perform(self.director.on_reading(reading, self._parts.read_clock()))
+
+    def on_line(self, event: line_monitor.Event) -> None:
+        """Hear the line board."""
+        changes: list[evidence.FaultChanged] = []
+        match event:
+            case line_monitor.LineRead(at_ms=at_ms, reading=reading):
+                changes = self.output.read(reading, at_ms)
+            case line_monitor.BoardSilent():
+                changes = self.output.lose()
+        for change in changes:
+            state = "active" if change.active else "idle"
+            self.keep(Happening(name=change.name, detail=state))
+
+    def _on_beat(self, beat: messages.Beat, now: Reading) -> None:
+        length_ms = (beat.samples - self._samples) * 1000 // 48_000
+        self._samples, self.last_beat = beat.samples, beat
+        if length_ms > 0:
+            self.output.wrote(round(beat.rms_dbfs * 100), length_ms, now.mono_ms)
+
+
+def _ns(at_ms: int) -> int:
+    return at_ms * 1_000_000
+
+
+def _measured(event: messages.ItemMeasured) -> Measured:
+    return Measured(
+        loudness_clufs=None if event.lufs is None else round(event.lufs * 100),
+        true_peak_cdb=round(max(event.true_peak_dbtp, -200.0) * 100),
+        silent_ms=event.silent_ms,
+        longest_gap_ms=event.longest_gap_ms,
+        xruns=event.xruns,
+    )
+
+
+def _tell(body: Body) -> None:
+    """Write the log line of a record that an operator can act on."""
+    match body:
+        case PlayStarted():
+            log.info("play_started", extra={"item": body.item, "planned_ms": body.planned_ms})
+        case PlayEnded():
+            facts = {"outcome": body.outcome.name, "evidence": body.evidence.name}
+            log.info("play_ended", extra=facts)
+        case Refused():
+            log.warning("refused", extra={"what": body.what, "reason": body.reason})
+        case Happening():
+            log.info(body.name, extra={"detail": body.detail})
