@@ -1,0 +1,26 @@
+"""Exit codes of every command of Loa, one a family of errors (docs/exit-codes.md)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from loa_protocol.errors import ConfigError, FormatError, LoaError, PeerError, StoreError
+from loa_protocol.trust import TrustError
+
+OK: Final = 0
+FAILURE: Final = 1  # our own: a bug, or a reader of our output that went away
+USAGE: Final = 2
+INTERRUPTED: Final = 130  # as a shell reports SIGINT
+EXIT_CODES: Final[dict[type[LoaError], int]] = {
+    ConfigError: USAGE,
+    FormatError: 3,
+    TrustError: 4,
+    PeerError: 5,
+    StoreError: 6,
+}
+
+
+def exit_code(error: LoaError) -> int:
+    """Return the exit code of the family that *error* belongs to."""
+    codes = (code for family, code in EXIT_CODES.items() if isinstance(error, family))
+    return next(codes, FAILURE)
