@@ -32,6 +32,7 @@ from loa_manager.keyring import Passphrase, format_chain, load_signer, make_key
 from loa_manager.policy_file import preset_policy
 from loa_manager.serials import next_serial
 from loa_manager.server_keys import make_server_keys
+from loa_protocol.bench import short_fingerprint
 from loa_protocol.envelope import Bundle, Kind, sign_bundle
 from loa_protocol.errors import ConfigError, StoreError
 from loa_protocol.keys import Algorithm, SoftSigner
@@ -225,9 +226,3 @@ def _make_database(home: Home, root: Root, utc_offset_min: int, now: datetime) -
 def root_fingerprint(home: Home) -> str:
     """Return the short fingerprint by which people compare the root on two screens."""
     return short_fingerprint(Bundle.from_bytes(home.root_bundle).digest)
-
-
-def short_fingerprint(digest: bytes) -> str:
-    """Return 64 bits of *digest* as four groups of four hex digits."""
-    text = digest[:8].hex()
-    return " ".join(text[at : at + 4] for at in range(0, len(text), 4))

@@ -127,15 +127,40 @@ def endpoint_id(key: ec.EllipticCurvePublicKey) -> str:
     return PublicKey.of(key).kid.hex()
 
 
+def from_der_key(der: bytes) -> ec.EllipticCurvePublicKey:
+    """Return the P-256 key that the DER certificate *der* is for; raise FormatError for others."""
+    key = _from_der(der).public_key()
+    if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
+        raise FormatError("a certificate for a key that is not P-256")
+    return key
+
+
+def serial_of(der: bytes) -> str:
+    """Return the serial number of the DER certificate *der* in hex."""
+    return f"{_from_der(der).serial_number:x}"
+
+
+def expiry_of(der: bytes) -> datetime:
+    """Return until when the DER certificate *der* holds."""
+    return _from_der(der).not_valid_after_utc
+
+
 def to_pem(der: bytes) -> bytes:
     """Return the DER certificate *der* as PEM."""
-    return x509.load_der_x509_certificate(der).public_bytes(serialization.Encoding.PEM)
+    return _from_der(der).public_bytes(serialization.Encoding.PEM)
 
 
 def from_pem(pem: bytes) -> x509.Certificate:
     """Return the first certificate in *pem*; raise FormatError when there is none."""
     try:
         return x509.load_pem_x509_certificate(pem)
+    except ValueError as error:
+        raise FormatError(f"not a certificate: {error}") from None
+
+
+def _from_der(der: bytes) -> x509.Certificate:
+    try:
+        return x509.load_der_x509_certificate(der)
     except ValueError as error:
         raise FormatError(f"not a certificate: {error}") from None
 
