@@ -60,7 +60,7 @@ def test_a_registered_board_may_speak_under_its_own_name_and_hear_its_own_scopes
     roster.add(board, "vn/ls/st0137/c04")
     verdict = decide(request(board), lab.authorities, roster, lab.now)
     assert isinstance(verdict, Permissions)
-    assert verdict.publish == (f"up.{board.id}.>",)
+    assert verdict.publish == (f"up.{board.id}.batch",)
     assert verdict.subscribe == (
         f"down.{board.id}",
         f"down.{board.id}.>",
@@ -164,7 +164,7 @@ def test_an_answer_names_the_permissions_to_this_broker_and_user_alone(
     _, user = open_token(reply["nats"]["jwt"].encode())
     inner = msgspec.json.decode(user)
     assert (inner["sub"], inner["aud"]) == ("UUSER", "DEVICES")
-    assert inner["nats"]["pub"] == {"allow": [f"up.{board.id}.>"]}
+    assert inner["nats"]["pub"] == {"allow": [f"up.{board.id}.batch"]}
 
 
 def test_a_refusal_carries_no_permissions(lab: X509Lab) -> None:

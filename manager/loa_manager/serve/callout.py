@@ -126,7 +126,8 @@ def _device_permissions(board: Admitted, expires: datetime) -> Permissions:
     looks = (f"scope.{'.'.join(prefixes[:n])}.look" for n in range(1, len(prefixes) + 1))
     down = f"down.{board.name}"
     return Permissions(
-        publish=(f"up.{board.name}.>",),
+        # one topic, not all below: a hostile board could fill the store with retained messages
+        publish=(f"up.{board.name}.batch",),
         # the broker turns the MQTT filter x/# into two subscriptions, x and x.>
         subscribe=(down, f"{down}.>", *looks),
         subscriptions=DEVICE_SUBSCRIPTIONS,
