@@ -17,31 +17,20 @@ import click
 from loa_manager.cli.options import home_option
 from loa_manager.cli.output import failure_code, report, wants_json
 from loa_manager.cli.texts import LoaCommand, LoaGroup
-from loa_protocol.errors import (
-    ConfigError,
-    FormatError,
-    LoaError,
-    PeerError,
-    StoreError,
-)
+from loa_protocol.errors import LoaError
+from loa_protocol.exit_codes import FAILURE, INTERRUPTED, OK, USAGE, exit_code
 from loa_protocol.language import LANGUAGES, choose_language
-from loa_protocol.trust import TrustError
 
 # name -> where its click command stands
 COMMANDS: Final = {
     "init": "loa_manager.cli.init:init",
     "key": "loa_manager.cli.key:key",
+    "media": "loa_manager.cli.media:media",
+    "playlist": "loa_manager.cli.playlist:playlist",
     "policy": "loa_manager.cli.policy:policy",
+    "provision": "loa_manager.cli.provision:provision",
     "settings": "loa_manager.cli.settings:settings",
 }
-OK, FAILURE, USAGE, INTERRUPTED = 0, 1, 2, 130
-EXIT_CODES: Final[tuple[tuple[type[LoaError], int], ...]] = (
-    (ConfigError, 2),
-    (FormatError, 3),
-    (TrustError, 4),
-    (PeerError, 5),
-    (StoreError, 6),
-)
 
 
 class Loa(LoaGroup):
@@ -65,11 +54,6 @@ class Loa(LoaGroup):
 @home_option
 def loa(**_options: Any) -> None:  # noqa: ANN401 - click's own
     """Run a province's village loudspeakers."""
-
-
-def exit_code(error: LoaError) -> int:
-    """Return the exit code of *error*'s family (docs/exit-codes.md)."""
-    return next((code for family, code in EXIT_CODES if isinstance(error, family)), FAILURE)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
