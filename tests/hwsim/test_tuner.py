@@ -94,7 +94,29 @@ def test_a_second_x_is_answered_at_once() -> None:
 @pytest.mark.requirement("RAD-1")
 @pytest.mark.parametrize(
     "command",
-    ["T64990", "T108010", "T", "Tx", "M2", "M-1", "D3", "D-1", "Y101", "Y-1", "B3", "I1001", "I-1", "Z0", "C1", "F5", "S", "Sm", "t91000", "?", "R"],
+    [
+        "T64990",
+        "T108010",
+        "T",
+        "Tx",
+        "M2",
+        "M-1",
+        "D3",
+        "D-1",
+        "Y101",
+        "Y-1",
+        "B3",
+        "I1001",
+        "I-1",
+        "Z0",
+        "C1",
+        "F5",
+        "S",
+        "Sm",
+        "t91000",
+        "?",
+        "R",
+    ],
 )
 def test_what_it_rejects_it_answers_with_nothing(command: str) -> None:
     device = tuned()
