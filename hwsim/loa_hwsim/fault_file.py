@@ -122,7 +122,7 @@ def _read_span(table: Table, start_ms: int) -> tuple[int, int | None]:
         end = _read_moment(table, "until", start_ms)
     elif length is not None:
         duration = _read_duration(length)
-        if duration is None:
+        if not duration:
             table.fault('for must be a duration such as "20s"')
         end = begin + (duration or 1)
     if end is not None and end <= begin:
