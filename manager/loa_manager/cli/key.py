@@ -17,6 +17,7 @@ from loa_manager.founding import certify_officers, root_fingerprint
 from loa_manager.home import Home, read_bytes
 from loa_manager.keyring import parse_chain, parse_request, read_chain
 from loa_manager.people import install_chain, list_keys, make_own_key
+from loa_manager.publish.desk import export_rules
 from loa_manager.server_keys import renew_server
 from loa_protocol.language import translator
 from loa_protocol.objects.authority import Role
@@ -152,10 +153,11 @@ def renew_officers(home: Path, passphrase: PassphraseSource) -> None:
 )
 @json_option
 def export_public(home: Path, output: Path) -> None:
-    """Copy what everybody may know (root, device CA) into another home."""
+    """Copy what everybody may know (root, device CA, policies) into another home."""
     place, other = Home.open(home), Home(output)
     write_durably(other.root_path, place.root_bundle)
     write_durably(other.device_ca_path, read_bytes(place.device_ca_path))
+    export_rules(place, other)
     show_facts(
         {"output": str(output), "root": root_fingerprint(other)},
         {"output": _("Home"), "root": _("Root fingerprint")},

@@ -7,7 +7,7 @@ a folder ``media`` beside it with the files it names. Two drafts in one folder s
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -18,7 +18,7 @@ from loa_manager.publish.compose import compose, wire_id
 from loa_manager.publish.entries import Schedule
 from loa_manager.publish.gain import MediaFacts, missing_cdb
 from loa_manager.publish.layout import Slot, lay_out
-from loa_manager.publish.media import Kept, MediaStore, OnBytes, find_file
+from loa_manager.publish.media import Kept, MediaStore, OnFile, find_file, unwatched
 from loa_manager.publish.places import Fault
 from loa_protocol import cbor
 from loa_protocol.envelope import Bundle, Kind, sign_bundle
@@ -62,7 +62,7 @@ class Draft:
 
 
 def measure_media(
-    schedule: Schedule, folder: Path, store: MediaStore, on_file: Callable[[str], OnBytes]
+    schedule: Schedule, folder: Path, store: MediaStore, on_file: OnFile = unwatched
 ) -> tuple[dict[str, Kept], list[Fault]]:
     """Measure each file that *schedule* names below *folder*; faults carry the place naming it.
 
@@ -70,7 +70,7 @@ def measure_media(
         schedule: What the officer wrote.
         folder: Where the schedule stands.
         store: Keeps what was measured.
-        on_file: Told the name of each file at its start; what it returns is told the bytes.
+        on_file: Told of each file at its start.
 
     Raises:
         StoreError: the store cannot be written.
@@ -83,7 +83,7 @@ def measure_media(
             faults.append(Fault(place, _("there is no file {name}").format(name=name)))
             continue
         try:
-            kept[name] = store.add(path, on_file(name))
+            kept[name] = store.add(path, on_file(name, path.stat().st_size))
         except SoundError as error:
             fault = _("{name} cannot be used as sound: {why}")
             why = f"{error.reason}, {error.detail}" if error.detail else error.reason
@@ -130,20 +130,19 @@ def prepare(
     )
 
 
-def write_draft(path: Path, prepared: Prepared, on_bytes: OnBytes) -> Draft:
-    """Write the playlist of *prepared* without a seal to *path*, its media beside it first.
+def write_draft(
+    path: Path, playlist: Playlist, media: Iterable[Kept], on_file: OnFile = unwatched
+) -> None:
+    """Write *playlist* without a seal to *path*, after its *media* beside it.
 
     Raises:
         StoreError: the place is not writable, or a kept file changed since it was measured.
     """
-    assert prepared.playlist is not None  # the caller raised its faults
-    folder = path.parent / "media"
-    for kept in prepared.kept.values():
-        if store_by_hash(kept.path, folder, on_bytes) != kept.facts.sha256:
+    for kept in media:
+        watch = on_file(kept.name, kept.facts.size)
+        if store_by_hash(kept.path, path.parent / "media", watch) != kept.facts.sha256:
             raise StoreError(str(kept.path), _("changed since it was measured"))
-    data = sign_bundle(Kind.PLAYLIST, prepared.playlist.to_bytes(), [])
-    write_durably(path, data)
-    return Draft(path, data, Bundle.from_bytes(data), prepared.playlist)
+    write_durably(path, sign_bundle(Kind.PLAYLIST, playlist.to_bytes(), []))
 
 
 def read_draft(path: Path) -> Draft:
@@ -166,7 +165,7 @@ def read_draft(path: Path) -> Draft:
         raise type(error)(f"{path}: {error}") from None
 
 
-def check_media(draft: Draft, on_bytes: OnBytes = lambda _count: None) -> None:
+def check_media(draft: Draft, on_file: OnFile = unwatched) -> None:
     """Hash every file that *draft* names.
 
     Raises:
@@ -175,6 +174,7 @@ def check_media(draft: Draft, on_bytes: OnBytes = lambda _count: None) -> None:
     """
     for media in draft.playlist.media:
         path = draft.media / media.sha256.hex()
+        on_bytes = on_file(path.name[:8], media.size)
         digest = hashlib.sha256()
         try:
             with path.open("rb") as file:

@@ -33,6 +33,14 @@ _CHUNK: Final = 1 << 20
 _NUMBERS: Final = ("size", "duration_ms", "loudness_clufs", "true_peak_cdbtp")
 
 OnBytes = Callable[[int], None]
+"""Told how many bytes each step has dealt with."""
+OnFile = Callable[[str, int], OnBytes]
+"""Told the name and size of each file at its start."""
+
+
+def unwatched(_name: str, _size: int) -> OnBytes:
+    """Watch nothing, where nobody looks at a progress bar."""
+    return lambda _count: None
 
 
 @dataclass(frozen=True, slots=True)
