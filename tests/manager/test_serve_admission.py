@@ -24,7 +24,7 @@ from loa_manager.serve.callout import (
 from loa_manager.serve.nats_token import KeyType, NatsKey, open_token, parse_public, sign_token
 from loa_protocol.errors import FormatError, MessageError
 from loa_protocol.trust import TrustError
-from support.x509_lab import Client, FixedRoster, X509Lab, make_csr, new_key
+from support.tls_lab import Client, FixedRoster, X509Lab, make_csr, new_key
 
 
 @pytest.fixture(scope="module")
@@ -154,7 +154,7 @@ def test_a_bench_identity_is_known_as_one(lab: X509Lab, roster: FixedRoster) -> 
 def test_an_answer_names_the_permissions_to_this_broker_and_user_alone(
     lab: X509Lab, roster: FixedRoster
 ) -> None:
-    keys, board = CalloutKeys.generate(), lab.board()
+    keys, board = CalloutKeys.of(NatsKey.generate(KeyType.ACCOUNT)), lab.board()
     roster.add(board)
     asked = request(board, server="NSERVER", user="UUSER")
     verdict = decide(asked, lab.authorities, roster, lab.now)
@@ -170,7 +170,12 @@ def test_an_answer_names_the_permissions_to_this_broker_and_user_alone(
 def test_a_refusal_carries_no_permissions(lab: X509Lab) -> None:
     asked = request(None)
     _, claims = open_token(
-        answer(asked, Denied(Denial.UNKNOWN), CalloutKeys.generate().issuer, lab.now)
+        answer(
+            asked,
+            Denied(Denial.UNKNOWN),
+            CalloutKeys.of(NatsKey.generate(KeyType.ACCOUNT)).issuer,
+            lab.now,
+        )
     )
     reply = msgspec.json.decode(claims)["nats"]
     assert reply["error"] == "unknown"

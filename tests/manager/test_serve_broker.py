@@ -23,7 +23,7 @@ from loa_manager.serve import repeats
 from loa_manager.serve.message_plane import MessagePlane
 from loa_protocol.errors import ConfigError
 from support.broker_lab import LIMIT_S, board_client, knock, mqtt, running_plane, until
-from support.x509_lab import Client, FixedRoster, X509Lab, client_context
+from support.tls_lab import Client, FixedRoster, X509Lab, client_context
 
 
 @pytest.fixture(scope="module")
@@ -271,7 +271,7 @@ async def test_a_board_revoked_after_the_brokers_restart_is_still_cut(
 _ORPHAN = """
 import asyncio, pathlib, sys
 from support.broker_lab import running_plane
-from support.x509_lab import FixedRoster, X509Lab
+from support.tls_lab import FixedRoster, X509Lab
 
 async def main():
     async with running_plane(X509Lab(), FixedRoster(), pathlib.Path(sys.argv[1])) as plane:

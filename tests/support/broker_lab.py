@@ -12,8 +12,10 @@ from typing import Any
 
 import aiomqtt
 
+from loa_manager.serve.callout import CalloutKeys
 from loa_manager.serve.message_plane import MessagePlane, ServerTls
-from support.x509_lab import Client, FixedRoster, X509Lab, client_context, key_pem
+from loa_manager.serve.nats_token import KeyType, NatsKey
+from support.tls_lab import Client, FixedRoster, X509Lab, client_context, key_pem
 
 LIMIT_S = 10.0
 
@@ -38,7 +40,14 @@ async def running_plane(
     lab: X509Lab, roster: FixedRoster, folder: Path, port: int = 0
 ) -> AsyncIterator[MessagePlane]:
     """Run broker and call-out until the block ends."""
-    plane = MessagePlane(server_tls(lab), roster, folder, "127.0.0.1", port)
+    plane = MessagePlane(
+        server_tls(lab),
+        roster,
+        folder,
+        "127.0.0.1",
+        port,
+        keys=CalloutKeys.of(NatsKey.generate(KeyType.ACCOUNT)),
+    )
     async with running(plane.run):
         yield plane
 

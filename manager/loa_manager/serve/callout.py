@@ -177,15 +177,15 @@ def answer(request: Request, verdict: Permissions | Denied, key: NatsKey, now: d
 
 @dataclass(frozen=True, slots=True)
 class CalloutKeys:
-    """The keys between broker and call-out; made at each start, never on a disk."""
+    """The keys between broker and call-out. The log-in is never on a disk."""
 
     issuer: NatsKey  # signs the answers
     user: NatsKey  # logs in to the broker's client port
 
     @classmethod
-    def generate(cls) -> CalloutKeys:
-        """Make both."""
-        return cls(NatsKey.generate(KeyType.ACCOUNT), NatsKey.generate(KeyType.USER))
+    def of(cls, issuer: NatsKey) -> CalloutKeys:
+        """Answer as *issuer*; the log-in is made anew."""
+        return cls(issuer, NatsKey.generate(KeyType.USER))
 
 
 class Callout:

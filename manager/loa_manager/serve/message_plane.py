@@ -67,13 +67,13 @@ class MessagePlane:
     folder: Path
     host: str
     port: int  # 0: any free one
+    keys: CalloutKeys
     broker: Broker = field(init=False)
     callout: Callout = field(init=False)
     _files: list[SecretFile] = field(init=False, default_factory=list)
 
     def __post_init__(self) -> None:
-        keys = CalloutKeys.generate()
-        self.callout = Callout(keys, self.tls.authorities, self.roster)
+        self.callout = Callout(self.keys, self.tls.authorities, self.roster)
         own = x509.load_der_x509_certificate(self.tls.authorities.server)
         # a bench identity ends at the handshake: its issuer is not among these
         clients = b"".join(_pem(each) for each in (*self.tls.authorities.enrolment, own))
@@ -88,8 +88,8 @@ class MessagePlane:
             certificate=certificate,
             key=key,
             clients=client_file,
-            issuer=keys.issuer.public,
-            user=keys.user.public,
+            issuer=self.keys.issuer.public,
+            user=self.keys.user.public,
         )
         descriptors = [each.descriptor for each in self._files]
         self.broker = Broker(config, self.folder / "nats.conf", descriptors=descriptors)
