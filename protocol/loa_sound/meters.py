@@ -6,7 +6,7 @@ None of them keeps the sound; each keeps at most 100 ms of it. Levels are dB rel
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import log10
 from typing import Final
@@ -52,28 +52,29 @@ class Loudness:
     true_peak_dbtp: float
 
 
-class _Chunker:
-    """Collect blocks of any length into chunks of `CHUNK` samples, in one buffer for good."""
+class Chunker:
+    """Collect blocks of any length into chunks of one size, in one buffer for good."""
 
-    def __init__(self) -> None:
-        self._buffer = np.zeros(CHUNK, dtype=np.float32)
+    def __init__(self, size: int = CHUNK) -> None:
+        self._size = size
+        self._buffer = np.zeros(size, dtype=np.float32)
         self._fill = 0
 
-    def feed(self, block: Samples) -> list[Samples]:
-        """Return the chunks that *block* completes; each is valid until the next call."""
-        if not self._fill and len(block) == CHUNK:
-            return [block]
-        chunks: list[Samples] = []
+    def feed(self, block: Samples) -> Iterator[Samples]:
+        """Yield the chunks that *block* completes; each is valid until the next one."""
         at = 0
         while at < len(block):
-            count = min(CHUNK - self._fill, len(block) - at)
+            if not self._fill and len(block) - at >= self._size:
+                yield block[at : at + self._size]
+                at += self._size
+                continue
+            count = min(self._size - self._fill, len(block) - at)
             self._buffer[self._fill : self._fill + count] = block[at : at + count]
             self._fill += count
             at += count
-            if self._fill == CHUNK:
-                chunks.append(self._buffer if at == len(block) else self._buffer.copy())
+            if self._fill == self._size:
                 self._fill = 0
-        return chunks
+                yield self._buffer
 
     def rest(self) -> Samples:
         """Return what no chunk has taken yet."""
@@ -84,7 +85,7 @@ class LoudnessMeter:
     """EBU R128 loudness and true peak, by FFmpeg's ``ebur128`` filter."""
 
     def __init__(self) -> None:
-        self._chunks = _Chunker()
+        self._chunks = Chunker()
         self._facts: dict[str, str] = {}
         graph = av.filter.Graph()
         graph.threads = 1
@@ -144,7 +145,7 @@ class GapMeter:
 
     def __init__(self, expected_ms: Sequence[tuple[int, int]] = ()) -> None:
         """Args: expected_ms: pairs of start and end, in ms from the first sample fed."""
-        self._chunks = _Chunker()
+        self._chunks = Chunker()
         self._expected = tuple(expected_ms)
         self._limit = 10 ** (GAP_DBFS / 20)
         self._at_ms = 0
@@ -218,7 +219,7 @@ class BandMeter:
     _SPECTRA: Final = 5
 
     def __init__(self) -> None:
-        self._chunks = _Chunker()
+        self._chunks = Chunker()
         size = CHUNK // self._SPECTRA
         self._window = np.hanning(size + 1)[:size].astype(np.float32)
         width = RATE / size

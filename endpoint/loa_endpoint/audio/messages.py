@@ -244,7 +244,8 @@ class Fault(Message, frozen=True, tag="fault"):
 
     Attributes:
         name: ``command`` (a line was refused), ``unknown_source``, ``already_sounding``,
-            ``too_many``, ``no_line_in``, ``line_in``, ``sink`` or ``item``.
+            ``too_many``, ``no_line_in``, ``line_in``, ``sink`` (it does not take samples),
+            ``config`` (it cannot be opened; the process ends) or ``item``.
     """
 
     name: str

@@ -1,0 +1,305 @@
+"""The mixing desk: commands in, blocks and events out. No pipes, no device, no clock.
+
+It owns the sounds by name, the mixer that plays them, and the meters of the items. Instants become
+samples of the timeline here, and nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any, Final, Protocol
+
+import numpy as np
+
+from loa_endpoint.audio import messages as m
+from loa_endpoint.audio.file_sound import FileSound, Notice
+from loa_endpoint.audio.item_meter import ItemMeter
+from loa_endpoint.audio.line_in import LineIn
+from loa_endpoint.audio.mixer import Mixer, Start
+from loa_endpoint.audio.voice import Happening
+from loa_sound.blocks import RATE, Samples
+from loa_sound.meters import to_db
+
+MAX_SOUNDS: Final = 16
+"""Prepared together; each holds 576 kB and a thread."""
+MAX_ITEMS: Final = 4
+"""Measured together."""
+QUIT_FADE: Final = RATE // 50
+REALIGN: Final = RATE // 20
+"""A file that still fades out may be asked back at most 50 ms beside where it is."""
+_SECOND: Final = 1_000_000_000
+
+
+class Timeline(Protocol):
+    """Whatever knows when sample 0 sounded; a card corrects it as it runs."""
+
+    @property
+    def epoch_ns(self) -> int:
+        """CLOCK_MONOTONIC instant of sample 0."""
+
+
+@dataclass(slots=True)
+class _Item:
+    meter: ItemMeter
+    fed: int | None = None
+    """How much of the present block is measured; None before the item begins."""
+
+
+class Desk:
+    """What the player does with each command.
+
+    Attributes:
+        over: It has been told to quit, and has faded out.
+        sink_xruns: Times that the sink ran dry; kept by the loop that owns the sink.
+    """
+
+    def __init__(
+        self,
+        mixer: Mixer,
+        timeline: Timeline,
+        emit: Callable[[m.Event], None],
+        line_in: LineIn | None,
+    ) -> None:
+        self.mixer = mixer
+        self.over = False
+        self.sink_xruns = 0
+        self._timeline = timeline
+        self._emit = emit
+        self._line_in = line_in
+        self._sounds: dict[str, FileSound] = {}
+        self._items: dict[str, _Item] = {}
+        self._notices: SimpleQueue[Notice] = SimpleQueue()
+        self._block: Samples = np.zeros(0, dtype=np.float32)
+        self._block_start = mixer.now
+        self._power, self._powered = 0.0, 0
+        self._handlers: dict[type, Callable[[Any], None]] = {
+            m.Prepare: self._prepare,
+            m.Release: self._release,
+            m.Play: self._play,
+            m.PlayLineIn: self._play_line_in,
+            m.Stop: self._stop,
+            m.Volume: self._set_volume,
+            m.BeginItem: self._begin_item,
+            m.EndItem: self._end_item,
+            m.Quit: self._quit,
+        }
+
+    def handle(self, command: m.Command) -> None:
+        """Carry out *command*, now or at the instant that it names."""
+        if self.mixer.is_full and not isinstance(command, m.Stop | m.Quit):
+            self._fault("too_many", "plans")
+        else:
+            self._handlers[type(command)](command)
+
+    def render(self, block: Samples) -> None:
+        """Fill *block* with the next samples, measure them, and report what began and ended."""
+        while not self._notices.empty():
+            self._note(self._notices.get())
+        self._block, self._block_start = block, self.mixer.now
+        for item in self._items.values():
+            if item.fed is not None:
+                item.fed = 0
+        self.mixer.render(block)
+        for item in self._items.values():
+            if item.fed is not None:
+                item.meter.feed(block[item.fed :])
+        if self.mixer.voices:
+            self._power += float(np.dot(block, block))
+        self._powered += len(block)
+        for happening in self.mixer.take_happenings():
+            self._report(happening)
+
+    def beat(self, samples: int, now_ns: int) -> None:
+        """Report life: *samples* is what this process has written."""
+        voice = self.mixer.current
+        now = self._sample_at(now_ns)
+        mean = self._power / self._powered if self._powered else 0.0
+        self._power, self._powered = 0.0, 0
+        self._emit(
+            m.Beat(
+                samples=samples,
+                at_ns=now_ns,
+                source=voice.sound.name if voice else "",
+                position_ms=_to_ms(max(0, now + voice.offset)) if voice else 0,
+                rms_dbfs=round(to_db(mean**0.5), 1),
+                xruns=self.xruns,
+            )
+        )
+
+    @property
+    def xruns(self) -> int:
+        """Times that there was silence because somebody came late."""
+        return self.sink_xruns + self.mixer.starvations
+
+    def wait_for_sounds(self, samples: int) -> None:
+        """Wait until what the next *samples* need is decoded; only in virtual time."""
+        for voice in self.mixer.voices:
+            if isinstance(voice.sound, FileSound):
+                voice.sound.wait(self.mixer.now + voice.offset)
+        for start in self.mixer.starts_before(self.mixer.now + samples):
+            if isinstance(start.sound, FileSound):
+                start.sound.wait(start.position)
+
+    def _sample_at(self, instant_ns: int) -> int:
+        """Return the sample that sounds at an instant; the next one for 0."""
+        if not instant_ns:
+            return self.mixer.now
+        return ((instant_ns - self._timeline.epoch_ns) * RATE + _SECOND // 2) // _SECOND
+
+    def _instant_of(self, sample: int) -> int:
+        return self._timeline.epoch_ns + sample * _SECOND // RATE
+
+    def _fault(self, name: str, detail: str) -> None:
+        self._emit(m.Fault(name=name, detail=detail[:500]))
+
+    def _prepare(self, command: m.Prepare) -> None:
+        name = command.source
+        old = self._sounds.get(name)
+        if old is not None and self.mixer.uses(old):
+            self._fault("already_sounding", name)
+            return
+        if old is not None:
+            old.close()
+        elif len(self._sounds) >= MAX_SOUNDS:
+            self._fault("too_many", f"sources: {name}")
+            return
+        gain = 10 ** (command.gain_db / 20) if command.gain_db > -100 else 0.0
+        position = to_samples(command.position_ms)
+        path = Path(command.path)
+        self._sounds[name] = FileSound(name, path, self._notices, gain=gain, position=position)
+
+    def _release(self, command: m.Release) -> None:
+        sound = self._sounds.get(command.source)
+        if sound is not None and not self.mixer.uses(sound):
+            self._forget(sound)
+
+    def _play(self, command: m.Play) -> None:
+        sound = self._sounds.get(command.source)
+        if sound is None:
+            self._fault("unknown_source", command.source)
+            return
+        sample, position = self._sample_at(command.at_ns), to_samples(command.position_ms)
+        voice = self.mixer.voice_of(sound)
+        if voice is not None and abs(position - sample - voice.offset) > REALIGN:
+            self._fault("already_sounding", command.source)
+            return
+        self.mixer.play(
+            Start(
+                sound,
+                sample,
+                position,
+                fade_in=to_samples(command.fade_in_ms),
+                fade_out=to_samples(command.fade_out_ms),
+                anchored=bool(command.at_ns),
+            )
+        )
+
+    def _play_line_in(self, command: m.PlayLineIn) -> None:
+        if self._line_in is None:
+            self._fault("no_line_in", command.source)
+            return
+        self._line_in.name = command.source
+        self._line_in.gain = 10 ** (command.gain_db / 20)
+        self.mixer.play(
+            Start(
+                self._line_in,
+                self._sample_at(command.at_ns),
+                to_samples(command.position_ms),
+                fade_in=to_samples(command.fade_in_ms),
+                fade_out=to_samples(command.fade_out_ms),
+                anchored=bool(command.at_ns),
+            )
+        )
+
+    def _stop(self, command: m.Stop) -> None:
+        if command.at_ns:
+            self.mixer.stop(self._sample_at(command.at_ns), to_samples(command.fade_ms))
+        else:
+            self.mixer.stop_all(to_samples(command.fade_ms))
+
+    def _set_volume(self, command: m.Volume) -> None:
+        sample = self._sample_at(command.at_ns)
+        self.mixer.set_volume(sample, command.gain_db, to_samples(command.ramp_ms))
+
+    def _begin_item(self, command: m.BeginItem) -> None:
+        name = command.item
+        if name in self._items or len(self._items) >= MAX_ITEMS:
+            self._fault("item", f"{name}: measured already, or too many at once")
+            return
+        sample = max(self.mixer.now, self._sample_at(command.at_ns))
+        # Made now: it takes a millisecond, which the instant itself may not have.
+        meter = ItemMeter(
+            name, command.expected_silence, started_ns=self._instant_of(sample), xruns=self.xruns
+        )
+        item = self._items[name] = _Item(meter)
+
+        def begin() -> None:
+            item.fed = self.mixer.now - self._block_start
+
+        self.mixer.at(sample, begin)
+
+    def _end_item(self, command: m.EndItem) -> None:
+        if command.item not in self._items:
+            self._fault("item", f"{command.item}: not measured")
+            return
+        self.mixer.at(self._sample_at(command.at_ns), lambda: self._finish_item(command.item))
+
+    def _finish_item(self, name: str) -> None:
+        item = self._items.pop(name, None)
+        if item is None:
+            return
+        if item.fed is not None:
+            item.meter.feed(self._block[item.fed : self.mixer.now - self._block_start])
+        ended_ns = self._instant_of(self.mixer.now)
+        self._emit(item.meter.finish(ended_ns=ended_ns, xruns=self.xruns))
+
+    def _quit(self, command: m.Quit) -> None:
+        self.mixer.at(self._sample_at(command.at_ns), self._fade_and_end)
+
+    def _fade_and_end(self) -> None:
+        self.mixer.stop_all(QUIT_FADE)
+        self.mixer.at(self.mixer.now + QUIT_FADE, self._end)
+
+    def _end(self) -> None:
+        self.over = True
+
+    def _note(self, notice: Notice) -> None:
+        """Pass on what a decoding thread has found out."""
+        sound = notice.sound
+        if self._sounds.get(sound.name) is not sound:
+            return  # replaced or released meanwhile
+        if not notice.failed:
+            self._emit(m.Prepared(source=sound.name, duration_ms=notice.duration_ms))
+        elif not self.mixer.uses(sound):  # else the mixer reports it, once it has faded
+            self._emit(m.Ended(source=sound.name, reason="broken", at_ns=0, detail=sound.failure))
+            self._forget(sound)
+
+    def _report(self, happening: Happening) -> None:
+        sound = happening.sound
+        at_ns = self._instant_of(happening.sample)
+        if happening.kind == "started":
+            offset_ms = _to_ms(happening.position)
+            self._emit(m.Started(source=sound.name, at_ns=at_ns, offset_ms=offset_ms))
+            return
+        self._emit(
+            m.Ended(source=sound.name, reason=happening.kind, at_ns=at_ns, detail=happening.detail)
+        )
+        if isinstance(sound, FileSound) and not self.mixer.uses(sound):
+            self._forget(sound)
+
+    def _forget(self, sound: FileSound) -> None:
+        sound.close()
+        if self._sounds.get(sound.name) is sound:
+            del self._sounds[sound.name]
+
+
+def to_samples(ms: int) -> int:
+    """Convert milliseconds to samples."""
+    return ms * RATE // 1000
+
+
+def _to_ms(samples: int) -> int:
+    return (samples * 1000 + RATE // 2) // RATE

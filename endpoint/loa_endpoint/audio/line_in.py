@@ -1,0 +1,180 @@
+"""The line-in: what the tuner, or whatever is plugged in, delivers in real time.
+
+A source of bytes (a FIFO here, PortAudio in `loa_endpoint.audio.portaudio`) is emptied once a block
+by the audio loop, without waiting, into a buffer that keeps a block and 60 ms in hand: enough for
+the jitter of a writer that wakes every 20 ms.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import Final, Protocol
+
+import numpy as np
+
+from loa_protocol.errors import ConfigError
+from loa_sound.blocks import RATE, Samples
+from loa_sound.meters import FLOOR_DBFS, BandLevel, BandMeter
+
+SPARE: Final = RATE * 60 // 1000
+"""Samples in hand beyond one block; with the block, the delay of the line-in."""
+EXCESS: Final = RATE // 10
+"""So much more is the drift of two clocks, or a writer's burst: it is dropped."""
+BLEND: Final = RATE // 200
+"""Samples over which a drop is blended, so that it is no click."""
+QUIET_AFTER: Final = RATE // 5
+"""Nothing for 200 ms: the level is reported as none."""
+REPORT: Final = RATE // 10
+BYTES_AT_ONCE: Final = 32_768
+
+
+class Capture(Protocol):
+    """Where the samples come from: raw signed 16-bit little-endian, mono, 48 kHz."""
+
+    def take(self) -> bytes:
+        """Return what has arrived since the last call, without waiting.
+
+        Raises:
+            OSError: The device is gone.
+        """
+
+    def close(self) -> None:
+        """Give the device back."""
+
+
+class FifoCapture:
+    """A FIFO that somebody writes sound into, at the rate at which it is heard.
+
+    Opened for writing too, so that a writer may come and go without an end of file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open *path*, making the FIFO if nothing is there.
+
+        Raises:
+            ConfigError: It is not a FIFO, or may not be opened.
+        """
+        try:
+            if not path.exists():
+                os.mkfifo(path, 0o600)
+            if not stat.S_ISFIFO(path.stat().st_mode):
+                raise ConfigError("line-in", [f"{path} is not a FIFO"])
+            self._fd = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError as error:
+            raise ConfigError("line-in", [f"{path}: {error.strerror}"]) from error
+
+    def take(self) -> bytes:
+        """Return what the FIFO holds."""
+        try:
+            return os.read(self._fd, BYTES_AT_ONCE)
+        except BlockingIOError:
+            return b""
+
+    def close(self) -> None:
+        """Close the FIFO; the file stays."""
+        os.close(self._fd)
+
+
+class LineIn:
+    """A `loa_endpoint.audio.voice.Sound` out of a capture, and its level meter.
+
+    It is silent where nothing arrives, and has no end.
+    """
+
+    live = True
+    finish = None
+    failure = ""
+
+    def __init__(self, capture: Capture, block: int) -> None:
+        """Take *capture*; *block* is how many samples the audio loop renders at once."""
+        self.name = "line_in"
+        self.gain = 1.0
+        self._capture = capture
+        self._target = block + SPARE
+        self._held: Samples = np.zeros(0, dtype=np.float32)
+        self._half = b""  # a byte whose sample is not whole yet
+        self._meter = BandMeter()
+        self._levels: list[BandLevel] = []
+        self._flowing = False
+        self._was_read = False
+        self._silent_for = 0
+
+    def is_ready(self, _position: int, /) -> bool:
+        """Tell that it can start: a line-in always can."""
+        return True
+
+    def aim(self, _position: int, /) -> None:
+        """Do nothing: there is no position to go to."""
+
+    def pump(self, samples: int) -> None:
+        """Take in what has arrived; *samples* of the timeline have passed since the last call.
+
+        Raises:
+            OSError: The device is gone.
+        """
+        data = self._half + self._capture.take()
+        whole = len(data) - len(data) % 2
+        self._half = data[whole:]
+        self._silent_for += samples
+        if whole:
+            self._silent_for = 0
+            arrived = np.frombuffer(data, dtype="<i2", count=whole // 2).astype(np.float32)
+            arrived *= np.float32(1 / 32768)
+            self._levels += self._meter.feed(arrived)
+            self._held = np.concatenate((self._held, arrived)) if len(self._held) else arrived
+        elif self._silent_for >= QUIET_AFTER:
+            self._silent_for -= REPORT
+            self._levels.append(BandLevel(FLOOR_DBFS, 0.0))
+        self._trim()
+
+    def take_levels(self) -> list[BandLevel]:
+        """Return the levels since the last call, at most two: a burst is not a second of news."""
+        levels, self._levels = self._levels[-2:], []
+        return levels
+
+    def read(self, _position: int, out: Samples, /) -> int:
+        """Fill *out* with the next samples that arrived, or with silence until enough are there."""
+        self._was_read = True
+        if not self._flowing and len(self._held) < self._target:
+            out.fill(0)
+            return len(out)
+        starts = not self._flowing
+        count = min(len(out), len(self._held))
+        out[:count] = self._held[:count]
+        self._held = self._held[count:]
+        self._flowing = count == len(out)
+        if starts:
+            _ramp(out[:count], up=True)
+        if not self._flowing:
+            _ramp(out[:count], up=False)
+            out[count:] = 0
+        return len(out)
+
+    def close(self) -> None:
+        """Give the device back."""
+        self._capture.close()
+
+    def _trim(self) -> None:
+        """Keep the delay what it is: drop the oldest where too much is in hand."""
+        excess = len(self._held) - self._target
+        if excess <= 0:
+            pass
+        elif not self._was_read:
+            self._held = self._held[excess:].copy()
+        elif excess > EXCESS:
+            old, new = self._held[:BLEND], self._held[excess:].copy()
+            up = np.linspace(0, 1, BLEND, dtype=np.float32)
+            new[:BLEND] = old * (1 - up) + new[:BLEND] * up
+            self._held = new
+        self._was_read = False
+
+
+def _ramp(samples: Samples, *, up: bool) -> None:
+    """Fade the first or the last 5 ms of *samples*, where the line-in begins or runs dry."""
+    length = min(BLEND, len(samples))
+    if length:
+        slope = np.linspace(0, 1, length, dtype=np.float32)
+        part = samples[:length] if up else samples[-length:]
+        np.multiply(part, slope if up else slope[::-1], out=part)

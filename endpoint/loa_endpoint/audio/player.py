@@ -1,0 +1,302 @@
+"""The player: a process of its own that plays what the agent tells it, and nothing else.
+
+    python -m loa_endpoint.audio.player --sink wav:/tmp/horn.wav --line-in fifo:/tmp/fm
+
+One loop, 10 times a second (20 with a sound card): take commands, render, write, report. What is
+to happen between two rounds falls on its exact sample all the same. Files are decoded ahead by
+threads; nothing in the loop waits for a disk, a lock or the agent. It ends when its standard input
+closes.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import os
+import select
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Thread
+from typing import Final, NoReturn
+
+import numpy as np
+
+from loa_endpoint.audio.desk import Desk
+from loa_endpoint.audio.line_in import Capture, FifoCapture, LineIn
+from loa_endpoint.audio.messages import Event, Fault, LineInLevel, Quit, Ready
+from loa_endpoint.audio.mixer import Mixer
+from loa_endpoint.audio.pipes import CommandPipe, EventPipe
+from loa_endpoint.audio.sink import NullSink, Sink, WavSink
+from loa_protocol.errors import ConfigError, StoreError
+from loa_sound.blocks import RATE, Samples
+
+BEAT: Final = RATE // 5
+"""Samples between two signs of life."""
+LAG_LIMIT_NS: Final = 500_000_000
+"""A file sink that is this late skips what it missed, as a card would have run dry."""
+ORPHAN_S: Final = 2.0
+"""How long a loop that is stuck in its device outlives the agent."""
+EXIT_CONFIG: Final = 2
+EXIT_SINK: Final = 4
+VIRTUAL_EPOCH_NS: Final = 1_000_000_000
+_SECOND: Final = 1_000_000_000
+
+
+class Player:
+    """The loop between the pipes, the desk and the sink."""
+
+    def __init__(
+        self, sink: Sink, line_in: LineIn | None, commands: CommandPipe, events: EventPipe
+    ) -> None:
+        self._sink, self._line_in = sink, line_in
+        self._commands, self._events = commands, events
+        self._block: Samples = np.zeros(sink.block, dtype=np.float32)
+        self._desk = Desk(Mixer(), sink, self._emit, line_in)
+        self._written = 0
+        self._unreported = 0
+        self._sink_failed = False
+        self._quitting = False
+
+    def run(self) -> int:
+        """Play in real time until told to quit or left alone; return the exit code."""
+        mixer = self._desk.mixer
+        mixer.now = max(0, self._due(time.monotonic_ns()))
+        self._report_ready()
+        try:
+            while not self._desk.over:
+                self._wait_for_block()
+                if self._line_in is not None:
+                    self._pump(self._line_in)
+                self._play_block()
+                if self._unreported >= BEAT:
+                    self._unreported = 0
+                    self._events.flush()
+                    self._desk.beat(self._written, time.monotonic_ns())
+        except BrokenPipeError:
+            return 0  # the agent is gone
+        except OSError as error:
+            self._emit(Fault(name="sink", detail=str(error)[:500]))
+            return EXIT_SINK
+        finally:
+            self._sink.close()
+        return 0
+
+    def run_virtual(self) -> int:
+        """Play as fast as possible: time is what has been rendered, the commands come first."""
+        self._report_ready()
+        for command in self._commands.take_all():
+            self._desk.handle(command)
+        self._report_refused()
+        mixer = self._desk.mixer
+        while not self._desk.over and not mixer.is_idle:
+            self._desk.wait_for_sounds(len(self._block))
+            self._play_block()
+        self._desk.beat(self._written, self._sink.epoch_ns + mixer.now * _SECOND // RATE)
+        self._sink.close()
+        return 0
+
+    def _emit(self, event: Event) -> None:
+        self._events.send(event)
+
+    def _due(self, now_ns: int) -> int:
+        return -((self._sink.epoch_ns - now_ns) * RATE // _SECOND)
+
+    def _instant(self, sample: int) -> int:
+        return self._sink.epoch_ns + sample * _SECOND // RATE
+
+    def _report_ready(self) -> None:
+        at_ns = self._instant(self._desk.mixer.now)
+        self._emit(Ready(pid=os.getpid(), epoch_ns=self._sink.epoch_ns, at_ns=at_ns))
+
+    def _report_refused(self) -> None:
+        for refused in self._commands.refused:
+            self._emit(Fault(name="command", detail=refused))
+        self._commands.refused.clear()
+
+    def _wait_for_block(self) -> None:
+        """Take commands until the next block is due: at once where the sink keeps the time."""
+        due_ns = self._instant(self._desk.mixer.now)
+        while True:
+            left_ms = 0.0 if self._sink.paces else (due_ns - time.monotonic_ns()) / 1e6
+            for command in self._commands.take(max(0.0, left_ms)):
+                self._desk.handle(command)
+            if self._commands.refused:
+                self._report_refused()
+            if self._commands.closed and not self._quitting:
+                self._quitting = True
+                self._desk.handle(Quit())
+            if left_ms <= 0:
+                break
+        if -left_ms * 1e6 > LAG_LIMIT_NS:
+            self._skip_missed()
+
+    def _skip_missed(self) -> None:
+        missed = self._due(time.monotonic_ns()) - self._desk.mixer.now
+        self._desk.mixer.skip(missed - missed % len(self._block))
+        self._desk.sink_xruns += 1
+
+    def _pump(self, line_in: LineIn) -> None:
+        try:
+            line_in.pump(len(self._block))
+        except OSError as error:
+            self._emit(Fault(name="line_in", detail=str(error)[:500]))
+            self._line_in = None
+            return
+        for level in line_in.take_levels():
+            self._emit(
+                LineInLevel(
+                    rms_dbfs=round(level.rms_dbfs, 1),
+                    flatness=round(level.flatness, 3),
+                    at_ns=time.monotonic_ns(),
+                )
+            )
+
+    def _play_block(self) -> None:
+        sample = self._desk.mixer.now
+        self._desk.render(self._block)
+        xruns = self._sink.xruns
+        try:
+            self._sink.write(sample, self._block)
+            self._written += len(self._block)
+            self._sink_failed = False
+        except StoreError as error:
+            if not self._sink_failed:
+                self._sink_failed = True
+                self._emit(Fault(name="sink", detail=str(error)[:500]))
+        self._desk.sink_xruns += self._sink.xruns - xruns
+        self._unreported += len(self._block)
+
+
+def open_sink(url: str, *, epoch_ns: int | None, now_ns: int) -> Sink:
+    """Open a sink by its URL: ``wav:PATH``, ``null:`` or ``pyaudio:DEVICE``.
+
+    Raises:
+        ConfigError: There is no such kind, or it cannot be opened.
+    """
+    kind, _, rest = url.partition(":")
+    if kind == "wav" and rest:
+        return WavSink(Path(rest), epoch_ns, now_ns)
+    if kind == "null":
+        return NullSink(now_ns if epoch_ns is None else epoch_ns)
+    if kind == "pyaudio" and rest:
+        from loa_endpoint.audio.portaudio import PortAudioSink  # noqa: PLC0415 - an extra
+
+        return PortAudioSink(rest, now_ns)
+    raise ConfigError("sink", [f"{url!r} is none of wav:PATH, null:, pyaudio:DEVICE"])
+
+
+def open_capture(url: str) -> Capture:
+    """Open a line-in by its URL: ``fifo:PATH`` or ``pyaudio:DEVICE``.
+
+    Raises:
+        ConfigError: There is no such kind, or it cannot be opened.
+    """
+    kind, _, rest = url.partition(":")
+    if kind == "fifo" and rest:
+        return FifoCapture(Path(rest))
+    if kind == "pyaudio" and rest:
+        from loa_endpoint.audio.portaudio import PortAudioCapture  # noqa: PLC0415 - an extra
+
+        return PortAudioCapture(rest)
+    raise ConfigError("line-in", [f"{url!r} is neither fifo:PATH nor pyaudio:DEVICE"])
+
+
+USAGE: Final = """usage: python -m loa_endpoint.audio.player --sink URL [--line-in URL] [...]
+  --sink URL             wav:PATH, null: or pyaudio:DEVICE
+  --line-in URL          fifo:PATH (raw s16le, mono, 48 kHz) or pyaudio:DEVICE
+  --epoch-ns N           CLOCK_MONOTONIC instant of sample 0 of a new file
+  --as-fast-as-possible  virtual time: all commands are read first; sample 0 is at 1 s
+"""
+
+
+@dataclass(slots=True)
+class _Options:
+    sink: str = ""
+    line_in: str = ""
+    epoch_ns: int | None = None
+    virtual: bool = False
+
+
+def _parse(arguments: Sequence[str]) -> _Options:
+    """Read the command line by hand: argparse brings 4 MB of modules into every player.
+
+    Raises:
+        ConfigError: An argument is unknown, or has no value, or a wrong one.
+    """
+    options, rest = _Options(), list(arguments)
+    while rest:
+        name = rest.pop(0)
+        if name == "--as-fast-as-possible":
+            options.virtual = True
+        elif name not in ("--sink", "--line-in", "--epoch-ns") or not rest:
+            raise ConfigError("arguments", [f"{name}: unknown, or without its value", USAGE])
+        elif name == "--epoch-ns":
+            if not rest[0].isdecimal():
+                raise ConfigError("arguments", [f"{name}: {rest[0]!r} is not a number"])
+            options.epoch_ns = int(rest.pop(0))
+        else:
+            setattr(options, name[2:].replace("-", "_"), rest.pop(0))
+    if not options.sink:
+        raise ConfigError("arguments", ["--sink is missing", USAGE])
+    return options
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run a player on standard input and output; return the exit code."""
+    commands, events = CommandPipe(sys.stdin.fileno()), EventPipe(sys.stdout.fileno())
+    try:
+        options = _parse(arguments)
+        epoch_ns = options.epoch_ns
+        if options.virtual and epoch_ns is None:
+            epoch_ns = VIRTUAL_EPOCH_NS
+        sink = open_sink(options.sink, epoch_ns=epoch_ns, now_ns=time.monotonic_ns())
+        line_in = LineIn(open_capture(options.line_in), sink.block) if options.line_in else None
+    except ConfigError as error:
+        events.send(Fault(name="config", detail=str(error)[:500]))
+        sys.stderr.write(f"{error}\n")
+        return EXIT_CONFIG
+    player = Player(sink, line_in, commands, events)
+    if options.virtual:
+        return player.run_virtual()
+    _prepare_process()
+    return player.run()
+
+
+def _prepare_process() -> None:
+    """Leave Ctrl-C to the agent, watch for orphanhood, and spare the collector what is for good."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Thread(target=_end_with_agent, name="orphan", daemon=True).start()
+    gc.collect()
+    gc.freeze()
+    return_free_memory()
+    sys.setswitchinterval(0.001)  # s; a decoding thread gives way within a tenth of a block
+
+
+def return_free_memory() -> None:
+    """Give back what the imports have freed: 4 MB, with glibc; elsewhere do nothing."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+
+
+def _end_with_agent() -> None:
+    """Wait for standard input to close, then end the process even if its loop hangs in a device."""
+    watch = select.poll()
+    watch.register(sys.stdin.fileno(), 0)  # only what is reported always: that it hung up
+    watch.poll()
+    time.sleep(ORPHAN_S)
+    os._exit(EXIT_SINK)
+
+
+def end_process(code: int) -> NoReturn:
+    """End now: threads may sit in a codec or a device, and need not be waited for."""
+    sys.stderr.flush()
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    end_process(main(sys.argv[1:]))
