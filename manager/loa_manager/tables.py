@@ -255,7 +255,7 @@ play = Table(
     Column("outcome", Integer),  # None: no end has arrived
     Column("started_ms", BigInteger),
     Column("ended_ms", BigInteger),
-    Column("segments", JSON),  # [[bearer, start_ms, end_ms], ...]
+    Column("segments", JSON(none_as_null=True)),  # [[bearer, start_ms, end_ms], ...]
     Column("silent_ms", BigInteger),
     Column("longest_gap_ms", BigInteger),
     Column("evidence", Integer),
@@ -312,11 +312,14 @@ last_heard = Table(  # the newest batch and the newest heartbeat of each endpoin
     Column("endpoint", ENDPOINT, primary_key=True),
     Column("cluster", SCOPE, nullable=False),
     Column("received_ms", BigInteger, nullable=False),
+    Column("boot_epoch", BigInteger),
     Column("booted_ms", BigInteger),
     Column("version", String(64)),
+    Column("epoch", BigInteger),  # of the heartbeat
+    Column("sequence", BigInteger),
     Column("heartbeat_ms", BigInteger),
     Column("state", Integer),
-    Column("faults", JSON),
+    Column("faults", JSON(none_as_null=True)),
     Column("item", String(64)),
     Column("bearer", Integer),
     Column("evidence", Integer),
