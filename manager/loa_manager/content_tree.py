@@ -16,6 +16,7 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -28,6 +29,8 @@ from loa_protocol.trust import Refusal, TrustError
 
 _CHUNK: Final = 1 << 20
 _STATE: Final = ("settings", "assignment")
+_NEW: Final = ".new-"
+_LEFT_OVER_S: Final = 86_400  # no write takes a day
 _MODE: Final = 0o644  # a web server under another user may read it
 
 
@@ -170,6 +173,16 @@ class ContentTree:
             self.write_head(bundle)
         return bundle
 
+    def sweep(self, now: datetime) -> int:
+        """Remove what interrupted writes left behind over a day ago; return how many files."""
+        found = 0
+        with _storing(self.path):
+            for path in self.path.rglob(f"{_NEW}*"):
+                if path.is_file() and now.timestamp() - path.stat().st_mtime > _LEFT_OVER_S:
+                    path.unlink(missing_ok=True)
+                    found += 1
+        return found
+
     def _change(self, change: Callable[[ContentIndex], ContentIndex], digest: bytes) -> None:
         with self._locked():
             if not (self.path / "objects" / digest.hex()).is_file():
@@ -222,7 +235,7 @@ def store_by_hash(
 def _beside(path: Path) -> Iterator[tuple[int, Callable[[Path], None]]]:
     """Give a new file in *path*'s folder and the function that puts it in its place."""
     _make_folder(path.parent)
-    file, name = tempfile.mkstemp(prefix=".new-", dir=path.parent)
+    file, name = tempfile.mkstemp(prefix=_NEW, dir=path.parent)
 
     def place(target: Path) -> None:
         os.fchmod(file, _MODE)

@@ -90,6 +90,23 @@ def test_items_follow_each_other_unless_a_time_is_given() -> None:
     assert [each.id for each in week.items][:2] == ["sang-20270120-1", "sang-20270120-2"]
 
 
+@pytest.mark.requirement("MSG-1", "MSG-2")
+def test_priority_plays_ahead_of_normal_unless_a_time_holds_an_item() -> None:
+    entries = [
+        item(id='"chime"', at='"05:30"'),
+        item(id='"one"'),
+        item(id='"province"', kind='"priority"', level='"province"'),
+        item(id='"commune"', kind='"priority"'),
+        item(id='"noon"', at='"05:50"'),
+        item(id='"two"'),
+    ]
+    week = composed(text(session(*entries, days=None, date="2027-01-18")))
+    names = [each.id.rpartition("-")[2] for each in week.items]
+    assert names == ["chime", "province", "commune", "one", "noon", "two"]
+    offsets = [each.offset_ms // 60_000 for each in week.items]
+    assert offsets == [0, 1, 2, 3, 20, 21]
+
+
 def test_weekdays_pick_their_days() -> None:
     week = composed(text(session(days='["sat", "cn"]')))
     assert [each.id for each in week.sessions] == ["sang-20270123", "sang-20270124"]

@@ -206,6 +206,8 @@ def test_what_is_no_schedule_is_refused_by_name(data: bytes, expected: str) -> N
         (text(session(item(title=f'"{"x" * 201}"'))), "expected 1 to 200 characters"),
         (text(session(item(expected_silence='["1:00-0:30"]'))), "ends after it begins"),
         (text(extra='[fm.xa]\nfrequency = 12.5\npi = "9A01"\n'), "expected a frequency in MHz"),
+        (text(extra='[fm.xa]\nfrequency = 1e9999999999\npi = "9A01"\n'), "expected a frequency"),
+        (text(extra='[fm.xa]\nfrequency = 96.5001\npi = "9A01"\n'), "expected a frequency"),
         (text(extra="[fm.xa]\nfrequency = nan\npi = 1\n"), "expected a frequency in MHz"),
         (text(extra='[fm.xa]\nfrequency = 96.5\npi = "9A"\n'), "four hexadecimal digits"),
     ],

@@ -6,8 +6,11 @@ import contextlib
 import hashlib
 import json
 import os
+import signal
 import stat
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from hypothesis import given
@@ -19,8 +22,11 @@ from loa_protocol import merkle
 from loa_protocol.envelope import Bundle, Kind
 from loa_protocol.errors import ConfigError, MessageError, StoreError
 from loa_protocol.objects.online import Head, Inclusion, Leaf
+from loa_protocol.objects.playlist import Playlist
 from loa_protocol.trust import Refusal, TrustError
 from support.province import STATION, playlist, policy, province
+
+NOW = datetime(2027, 1, 18, tzinfo=UTC)
 
 
 def signed_playlist(scope: str = STATION, serial: int = 1) -> bytes:
@@ -166,6 +172,48 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_litter(
 
 def _full_disk(_: int) -> None:
     raise OSError(28, "No space left on device")
+
+
+def test_leftovers_of_interrupted_writes_are_swept_after_a_day(tree: ContentTree) -> None:
+    fresh, stale = tree.path / ".new-fresh", tree.path / "objects" / ".new-stale"
+    for path, age_s in ((fresh, 3600), (stale, 90_000)):
+        path.write_bytes(b"half")
+        written = NOW.timestamp() - age_s
+        os.utime(path, (written, written))
+    assert tree.sweep(NOW) == 1
+    assert fresh.exists()
+    assert not stale.exists()
+
+
+def test_a_publisher_killed_at_any_time_leaves_a_whole_tree(tree: ContentTree) -> None:
+    data = [signed_playlist(serial=serial) for serial in range(1, 60)]
+    for stop_after in (3, 20, 45):
+        ready, child_end = os.pipe()
+        child = os.fork()
+        if child == 0:
+            _publish_until_killed(tree, data, child_end)
+        os.close(child_end)
+        for _ in range(stop_after):
+            assert os.read(ready, 1) == b"."
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        os.close(ready)
+        (leaf,) = tree.leaves()
+        assert leaf.serial >= stop_after
+        assert Bundle.from_bytes(tree.object(leaf.digest)).digest == leaf.digest
+        tree.renew_head(lambda facts: facts.at(1).to_bytes())
+
+
+def _publish_until_killed(tree: ContentTree, data: list[bytes], done: int) -> NoReturn:
+    try:
+        for bundle in data:
+            digest = tree.put_object(bundle)
+            serial = Playlist.from_bytes(Bundle.from_bytes(bundle).payload).serial
+            with contextlib.suppress(TrustError):  # the one killed before came as far
+                tree.set_playlist(STATION, 1, serial, digest)
+            os.write(done, b".")
+    finally:
+        os._exit(0)  # a child of the test run must not go on as a second test run
 
 
 def test_state_goes_under_its_scope_and_only_as_what_it_is(tree: ContentTree) -> None:

@@ -69,6 +69,23 @@ def lay_out(
     return slots, faults
 
 
+def in_order(items: Sequence[ItemEntry]) -> list[ItemEntry]:
+    """Return *items* as they play: priority ahead of normal between two times that are given.
+
+    An item with ``at`` stays where it is written, and those after it follow it. Of several priority
+    items the officer's own order decides (TT39: a collision is the commune's to settle).
+    """
+    ordered: list[ItemEntry] = []
+    run: list[ItemEntry] = []
+    for item in items:
+        if item.at_s is not None:
+            ordered += [*sorted(run, key=_rank), item]
+            run = []
+        else:
+            run.append(item)
+    return [*ordered, *sorted(run, key=_rank)]
+
+
 def start_of(schedule: Schedule, utc_offset_min: int) -> int:
     """Return the first local midnight, unix seconds."""
     return _midnight(schedule.first, utc_offset_min)
@@ -82,6 +99,10 @@ def end_of(schedule: Schedule, utc_offset_min: int) -> int:
 def clock(seconds: int) -> str:
     """Return a time of day or a length as h:mm:ss, for people."""
     return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+
+
+def _rank(item: ItemEntry) -> int:
+    return -item.kind  # BulletinKind rises with urgency
 
 
 def _midnight(date: datetime.date, utc_offset_min: int) -> int:
@@ -107,7 +128,7 @@ def _place_items(
 ) -> tuple[Placed, ...]:
     placed: list[Placed] = []
     free_ms = 0
-    for item in session.items:
+    for item in in_order(session.items):
         offset = _offset(session, item, free_ms, faults)
         length = None if item.length_s is None else item.length_s * 1000
         duration = length if item.file is None else durations.get(item.file)

@@ -48,6 +48,7 @@ def publish(
         "digest": draft.bundle.digest.hex(),
     }
     tree = home.content
+    tree.sweep(at)
     try:
         accepted = judge_draft(draft, desk)
         check_media(draft)  # before anything is copied: a false file leaves no trace in the tree

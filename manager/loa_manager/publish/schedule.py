@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Any, Final
 
 from loa_manager.publish.entries import Schedule
@@ -64,7 +63,7 @@ def _decode(data: bytes, faults: list[Fault]) -> str | None:
 
 def _parse_toml(text: str, faults: list[Fault]) -> Mapping[str, Any] | None:
     try:
-        return tomllib.loads(text, parse_float=Decimal)
+        return tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # huge numbers and deep nesting fail besides TOML
         faults.append(Fault(_("file"), _("not TOML: {why}").format(why=error)))
         return None

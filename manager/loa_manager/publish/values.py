@@ -10,7 +10,6 @@ import datetime
 import re
 import unicodedata
 from collections.abc import Callable, Mapping
-from decimal import Decimal
 from typing import Final, TypeVar
 
 from loa_protocol.language import translator
@@ -214,10 +213,10 @@ def read_spans(value: object) -> tuple[tuple[int, int], ...]:
 
 def read_frequency_khz(value: object) -> int:
     """Read a frequency of 54 to 108 MHz, in kHz: 96.5 is 96,500."""
-    if isinstance(value, int | Decimal) and not isinstance(value, bool):
-        khz = Decimal(value) * 1000
-        if khz.is_finite() and 54_000 <= khz <= 108_000 and khz == int(khz):
-            return int(khz)
+    if isinstance(value, int | float) and 54 <= value <= 108:  # false for not-a-number too
+        khz = round(value * 1000)
+        if abs(value * 1000 - khz) < 0.001:  # 96.5 has no exact form in binary
+            return khz
     raise WrongValue(_("expected a frequency in MHz from 54 to 108, such as 96.5"))
 
 
