@@ -247,7 +247,7 @@ class SerialLine:
                 self.pacer.put(output)
 
     def _send(self, data: bytes, now_ms: float) -> None:
-        if not data:
+        if not data or self.is_stalled:
             return
         if self._is_strict and self.terminal.host_speed() != self.pacer.baud:
             data = _garbled(data)
