@@ -24,7 +24,7 @@ from loa_manager.serve.callout import (
 from loa_manager.serve.nats_token import KeyType, NatsKey, open_token, parse_public, sign_token
 from loa_protocol.errors import FormatError, MessageError
 from loa_protocol.trust import TrustError
-from support.tls_lab import Client, FixedRoster, X509Lab, make_csr, new_key
+from support.device_ca_lab import Client, FixedRoster, X509Lab, make_csr, new_key
 
 
 @pytest.fixture(scope="module")

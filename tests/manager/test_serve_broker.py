@@ -23,7 +23,7 @@ from loa_manager.serve import repeats
 from loa_manager.serve.message_plane import MessagePlane
 from loa_protocol.errors import ConfigError
 from support.broker_lab import LIMIT_S, board_client, knock, mqtt, running_plane, until
-from support.tls_lab import Client, FixedRoster, X509Lab, client_context
+from support.device_ca_lab import Client, FixedRoster, X509Lab, client_context
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +54,12 @@ def ingest(plane: MessagePlane) -> aiomqtt.Client:
 
 async def is_let_in(plane: MessagePlane, lab: X509Lab, board: Client) -> bool:
     return await knock(plane, client_context(lab, board), board.id) == "in"
+
+
+async def is_back(plane: MessagePlane) -> None:
+    """Wait for the broker and for the call-out to find it again."""
+    await plane.broker.wait_ready(LIMIT_S)
+    await until(lambda: plane.callout.is_open)
 
 
 async def is_cut_off(client: aiomqtt.Client) -> None:
@@ -239,10 +245,9 @@ async def test_a_killed_broker_is_back_on_its_port_with_the_session_and_what_it_
         os.kill(pid, signal.SIGKILL)
         await until(lambda: plane.broker.pid not in (None, pid))
     assert [each.message for each in caplog.records].count("broker_ended") == 1
-    await plane.broker.wait_ready(LIMIT_S)
+    await is_back(plane)
     assert plane.mqtt_port == port
-
-    await until(lambda: is_let_in(plane, lab, board))  # the call-out must find the new broker
+    assert await is_let_in(plane, lab, board)
     async with mqtt(plane, own, "server", clean=False) as server:
         # no new subscription: the session remembers
         assert await first_payload(server) == (
@@ -259,9 +264,7 @@ async def test_a_board_revoked_after_the_brokers_restart_is_still_cut(
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
     await until(lambda: plane.broker.pid not in (None, pid))
-    await plane.broker.wait_ready(LIMIT_S)
-
-    await until(lambda: is_let_in(plane, lab, board))
+    await is_back(plane)
     async with board_client(plane, lab, board) as device:
         roster.revoke(board)
         await plane.callout.cut_revoked()
@@ -271,7 +274,7 @@ async def test_a_board_revoked_after_the_brokers_restart_is_still_cut(
 _ORPHAN = """
 import asyncio, pathlib, sys
 from support.broker_lab import running_plane
-from support.tls_lab import FixedRoster, X509Lab
+from support.device_ca_lab import FixedRoster, X509Lab
 
 async def main():
     async with running_plane(X509Lab(), FixedRoster(), pathlib.Path(sys.argv[1])) as plane:

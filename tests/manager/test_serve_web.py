@@ -31,7 +31,7 @@ from loa_protocol.objects.online import TimeAnswer
 from loa_protocol.trust import TrustError
 from support import province
 from support.server_lab import ServerLab
-from support.tls_lab import Client, X509Lab, client_context, make_csr, new_key
+from support.device_ca_lab import Client, X509Lab, client_context, make_csr, new_key
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ import aiomqtt
 from loa_manager.serve.callout import CalloutKeys
 from loa_manager.serve.message_plane import MessagePlane, ServerTls
 from loa_manager.serve.nats_token import KeyType, NatsKey
-from support.tls_lab import Client, FixedRoster, X509Lab, client_context, key_pem
+from support.device_ca_lab import Client, FixedRoster, X509Lab, client_context, key_pem
 
 LIMIT_S = 10.0
 

@@ -22,7 +22,7 @@ from loa_protocol.envelope import Bundle, Kind, sign_bundle
 from loa_protocol.schema import Wire
 from support import province, registry
 from support.broker_lab import running, server_tls
-from support.tls_lab import Client, X509Lab, client_context
+from support.device_ca_lab import Client, X509Lab, client_context
 
 CLUSTERS = ("vn/ls/st0137/c01", "vn/ls/st0137/c02", "vn/ls/st0137/c03")
 

@@ -1,127 +1,194 @@
-"""A throw-away device CA with server, boards and a stranger: real X.509, real TLS contexts."""
+"""A throw-away X.509 laboratory: CAs and certificates with any dates, names and mistakes.
+
+For tests of TLS only. The manager's own CA is ``loa_manager.x509``; this one can also make what an
+honest CA never would: a certificate that ran out, one not yet valid, one by a stranger.
+"""
 
 from __future__ import annotations
 
+import ipaddress
 import ssl
-import tempfile
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from cryptography import x509 as crypto_x509
+from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from loa_manager import x509
-from loa_manager.serve.admission import Authorities, Enrolled
-from loa_protocol.keys import PublicKey
-
-HOSTS = ("localhost", "127.0.0.1")
-PEM = serialization.Encoding.PEM
+LOCALHOST = ("127.0.0.1", "localhost")
 
 
-def new_key() -> ec.EllipticCurvePrivateKey:
+def make_key() -> ec.EllipticCurvePrivateKey:
+    """Return a fresh P-256 key."""
     return ec.generate_private_key(ec.SECP256R1())
 
 
 def key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
-    plain = serialization.NoEncryption()
-    return key.private_bytes(PEM, serialization.PrivateFormat.PKCS8, plain)
+    """Return *key* as unencrypted PKCS#8 PEM."""
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
 
 
-def make_csr(key: ec.EllipticCurvePrivateKey) -> bytes:
-    name = crypto_x509.Name([])
-    request = crypto_x509.CertificateSigningRequestBuilder().subject_name(name)
-    return request.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
+def _now() -> datetime:
+    return datetime.now(UTC).replace(microsecond=0)
 
 
-@dataclass
-class Client:
-    """A key and a certificate to show."""
+@dataclass(frozen=True)
+class Life:
+    """Validity of a certificate, in days from now."""
 
+    begins: float = -1
+    ends: float = 400  # past the day on which the tests' province lives
+
+    @property
+    def not_before(self) -> datetime:
+        """First instant."""
+        return _now() + timedelta(days=self.begins)
+
+    @property
+    def not_after(self) -> datetime:
+        """Last instant."""
+        return _now() + timedelta(days=self.ends)
+
+
+@dataclass(frozen=True)
+class Issued:
+    """A certificate with its key and the certificates above it, below the root."""
+
+    certificate: x509.Certificate
     key: ec.EllipticCurvePrivateKey
-    certificate: bytes  # DER
+    above: tuple[x509.Certificate, ...] = ()
 
     @property
-    def public(self) -> PublicKey:
-        return PublicKey.of(self.key.public_key())
+    def pem(self) -> bytes:
+        """The certificate and those above it, leaf first."""
+        return b"".join(
+            each.public_bytes(serialization.Encoding.PEM)
+            for each in (self.certificate, *self.above)
+        )
 
     @property
-    def id(self) -> str:
-        return self.public.kid.hex()
+    def der(self) -> bytes:
+        """The certificate alone."""
+        return self.certificate.public_bytes(serialization.Encoding.DER)
+
+    def write(self, folder: Path, name: str) -> tuple[Path, Path]:
+        """Write ``<name>.pem`` and ``<name>.key`` and return their paths."""
+        certificate, key = folder / f"{name}.pem", folder / f"{name}.key"
+        certificate.write_bytes(self.pem)
+        key.write_bytes(key_pem(self.key))
+        key.chmod(0o600)
+        return certificate, key
 
 
 @dataclass
-class X509Lab:
-    """The authorities of one test, and what they hand out."""
+class Authority:
+    """A CA, root or below another."""
 
-    now: datetime = field(default_factory=lambda: datetime.now(UTC))
-    ca: x509.Issuer = field(init=False)
-    enrolment: x509.Issuer = field(init=False)
-    server: Client = field(init=False)
+    name: str = "laboratory CA"
+    life: Life = field(default_factory=lambda: Life(-1, 3650))
+    parent: Authority | None = None
+    key: ec.EllipticCurvePrivateKey = field(default_factory=make_key)
+    certificate: x509.Certificate = field(init=False)
 
     def __post_init__(self) -> None:
-        # authorities are old enough for certificates dated back
-        began = self.now - timedelta(days=100)
-        key, enrolment_key, server_key = new_key(), new_key(), new_key()
-        self.ca = x509.Issuer(x509.make_device_ca(key, "vn/ls", began), key)
-        der = x509.make_enrolment_ca(enrolment_key.public_key(), self.ca, began)
-        self.enrolment = x509.Issuer(crypto_x509.load_der_x509_certificate(der), enrolment_key)
-        self.server = Client(
-            server_key,
-            x509.make_server_certificate(server_key.public_key(), HOSTS, self.ca, self.now),
-        )
+        issuer = self if self.parent is None else self.parent
+        builder = _builder(self.name, issuer.name, self.key.public_key(), self.life)
+        builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
+        self.certificate = builder.sign(issuer.key, hashes.SHA256())
 
     @property
-    def authorities(self) -> Authorities:
-        return Authorities(
-            self.ca.certificate, (self.enrolment.certificate,), self.server.certificate
-        )
+    def der(self) -> bytes:
+        """The CA's certificate."""
+        return self.certificate.public_bytes(serialization.Encoding.DER)
 
     @property
-    def ca_pem(self) -> bytes:
-        return self.ca.certificate.public_bytes(PEM)
+    def pem(self) -> bytes:
+        """The CA's certificate as PEM."""
+        return self.certificate.public_bytes(serialization.Encoding.PEM)
 
-    @property
-    def enrolment_pem(self) -> bytes:
-        return self.enrolment.certificate.public_bytes(PEM)
+    def server(self, *hosts: str, life: Life | None = None) -> Issued:
+        """Issue a server certificate for *hosts* (loopback when none is given)."""
+        names = [_general_name(host) for host in hosts or LOCALHOST]
+        extensions: list[x509.ExtensionType] = [
+            x509.SubjectAlternativeName(names),
+            x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]),
+        ]
+        return self._issue("server", make_key(), life or Life(), extensions)
 
-    def board(self, *, age_days: float = 0) -> Client:
-        """Return a board with a 30-day certificate that is *age_days* old."""
-        key, at = new_key(), self.now - timedelta(days=age_days)
-        return Client(key, x509.make_ldevid(make_csr(key), self.enrolment, at))
+    def client(
+        self,
+        name: str,
+        *,
+        key: ec.EllipticCurvePrivateKey | None = None,
+        life: Life | None = None,
+    ) -> Issued:
+        """Issue a client certificate with common name *name*."""
+        usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])
+        return self._issue(name, key or make_key(), life or Life(), [usage])
 
-    def bench(self, key: ec.EllipticCurvePrivateKey) -> Client:
-        """Return the lasting bench identity of the board with *key*."""
-        return Client(key, x509.make_bench_certificate(make_csr(key), self.ca, self.now))
+    def sign_request(self, request: x509.CertificateSigningRequest, *, life: Life) -> Issued:
+        """Issue a client certificate for the key of *request*; the key itself is not known here."""
+        common = request.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value
+        public = request.public_key()
+        assert isinstance(public, ec.EllipticCurvePublicKey)
+        builder = _builder(str(common), self.name, public, life)
+        return Issued(builder.sign(self.key, hashes.SHA256()), self.key, self._above())
+
+    def _issue(
+        self,
+        name: str,
+        key: ec.EllipticCurvePrivateKey,
+        life: Life,
+        extensions: list[x509.ExtensionType],
+    ) -> Issued:
+        builder = _builder(name, self.name, key.public_key(), life)
+        for extension in extensions:
+            builder = builder.add_extension(extension, critical=False)
+        return Issued(builder.sign(self.key, hashes.SHA256()), key, self._above())
+
+    def _above(self) -> tuple[x509.Certificate, ...]:
+        return () if self.parent is None else (self.certificate, *self.parent._above())
 
 
-def client_context(lab: X509Lab, client: Client | None, chain: bytes = b"") -> ssl.SSLContext:
-    """Return the TLS context of a board that trusts *lab*'s CA and shows *client*'s certificate."""
-    context = ssl.create_default_context(cadata=lab.ca_pem.decode())
-    if client is not None:
-        with tempfile.TemporaryDirectory() as folder:
-            file = Path(folder) / "client.pem"
-            file.write_bytes(key_pem(client.key) + x509.to_pem(client.certificate) + chain)
-            context.load_cert_chain(file)
+def server_context(
+    folder: Path, issued: Issued, *, clients: Authority | None = None, required: bool = True
+) -> ssl.SSLContext:
+    """Return a TLS 1.3 server context; *clients* is the CA whose client certificates it takes."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.load_cert_chain(*issued.write(folder, "server"))
+    if clients is not None:
+        context.verify_mode = ssl.CERT_REQUIRED if required else ssl.CERT_OPTIONAL
+        context.load_verify_locations(cadata=clients.der)
     return context
 
 
-@dataclass
-class FixedRoster:
-    """A registry in memory."""
+def _builder(
+    subject: str, issuer: str, public: ec.EllipticCurvePublicKey, life: Life
+) -> x509.CertificateBuilder:
+    return (
+        x509.CertificateBuilder()
+        .subject_name(_name(subject))
+        .issuer_name(_name(issuer))
+        .public_key(public)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(life.not_before)
+        .not_valid_after(life.not_after)
+    )
 
-    boards: dict[str, Enrolled] = field(default_factory=dict)
 
-    def add(self, client: Client, scope: str = "vn/ls/st0137/c04") -> None:
-        self.boards[client.id] = Enrolled(client.id, client.public, scope, False)
+def _name(common: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
 
-    def revoke(self, client: Client) -> None:
-        old = self.boards[client.id]
-        self.boards[client.id] = Enrolled(old.endpoint, old.key, old.scope, True)
 
-    def find(self, endpoint: str) -> Enrolled | None:
-        return self.boards.get(endpoint)
-
-    def revoked(self) -> frozenset[str]:
-        return frozenset(each.endpoint for each in self.boards.values() if each.is_revoked)
+def _general_name(host: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(host))
+    except ValueError:
+        return x509.DNSName(host)
