@@ -57,9 +57,8 @@ async def is_let_in(plane: MessagePlane, lab: X509Lab, board: Client) -> bool:
 
 
 async def is_back(plane: MessagePlane) -> None:
-    """Wait for the broker and for the call-out to find it again."""
-    await plane.broker.wait_ready(LIMIT_S)
-    await until(lambda: plane.callout.is_open)
+    async with asyncio.timeout(LIMIT_S):
+        await plane.wait_open()
 
 
 async def is_cut_off(client: aiomqtt.Client) -> None:

@@ -30,6 +30,7 @@ COMMANDS: Final = {
     "policy": "loa_manager.cli.policy:policy",
     "provision": "loa_manager.cli.provision:provision",
     "settings": "loa_manager.cli.settings:settings",
+    "serve": "loa_manager.cli.serve:serve",
 }
 
 

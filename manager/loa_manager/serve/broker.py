@@ -56,7 +56,7 @@ class Broker:
         self.config = config
         self._file, self._descriptors = file, tuple(descriptors)
         self._process: Process | None = None
-        self._ready = asyncio.Event()
+        self.is_ready = asyncio.Event()  # set while the broker takes clients
         self._repeats = Repeats()
         self._last_error = ""
 
@@ -88,7 +88,7 @@ class Broker:
         """
         try:
             async with asyncio.timeout(limit_s):
-                await self._ready.wait()
+                await self.is_ready.wait()
         except TimeoutError:
             why = self._last_error or f"not ready after {limit_s:g} s"
             raise ConfigError("broker", [why]) from None
@@ -112,7 +112,7 @@ class Broker:
         assert stderr is not None  # asked for as PIPE
         await self._read(stderr)
         code = await self._process.wait()
-        self._ready.clear()
+        self.is_ready.clear()
         self._process = None
         return code
 
@@ -128,7 +128,7 @@ class Broker:
     def _take(self, event: BrokerEvent) -> None:
         if event.name == READY:
             self._last_error = ""
-            self._ready.set()
+            self.is_ready.set()
         elif event.name == MQTT_LISTENS:
             self.config = dataclasses.replace(self.config, mqtt_port=event.port)
         elif event.name == CLIENT_LISTENS:

@@ -204,6 +204,7 @@ class Callout:
         self._connections: dict[str, tuple[str, int]] = {}  # endpoint -> broker, connection
         self._client: Client | None = None
         self._repeats = Repeats()
+        self.is_open = asyncio.Event()  # set while the broker's questions reach us
 
     async def open(self, address: str, tls: ssl.SSLContext) -> None:
         """Log in at *address* and answer from now on, across restarts of the broker.
@@ -221,9 +222,12 @@ class Callout:
                 reconnect_time_wait=0.2,
                 connect_timeout=5,
                 error_cb=_on_link_error,
+                disconnected_cb=self._on_lost,
+                reconnected_cb=self._on_found,
             )
             await self._client.subscribe(SUBJECT, cb=self._on_question)
             await self._client.flush()
+            self.is_open.set()
         except (NatsError, OSError, TimeoutError) as error:
             raise RefusedError(address, str(error) or type(error).__name__) from None
 
@@ -257,6 +261,12 @@ class Callout:
             await self._client.request(f"$SYS.REQ.SERVER.{server}.KICK", order, timeout=KICK_S)
         except NatsError as error:  # that broker is gone, and the connection with it
             log.debug("cut_unanswered", extra={"why": str(error)})
+
+    async def _on_lost(self) -> None:
+        self.is_open.clear()
+
+    async def _on_found(self) -> None:
+        self.is_open.set()
 
     async def _on_question(self, message: Msg) -> None:
         now = self._clock()

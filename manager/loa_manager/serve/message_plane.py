@@ -99,6 +99,12 @@ class MessagePlane:
         """Where boards reach the broker; known once it is ready."""
         return self.broker.config.mqtt_port
 
+    async def wait_open(self) -> int:
+        """Wait until clients are answered, now or after a restart; return the MQTT port."""
+        await self.broker.is_ready.wait()
+        await self.callout.is_open.wait()
+        return self.mqtt_port
+
     async def run(self, ready: asyncio.Event) -> None:
         """Run both until cancelled; set *ready* once clients are answered.
 
