@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
+from fuzz.fuzz_bench_server import fuzz
 from loa_endpoint.store.identity import IdentityStore
 from loa_manager.bench_desk import ProvinceDesk
 from loa_manager.settings_file import present_settings
@@ -17,8 +24,10 @@ from loa_protocol.bench import Fault, Stage
 from loa_protocol.envelope import Bundle
 from loa_protocol.errors import RefusedError
 from support.bench_lab import (
+    BOARD_TIME,
     CLUSTER,
     NOW,
+    PLACE,
     Board,
     PulledError,
     audit_rows,
@@ -256,3 +265,40 @@ def test_a_proof_is_by_this_board_over_this_nonce(
 def test_fifty_boards_make_fifty_keys(board: Board, tmp_path: Path) -> None:
     keys = {IdentityStore(tmp_path / f"{n}", board.state).make_key().public for n in range(50)}
     assert len(keys) == 50
+
+
+@given(st.data())
+def test_damage_on_the_way_installs_nothing(data: st.DataObject) -> None:
+    ready, questions = _ready()
+    question = data.draw(st.sampled_from(questions))
+    damaged = bytearray(question)
+    for _ in range(data.draw(st.integers(1, 3))):
+        damaged[data.draw(st.integers(0, len(damaged) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+    assume(damaged != question)
+    before = ready.server.status()
+    bench.parse_answer(ready.server.handle(bytes(damaged), BOARD_TIME))
+    assert ready.server.status() == before
+
+
+@given(st.binary(max_size=200))
+def test_no_question_of_any_bytes_breaks_a_board(data: bytes) -> None:
+    fuzz(data)
+
+
+@functools.cache
+def _ready() -> tuple[Board, list[bytes]]:
+    """Return a ready board, and questions that would install something new if they came whole."""
+    folder = Path(tempfile.mkdtemp(prefix="loa-bench-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    board = Board(folder / "board")
+    with desk_of(province_home(folder)) as desk, desk_of(province_home(folder, "two")) as other:
+        provision(board.ask, desk)
+        transfer = sign_transfer(desk.home, root_digest(other))
+        assignment = desk.assign(key_of(board), PLACE, anew=True)
+        certificate = desk.certify(board.store.request())
+        questions: list[bench.Question] = [
+            bench.InstallRoot(root=other.root, transfer=transfer),
+            bench.InstallAssignment(bundle=assignment),
+            bench.InstallCertificate(certificate=certificate, authority=desk.authority),
+        ]
+    return board, [bench.encode(question) for question in questions]
