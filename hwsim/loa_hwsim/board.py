@@ -30,6 +30,7 @@ from loa_protocol import line_map
 from loa_protocol.errors import StoreError
 
 LISTEN_S: Final = 0.1
+SCRIPT_STEP_S: Final = 0.05
 TUNER_BAUD: Final = 115_200
 BENCH_BAUD: Final = 115_200
 _FAULT_SEED: Final = 7919  # so that fault bytes do not repeat the devices' own noise
@@ -134,7 +135,9 @@ class Board:
 
     async def _follow_script(self) -> None:
         while (next_ms := self._faults.next_change_ms()) is not None:
-            await asyncio.sleep(max(next_ms - self._clock.now_ms(), 0.0) / 1000)
+            # in short steps: simulated time need not run with the event loop's
+            wait_s = (next_ms - self._clock.now_ms()) / 1000
+            await asyncio.sleep(min(max(wait_s, 0.0), SCRIPT_STEP_S))
             for change in self._faults.take_changes(self._clock.now_ms()):
                 if act := _ACTS.get(change.fault.kind):
                     act(self, change.fault, change.begins)
