@@ -4,25 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Final
 
 import click
 
 from loa_hwsim.cli import board_command, cable_command
 from loa_hwsim.texts import SimGroup
-from loa_protocol.errors import ConfigError, FormatError, LoaError, PeerError, StoreError
+from loa_protocol.errors import LoaError
+from loa_protocol.exit_codes import INTERRUPTED, OK, USAGE, exit_code
 from loa_protocol.language import LANGUAGES, choose_language
-from loa_protocol.trust import TrustError
-
-OK, FAILURE, USAGE, INTERRUPTED = 0, 1, 2, 130
-# the same numbers as the other programs have (docs/exit-codes.md)
-EXIT_CODES: Final[tuple[tuple[type[LoaError], int], ...]] = (
-    (ConfigError, 2),
-    (FormatError, 3),
-    (TrustError, 4),
-    (PeerError, 5),
-    (StoreError, 6),
-)
 
 
 @click.group(
@@ -53,7 +42,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return USAGE
     except LoaError as error:
         click.echo(str(error), err=True)
-        return next((code for family, code in EXIT_CODES if isinstance(error, family)), FAILURE)
+        return exit_code(error)
     return OK
 
 
