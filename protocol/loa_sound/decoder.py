@@ -206,9 +206,8 @@ class Decoder:
 
     def _judge_error(self, detail: str) -> None:
         """Refuse the file, unless all that it promised has been decoded already."""
-        if self.declared is not None and self._decoded() >= self.declared - tolerance(
-            self.declared
-        ):
+        declared = self.declared
+        if declared and self._decoded() >= declared - tolerance(self.container, declared):
             return  # rubbish behind the sound: some taggers leave it there
         try:
             last = next(self._packets, None)
@@ -262,13 +261,14 @@ class Decoder:
         return cut_frame(frame, cut)
 
 
-def tolerance(declared: int) -> int:
+def tolerance(container: str, declared: int) -> int:
     """Return by how many samples a whole file may differ from its declared length.
 
-    AAC pads its last frame, MP3 headers count frames of 24 ms with and without the encoder's delay,
-    and some writers round: a quarter of a second or 0.2 % covers all that was met.
+    FLAC and WAV count every sample, to the microsecond in which FFmpeg tells it. AAC pads its last
+    frame, MP3 counts frames of 24 ms with and without the encoder's delay, and some writers round:
+    a quarter of a second or 0.2 % covers all that was met.
     """
-    return max(RATE // 4, declared // 500)
+    return RATE // 1000 if container in ("flac", "wav") else max(RATE // 4, declared // 500)
 
 
 def check_length(decoder: Decoder, decoded: int) -> None:
@@ -284,7 +284,7 @@ def check_length(decoder: Decoder, decoded: int) -> None:
     if decoder.declared is None:
         return
     difference = decoded - decoder.declared
-    if abs(difference) <= tolerance(decoder.declared):
+    if abs(difference) <= tolerance(decoder.container, decoder.declared):
         return
     detail = f"says {decoder.declared / RATE:.2f} s, holds {decoded / RATE:.2f} s"
     raise SoundError("truncated" if difference < 0 else "length", decoder.path, detail)

@@ -110,14 +110,17 @@ class LoudnessMeter:
             self._pull_one()
 
     def finish(self) -> Loudness:
-        """Take in what is left and return the result; the meter is spent afterwards."""
+        """Return the result; the meter is spent afterwards."""
+        # The standard leaves out a gating block that is not full, so what follows the last 100 ms
+        # counts for the peak only; silence behind it lets the filter come to its end.
+        integrated = float(self._facts.get("lavfi.r128.I", _QUIETEST_LUFS))
         rest = self._chunks.rest()
-        if len(rest):
-            self._push(rest)
+        tail = np.zeros(CHUNK, dtype=np.float32)
+        tail[: len(rest)] = rest
+        self._push(tail)
         self._source.push(None)
         while self._pull_one():
             pass
-        integrated = float(self._facts.get("lavfi.r128.I", _QUIETEST_LUFS))
         peak = float(self._facts.get("lavfi.r128.true_peak", 0.0))
         loud = integrated > _QUIETEST_LUFS
         return Loudness(integrated if loud else None, to_db(peak))
@@ -132,7 +135,7 @@ class LoudnessMeter:
             frame = self._sink.pull()
         except (av.error.BlockingIOError, av.error.EOFError):
             return False
-        self._facts = frame.metadata
+        self._facts = frame.metadata or self._facts
         return True
 
 
