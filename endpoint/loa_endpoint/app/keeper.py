@@ -141,7 +141,9 @@ class Keeper:
         waiting = self.next_playlist
         if data is None or waiting is None or now_s < waiting.not_before:
             return False
-        self.store.replace("playlist", data)
+        position = position_of(waiting, Bundle.from_bytes(data).digest)
+        assert position is not None  # a playlist is state
+        self.store.keep("playlist", data, subject_of(Kind.PLAYLIST, waiting), position)
         self.store.drop(NEXT_PLAYLIST)
         self.playlist, self.next_playlist = waiting, None
         return True

@@ -1,0 +1,44 @@
+"""What a person may say when starting the agent; the rest is in signed settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from loa_protocol.objects.placement import Device, Fitting, Settings
+
+NULL_SINK = "null:"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """Where the agent lives, and hardware that differs from the settings."""
+
+    home: Path
+    sink: str | None = None
+    line_in: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hardware:
+    """The ports of one cluster; None for what it does not have."""
+
+    sink: str
+    line_in: str | None
+    tuner: str | None
+    line_board: Fitting | None
+
+    @classmethod
+    def of(cls, options: Options, settings: Settings) -> Hardware:
+        """Return the fittings of the signed settings, with what *options* put in their place."""
+        fitted = {fitting.device: fitting for fitting in settings.fittings}
+
+        def port(device: Device) -> str | None:
+            return fitted[device].port if device in fitted else None
+
+        return cls(
+            sink=options.sink or port(Device.SOUND_OUT) or NULL_SINK,
+            line_in=options.line_in or port(Device.LINE_IN),
+            tuner=port(Device.TUNER),
+            line_board=fitted.get(Device.LINE_BOARD),
+        )
