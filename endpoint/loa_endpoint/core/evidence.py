@@ -41,7 +41,8 @@ class EvidenceRules:
         line_mv: Line voltage that shows sound.
         line_ma: Line current that shows it too.
         share_permille: Of the sound written that must be confirmed for ``output``.
-        silent_permille: Of the sound that the board judged; confirmed less than this is ``silent``.
+        silent_permille: Of the sound that the board judged; confirmed less than this is ``silent``,
+            if the board judged at least half of what was written.
         judged_ms: Sound that a reading must cover to be judged by it.
         cover_ms: How far back from a reading its measurement reaches, the player's reports being
             a little late.
@@ -186,6 +187,7 @@ class OutputWatch:
             return Evidence.UNVERIFIED
         if self._confirmed_ms * 1000 >= written_ms * self._rules.share_permille:
             return Evidence.OUTPUT
-        if self._confirmed_ms * 1000 < judged_ms * self._rules.silent_permille:
+        seen_enough = 2 * judged_ms >= written_ms
+        if seen_enough and self._confirmed_ms * 1000 < judged_ms * self._rules.silent_permille:
             return Evidence.SILENT
         return Evidence.UNVERIFIED

@@ -185,7 +185,9 @@ class Fallback:
         if self._history.is_holding(now_ms) or self._history.is_flapping(now_ms, coming=coming):
             yield Signal.FLAPPING
         elif better is None:
-            yield Signal.BETTER_LOST
+            target = self._target  # a suspicion of it is waited out, only a failure is one
+            if target is None or target.has_failed or self._roster.is_barred(target):
+                yield Signal.BETTER_LOST
         elif self._history.has_dwelt(now_ms):
             yield Signal.BETTER_WELL
             if self._is_due(sounding):
@@ -255,6 +257,8 @@ class Fallback:
         if cause is Cause.FAILURE or came_back:
             self._history.add(self._now_ms)
             self._journal.say("switch", wanted, cause=cause.value)
+        else:
+            self._journal.say("sounds", wanted, cause=cause.value)
         if came_back:  # as a rule at an item's start, the best place there is
             self._mark_return(wanted)
         if self.state is State.FALLBACK:

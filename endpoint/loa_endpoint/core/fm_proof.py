@@ -27,7 +27,7 @@ class Proof(enum.Enum):
     @property
     def may_sound(self) -> bool:
         """Tell whether FM may be opened or stay open."""
-        return self in {Proof.HELD, Proof.DOUBTED}
+        return self is Proof.HELD or self is Proof.DOUBTED
 
 
 class FmProof:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from loa_endpoint.core.bearer import Alarm, Bearer, Close, Effect, Note, PreOpen, Sound
+from loa_endpoint.core.fm_proof import Proof
 from loa_endpoint.core.watch import BearerWatch
 from loa_protocol.objects.playlist import BearerKind
 
@@ -59,7 +60,9 @@ class Journal:
             if watch.bearer.kind is not BearerKind.FM:
                 continue
             reason = watch.bar(sound)
-            if reason is None and watch.failure in {"open", "pi"}:
+            # a proof that a lost tuner took with it is on its way back, not refused
+            denied = watch.failure == "pi" and watch.proof.proof is not Proof.NONE
+            if reason is None and (denied or watch.failure == "open"):
                 reason = watch.proof.reason or None
             if reason is not None and (watch.bearer.id, reason) not in self._rejected:
                 self._rejected.add((watch.bearer.id, reason))

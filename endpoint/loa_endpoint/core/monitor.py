@@ -24,12 +24,12 @@ class Verdict(enum.Enum):
     @property
     def is_bad_now(self) -> bool:
         """Tell whether the last reading was on the bad side."""
-        return self in {Verdict.SUSPECT, Verdict.FAILED}
+        return self is Verdict.SUSPECT or self is Verdict.FAILED  # asked often: no set, no hash
 
     @property
     def has_failed(self) -> bool:
         """Tell whether a switch away is due, or the way back not yet free."""
-        return self in {Verdict.FAILED, Verdict.RECOVERING}
+        return self is Verdict.FAILED or self is Verdict.RECOVERING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +84,8 @@ class Monitor:
     def tick(self, now_ms: int) -> Verdict:
         """Let time pass and return the verdict."""
         if self._good_since_ms is not None:
-            self.verdict = self._judge_good(now_ms - self._good_since_ms)
+            if self.verdict is not Verdict.GOOD or self._bad_since_ms is not None:
+                self.verdict = self._judge_good(now_ms - self._good_since_ms)
         elif self._bad_since_ms is not None:
             self.verdict = self._judge_bad(now_ms - self._bad_since_ms)
         return self.verdict

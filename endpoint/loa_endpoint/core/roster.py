@@ -70,13 +70,13 @@ class Roster:
         """Let an FM bearer be opened until *closes_ms*."""
         self._windows[id_] = closes_ms
         if id_ in self._watches:
-            self._watches[id_].window_closes_ms = closes_ms
+            self._watches[id_].set_window(closes_ms)
 
     def close_window(self, id_: str) -> None:
         """Let it be opened no more."""
         self._windows.pop(id_, None)
         if id_ in self._watches:
-            self._watches[id_].window_closes_ms = None
+            self._watches[id_].set_window(None)
 
     def read(self, reading: Reading, now_ms: int) -> None:
         """Give a reading to the watches that it concerns."""
@@ -198,7 +198,7 @@ class Roster:
         watch = self._watches.get(bearer.id)
         if watch is None or _source(watch.bearer) != _source(bearer):  # nothing carries over
             watch = BearerWatch(bearer, self._parameters, rng=self._rng)
-            watch.window_closes_ms = self._windows.get(bearer.id)
+            watch.set_window(self._windows.get(bearer.id))
             self._watches[bearer.id] = watch
         watch.bearer = bearer  # the cost may differ from item to item
         return watch

@@ -41,6 +41,15 @@ class BearerWatch:
         bearer: Whom to judge.
         parameters: All numbers.
         rng: For the jitter of probes.
+
+    Attributes:
+        is_ready: It could sound this instant.
+        suspicion: The gravest monitor that is bad now, failed or not.
+        failure: The gravest monitor that has failed and is bad now.
+        has_failed: It failed, and has not yet been good for long enough.
+        clear_since_ms: Since when it is ready and nothing is bad; None when that is not so.
+        returned_ms: When it was last taken again after a failure.
+        is_shut_out: It did not open, or gave out: only a probe opens it again.
     """
 
     def __init__(
@@ -53,10 +62,13 @@ class BearerWatch:
         }
         self.proof = FmProof(bearer.pi, parameters)
         self.probe = Probe(parameters, rng)
-        self.window_closes_ms: int | None = None
-        self.clear_since_ms: int | None = None  # ready and nothing bad since then
-        self.returned_ms: int | None = None  # when it was last taken again after a failure
-        self.is_shut_out = False  # it did not open, or gave out: only a probe opens it again
+        self.is_ready = self.has_failed = self.is_shut_out = False
+        self.suspicion: str | None = None
+        self.failure: str | None = None
+        self.clear_since_ms: int | None = None
+        self.returned_ms: int | None = None
+        self._window_closes_ms: int | None = None
+        self._deadline_ms: int | None = None
         self._delivers = False
         self._level_cdbuv: int | None = None
         self._flatness_permille: int | None = None
@@ -64,34 +76,6 @@ class BearerWatch:
         self._ok_ms = base_ok_ms(bearer.kind, parameters)
 
     # --- what it says
-
-    @property
-    def is_ready(self) -> bool:
-        """Tell whether it could sound this instant."""
-        if not self._delivers:
-            return False
-        if self.bearer.kind is not BearerKind.FM:
-            return True
-        carrier, tuner = self.monitors["carrier"].verdict, self.monitors["tuner"].verdict
-        heard = carrier in {Verdict.GOOD, Verdict.RECOVERING} and not tuner.is_bad_now
-        return heard and self.proof.proof.may_sound and self.window_closes_ms is not None
-
-    @property
-    def suspicion(self) -> str | None:
-        """Name the gravest monitor that is bad now, failed or not; None where none is."""
-        bad = (name for name, monitor in self.monitors.items() if monitor.verdict.is_bad_now)
-        return next(bad, "pi" if self.proof.proof is Proof.DOUBTED else None)
-
-    @property
-    def failure(self) -> str | None:
-        """Name the gravest monitor that has failed and is bad now; None where none is."""
-        failed = (n for n, monitor in self.monitors.items() if monitor.verdict is Verdict.FAILED)
-        return next(failed, None)
-
-    @property
-    def has_failed(self) -> bool:
-        """Tell whether it failed and has not yet been good for long enough."""
-        return any(monitor.verdict.has_failed for monitor in self.monitors.values())
 
     @property
     def is_well(self) -> bool:
@@ -106,7 +90,7 @@ class BearerWatch:
             return "emergency"
         if self.bearer.pi is None:
             return "no_proof"
-        return None if self.window_closes_ms is not None else "no_window"
+        return None if self._window_closes_ms is not None else "no_window"
 
     def reading(self, name: str) -> int | None:
         """Return what a monitor read last, in the unit that tells a person most."""
@@ -119,11 +103,8 @@ class BearerWatch:
 
     def next_deadline(self, now_ms: int) -> int | None:
         """Return when time alone changes what it says, None for never."""
-        deadlines = [monitor.next_deadline() for monitor in self.monitors.values()]
-        deadlines += [self.proof.next_deadline(), self.window_closes_ms]
-        if self.is_shut_out:
-            deadlines.append(self.probe.next_deadline(now_ms))
-        return min((each for each in deadlines if each is not None), default=None)
+        times = [self._deadline_ms, self.probe.next_deadline(now_ms) if self.is_shut_out else None]
+        return min((each for each in times if each is not None), default=None)
 
     # --- what it is told
 
@@ -133,6 +114,8 @@ class BearerWatch:
             case SoundReady():
                 self._delivers, self.is_shut_out = True, False
             case SoundFailed():
+                if self.is_shut_out:  # a probe in vain
+                    self.probe.schedule(now_ms)
                 self._shut_out(now_ms)
             case SoundRead(level_cdbfs=level, flatness_permille=flatness):
                 self._flatness_permille = flatness
@@ -149,12 +132,22 @@ class BearerWatch:
             case TunerTuned(khz=khz):
                 if khz != self.bearer.frequency_khz:
                     self._forget_tuner()
-        self.tick(now_ms)
+        self._settle(now_ms)
+
+    def tick(self, now_ms: int) -> None:
+        """Let time pass."""
+        if self._deadline_ms is not None and now_ms >= self._deadline_ms:
+            self._settle(now_ms)
 
     def hear_no_tuner(self, now_ms: int) -> None:
         """Take note that the tuner's line is quiet."""
         self.monitors["tuner"].handle(NO, now_ms)
-        self.tick(now_ms)
+        self._settle(now_ms)
+
+    def set_window(self, closes_ms: int | None) -> None:
+        """Let FM sound until *closes_ms*, or no more at all."""
+        self._window_closes_ms = closes_ms
+        self._summarise()
 
     def give_up(self, now_ms: int) -> None:
         """Take note that it failed, or was not ready in time.
@@ -166,6 +159,7 @@ class BearerWatch:
             self.monitors["open"].handle(NO, now_ms)
         else:
             self._shut_out(now_ms)
+        self._settle(now_ms)
 
     def shut(self) -> None:
         """Take note that it was closed: what only an open bearer can show is unknown again."""
@@ -174,6 +168,7 @@ class BearerWatch:
         for name in METERED:
             if name in self.monitors:
                 self.monitors[name].forget()
+        self._summarise()
 
     def begin(self, item: Item, start_ms: int) -> None:
         """Take note that an item runs whose first instant was at *start_ms*."""
@@ -187,12 +182,14 @@ class BearerWatch:
             }[item.sound]
             silence.limits = replace(silence.limits, fail_ms=fail_ms)
             silence.forget()
+            self._summarise()
 
     def end(self) -> None:
         """Take note that no item runs: silence means nothing now."""
         self._spans = None
         if "silence" in self.monitors:
             self.monitors["silence"].forget()
+            self._summarise()
 
     def lengthen_ok(self) -> None:
         """Double the time it has to be good: it came back and failed again."""
@@ -202,25 +199,57 @@ class BearerWatch:
         """Go back to the usual time it has to be good."""
         self._set_ok_ms(base_ok_ms(self.bearer.kind, self.parameters))
 
-    def tick(self, now_ms: int) -> None:
-        """Let time pass; also what settles after every reading."""
-        if self.window_closes_ms is not None and now_ms >= self.window_closes_ms:
-            self.window_closes_ms = None
+    # --- details
+
+    def _settle(self, now_ms: int) -> None:
+        if self._window_closes_ms is not None and now_ms >= self._window_closes_ms:
+            self._window_closes_ms = None
         for monitor in self.monitors.values():
             monitor.tick(now_ms)
         if self.bearer.kind is BearerKind.FM:
             self._settle_tuner()
             self._settle_proof(now_ms)
-        if self.is_ready:
+        if self._could_sound():
             self.monitors["open"].handle(YES, now_ms)
-            if self.suspicion is None:
-                self.clear_since_ms = now_ms if self.clear_since_ms is None else self.clear_since_ms
-                if not self.has_failed:
-                    self.probe.reset()
-                return
-        self.clear_since_ms = None
+        self._summarise()
+        if not self.is_ready or self.suspicion is not None:
+            self.clear_since_ms = None
+            return
+        if self.clear_since_ms is None:
+            self.clear_since_ms = now_ms
+        if not self.has_failed:
+            self.probe.reset()
 
-    # --- details
+    def _summarise(self) -> None:
+        """Work out once what is asked often: several readings come in every tenth of a second."""
+        self.is_ready = self._could_sound()
+        self.suspicion = self.failure = None
+        self.has_failed = False
+        times = [self.proof.next_deadline(), self._window_closes_ms]
+        for name, monitor in self.monitors.items():
+            verdict = monitor.verdict
+            if verdict is Verdict.GOOD or verdict is Verdict.UNKNOWN:
+                continue
+            times.append(monitor.next_deadline())
+            self.has_failed = self.has_failed or verdict.has_failed
+            if verdict.is_bad_now:
+                self.suspicion = self.suspicion or name
+            if verdict is Verdict.FAILED:
+                self.failure = self.failure or name
+        if self.suspicion is None and self.proof.proof is Proof.DOUBTED:
+            self.suspicion = "pi"
+        self._deadline_ms = min((each for each in times if each is not None), default=None)
+
+    def _could_sound(self) -> bool:
+        if not self._delivers:
+            return False
+        if self.bearer.kind is not BearerKind.FM:
+            return True
+        if self._window_closes_ms is None or not self.proof.proof.may_sound:
+            return False
+        carrier, tuner = self.monitors["carrier"].verdict, self.monitors["tuner"].verdict
+        unheard = carrier is Verdict.UNKNOWN or carrier.is_bad_now
+        return not (unheard or tuner.is_bad_now)
 
     def _shut_out(self, now_ms: int) -> None:
         self.monitors["open"].handle(NO, now_ms)
@@ -292,3 +321,4 @@ class BearerWatch:
         self._ok_ms = ok_ms
         for monitor in self.monitors.values():
             monitor.limits = replace(monitor.limits, ok_ms=ok_ms)
+        self._summarise()
