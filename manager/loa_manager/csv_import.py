@@ -50,10 +50,10 @@ class Line:
 
 
 class Faults:
-    """Everything that is wrong with one file, by row."""
+    """Everything that is wrong with one file, by row; with *is_single* rows have no numbers."""
 
-    def __init__(self, where: str) -> None:
-        self._where = where
+    def __init__(self, where: str, *, is_single: bool = False) -> None:
+        self._where, self._is_single = where, is_single
         self._found: list[tuple[int, str]] = []
 
     def add(self, row: int, text: str) -> None:
@@ -68,11 +68,16 @@ class Faults:
         if not self._found:
             return
         found = sorted(self._found, key=lambda each: each[0])
-        texts = [_("row {row}: {fault}").format(row=r, fault=t) if r else t for r, t in found]
+        texts = [self._text(row, fault) for row, fault in found]
         if len(texts) > MAX_FAULTS:
             more = _("and {count} more faults").format(count=len(texts) - MAX_FAULTS)
             texts = [*texts[:MAX_FAULTS], more]
         raise ConfigError(self._where, texts)
+
+    def _text(self, row: int, fault: str) -> str:
+        if not row or self._is_single:
+            return fault
+        return _("row {row}: {fault}").format(row=row, fault=fault)
 
 
 def read_lines(data: bytes, columns: Sequence[Column], faults: Faults) -> list[Line]:

@@ -25,12 +25,18 @@ from loa_protocol.language import LANGUAGES, choose_language
 COMMANDS: Final = {
     "init": "loa_manager.cli.init:init",
     "key": "loa_manager.cli.key:key",
+    "unit": "loa_manager.cli.unit:unit",
+    "station": "loa_manager.cli.station:station",
+    "cluster": "loa_manager.cli.cluster:cluster",
+    "policy": "loa_manager.cli.policy:policy",
+    "settings": "loa_manager.cli.settings:settings",
     "media": "loa_manager.cli.media:media",
     "playlist": "loa_manager.cli.playlist:playlist",
-    "policy": "loa_manager.cli.policy:policy",
     "provision": "loa_manager.cli.provision:provision",
-    "settings": "loa_manager.cli.settings:settings",
     "serve": "loa_manager.cli.serve:serve",
+    "records": "loa_manager.cli.records:records",
+    "audit": "loa_manager.cli.audit:audit",
+    "database": "loa_manager.cli.database:database",
 }
 
 

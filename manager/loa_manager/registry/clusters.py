@@ -6,6 +6,7 @@ import enum
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
 from datetime import date
 from typing import Any, Final
 
@@ -30,7 +31,13 @@ from loa_manager.csv_import import (
 from loa_manager.registry.ledger import Imported, Ledger, Source
 from loa_manager.registry.money import FUNDING_COLUMNS, FUNDING_NAMES, funding_faults, put_funding
 from loa_manager.registry.placements import Placement, load_placements, place
-from loa_manager.registry.stations import commune_faults, id_of, placement_of, scope_of
+from loa_manager.registry.stations import (
+    check_new,
+    commune_faults,
+    id_of,
+    placement_of,
+    scope_of,
+)
 from loa_manager.registry.units import UnitTree, load_units
 from loa_protocol.language import translator
 from loa_protocol.scope import is_scope
@@ -118,12 +125,15 @@ def import_clusters(
     Raises:
         ConfigError: anything is wrong with the table; nothing was changed.
     """
-    faults = Faults(source.where)
+    faults = source.faults()
     lines = read_lines(source.data, CLUSTER_COLUMNS, faults)
     tree = load_units(connection)
     stations = set(connection.scalars(select(tables.station.c.scope)).all())
     check_clusters(lines, tree, stations, province=province, faults=faults)
     _check_unique(connection, lines, province, faults)
+    if source.is_single:
+        taken = set(connection.scalars(select(tables.cluster.c.scope)).all())
+        check_new(lines, taken, province, faults)
     faults.raise_any()
     ledger = Ledger(connection, source)
     places = load_placements(connection)
@@ -156,6 +166,39 @@ def check_clusters(
         found = [*commune_faults(line.values, tree, "installed_on"), *_faults(line.values)]
         for text in [*found, *funding_faults(line.values)]:
             faults.add(line.number, text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cluster:
+    """One cluster as it stands now."""
+
+    scope: str
+    commune: str
+    village: str | None
+    technology: str
+    is_managed: bool
+    installed_on: date
+    retired_on: date | None
+    manual_status: str | None
+    manual_status_on: date | None
+
+    def stands(self, on: date) -> bool:
+        """Tell whether it was installed and not yet retired on the day *on*."""
+        return self.installed_on <= on and (self.retired_on is None or on <= self.retired_on)
+
+
+def list_clusters(connection: Connection) -> list[Cluster]:
+    """Return all clusters, retired ones too, by scope."""
+    places = load_placements(connection)
+    names = [field.name for field in fields(Cluster) if field.name not in {"commune", "village"}]
+    return [
+        Cluster(
+            commune=places[row.scope][-1].commune,
+            village=places[row.scope][-1].village,
+            **{name: row._mapping[name] for name in names},
+        )
+        for row in connection.execute(select(tables.cluster).order_by(tables.cluster.c.scope))
+    ]
 
 
 def export_clusters(connection: Connection, *, province: str) -> str:

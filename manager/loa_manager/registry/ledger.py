@@ -12,16 +12,26 @@ from typing import Any
 from sqlalchemy import Connection, Table, and_, select, update
 
 from loa_manager import audit
+from loa_manager.csv_import import Faults
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """A table somebody brought: its name and bytes, who brought it, when (UTC)."""
+    """A table somebody brought: its name and bytes, who brought it, when (UTC).
+
+    *is_single* is a table made of one command's options: its rows have no numbers to name, and
+    what it adds must be new.
+    """
 
     where: str
     data: bytes
     who: str
     at: datetime
+    is_single: bool = False
+
+    def faults(self) -> Faults:
+        """Return an empty list of what is wrong with it."""
+        return Faults(self.where, is_single=self.is_single)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
 from typing import Any, Final
 
 from sqlalchemy import Connection, delete, select
@@ -71,10 +73,13 @@ def import_stations(connection: Connection, source: Source, *, province: str) ->
     Raises:
         ConfigError: anything is wrong with the table; nothing was changed.
     """
-    faults = Faults(source.where)
+    faults = source.faults()
     lines = read_lines(source.data, STATION_COLUMNS, faults)
     tree = load_units(connection)
     check_stations(lines, tree, province, faults)
+    if source.is_single:
+        taken = set(connection.scalars(select(tables.station.c.scope)).all())
+        check_new(lines, taken, province, faults)
     faults.raise_any()
     ledger = Ledger(connection, source)
     places = load_placements(connection)
@@ -101,10 +106,40 @@ def check_stations(lines: list[Line], tree: UnitTree, province: str, faults: Fau
             faults.add(line.number, text)
 
 
+def check_new(lines: list[Line], taken: set[str], province: str, faults: Faults) -> None:
+    """Add to *faults* the ids that are in the registry already."""
+    for line in lines:
+        if scope_of(line.values["id"], province) in taken:
+            text = _("{id} is in the registry already; correct it by importing a table")
+            faults.add(line.number, text.format(id=line.values["id"]))
+
+
 def commune_faults(values: Mapping[str, Any], tree: UnitTree, since: str) -> Iterator[str]:
     """Tell whether the row's commune code never named a commune from the day *since* on."""
     if tree.first_known(values["commune_code"], values[since]) is None:
         yield _("commune_code {code} is not known").format(code=values["commune_code"])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Station:
+    """One station as it stands now."""
+
+    scope: str
+    name: str
+    commune: str
+    opened_on: date
+    closed_on: date | None
+
+    def is_open(self, on: date) -> bool:
+        """Tell whether it was on the air on the day *on*."""
+        return self.opened_on <= on and (self.closed_on is None or on <= self.closed_on)
+
+
+def list_stations(connection: Connection) -> list[Station]:
+    """Return all stations, closed ones too, by scope."""
+    places = load_placements(connection)
+    rows = connection.execute(select(tables.station).order_by(tables.station.c.scope))
+    return [Station(commune=places[row.scope][-1].commune, **row._mapping) for row in rows]
 
 
 def lacking(connection: Connection, station: str) -> list[EquipmentClass]:

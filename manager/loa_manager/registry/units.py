@@ -128,7 +128,7 @@ def import_units(connection: Connection, source: Source) -> Imported:
     Raises:
         ConfigError: anything is wrong with the table; nothing was changed.
     """
-    faults = Faults(source.where)
+    faults = source.faults()
     lines = read_lines(source.data, UNIT_COLUMNS, faults)
     fresh = [(line, _unit(line)) for line in lines]
     known = {(unit.code, unit.first_day): unit for unit in load_units(connection)}
