@@ -98,6 +98,7 @@ def reason_text(finding: Finding) -> str:
         Reason.SLOT: _("goes beyond the end of its session"),
         Reason.CATEGORY: _("the policy refuses its category"),
         Reason.LANGUAGE: _("the policy does not allow its language"),
+        Reason.VALIDITY: _("outside the days for which the playlist is valid"),
         Reason.KIND: _("an emergency goes out as an alert, never in a schedule"),
         Reason.VOLUME: _("volume {asked} is over the cap; devices will play at {limit}"),
         Reason.SLOT_HOURS: _("the session reaches into forbidden hours"),

@@ -26,6 +26,7 @@ class Reason(enum.StrEnum):
     SLOT = "blocked_outside_session"
     CATEGORY = "blocked_category"
     LANGUAGE = "blocked_language"
+    VALIDITY = "blocked_outside_validity"
     KIND = "blocked_kind"
     VOLUME = "volume_capped"
     SLOT_HOURS = "session_reaches_quiet_hours"
@@ -73,7 +74,7 @@ def judge(playlist: Playlist, policy: Policy) -> list[Finding]:
     for index, session in enumerate(playlist.sessions):
         findings += _judge_session(session, policy)
         for item in items[index]:
-            findings += _judge_item(item, session, policy, is_late=index in late)
+            findings += _judge_item(item, session, playlist, policy, is_late=index in late)
     return sorted(findings, key=lambda finding: finding.start_ms)
 
 
@@ -115,7 +116,7 @@ def _judge_session(session: Session, policy: Policy) -> Iterator[Finding]:
 
 
 def _judge_item(
-    item: Item, session: Session, policy: Policy, *, is_late: bool
+    item: Item, session: Session, playlist: Playlist, policy: Policy, *, is_late: bool
 ) -> Iterator[Finding]:
     end_ms = item.offset_ms + item.duration_ms
     start_s = session.start + item.offset_ms // 1000
@@ -123,6 +124,7 @@ def _judge_item(
     most_ms = policy.minutes_per_session * MINUTE_S * 1000
     rules = (
         (item.kind is BulletinKind.EMERGENCY, Reason.KIND, 0),
+        (not playlist.not_before <= start_s < playlist.expires, Reason.VALIDITY, 0),
         (plain(item.category) in map(plain, policy.refused_categories), Reason.CATEGORY, 0),
         (bool(policy.languages) and item.language not in policy.languages, Reason.LANGUAGE, 0),
         (end_ms > session.duration_s * 1000, Reason.SLOT, 0),
