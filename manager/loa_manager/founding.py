@@ -19,25 +19,21 @@ from loa_manager import audit, database, x509
 from loa_manager.authority import (
     DEVICE_CA,
     EPOCH,
-    OFFICER_LIFE,
-    OFFICER_ROLES,
     OFFICERS,
     Authority,
-    Grant,
-    make_certificate,
 )
+from loa_manager.ceremony import ROOT_HOLDERS, ROOT_THRESHOLD, certify_officers
 from loa_manager.content_tree import write_durably
 from loa_manager.home import UNFINISHED, Home, make_private_folder, write_private
-from loa_manager.keyring import Passphrase, format_chain, load_signer, make_key
+from loa_manager.keyring import Passphrase, make_key
 from loa_manager.policy_file import preset_policy
-from loa_manager.serials import next_serial
 from loa_manager.server_keys import make_server_keys
 from loa_protocol.bench import short_fingerprint
 from loa_protocol.envelope import Bundle, Kind, sign_bundle
 from loa_protocol.errors import ConfigError, StoreError
 from loa_protocol.keys import Algorithm, SoftSigner
 from loa_protocol.language import translator
-from loa_protocol.objects.authority import Level, Role, Root, RootKey
+from loa_protocol.objects.authority import Root, RootKey
 from loa_protocol.objects.placement import Settings
 from loa_protocol.record import ClockTrust
 from loa_protocol.scope import is_scope
@@ -46,8 +42,6 @@ from loa_protocol.trust import Now
 
 _ = translator("loa_manager")
 
-ROOT_HOLDERS: Final = tuple(f"root-{n}" for n in range(1, 6))
-ROOT_THRESHOLD: Final = 3
 _TWO_HOLDERS: Final = (
     Kind.POLICY,
     Kind.PLAYLIST,
@@ -156,35 +150,6 @@ def _make_officers(home: Home, root: Root, passphrase: Passphrase, now: datetime
     for name in OFFICERS:
         make_key(home.authority_keys / f"{name}.key", passphrase)
     certify_officers(home, root, passphrase, now)
-
-
-def certify_officers(home: Home, root: Root, passphrase: Passphrase, now: datetime) -> datetime:
-    """Certify both officers for a year, by the first two holders of the root.
-
-    Returns:
-        Until when.
-
-    Raises:
-        StoreError: the root's keys are not on this machine.
-        ConfigError: the passphrase does not open them.
-    """
-    issuers = [
-        load_signer(home.root_keys / holder, passphrase).signer for holder in ROOT_HOLDERS[:2]
-    ]
-    grant = Grant(
-        scopes=(root.scope,),
-        roles=OFFICER_ROLES,
-        may_issue=tuple(Role),
-        level=Level.PROVINCE,
-        life=OFFICER_LIFE,
-    )
-    for name in OFFICERS:
-        key = load_signer(home.authority_keys / name, passphrase).signer.public
-        serial = next_serial(home.authority_keys, "certificate", now)
-        certificate = make_certificate(key, name, grant, serial=serial, now=now)
-        own = sign_bundle(Kind.CERTIFICATE, certificate.to_bytes(), issuers)
-        write_durably(home.authority_keys / f"{name}.cert", format_chain((own,)))
-    return now + OFFICER_LIFE
 
 
 def _make_device_ca(home: Home, scope: str, passphrase: Passphrase, now: datetime) -> None:

@@ -32,6 +32,8 @@ SERVER_UNIT: Final = "server"
 LDEVID_UNIT: Final = "endpoint"
 MAX_CSR_BYTES: Final = 4096
 _EARLIER: Final = timedelta(hours=1)  # the other side's clock may be a little behind
+# what cryptography raises for damaged and for foreign certificates; InvalidVersion is no ValueError
+_UNREADABLE: Final = (ValueError, UnsupportedAlgorithm, InvalidSignature, x509.InvalidVersion)
 _NO_USE: Final = dict.fromkeys(
     (
         "digital_signature",
@@ -113,7 +115,7 @@ def read_csr(csr: bytes) -> ec.EllipticCurvePublicKey:
         request = x509.load_der_x509_csr(csr)
         key = request.public_key()
         is_own = request.is_signature_valid
-    except (ValueError, UnsupportedAlgorithm, InvalidSignature) as error:
+    except _UNREADABLE as error:
         raise FormatError(f"not a certificate request: {error}") from None
     if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
         raise FormatError("a request for a key that is not P-256")
@@ -129,7 +131,10 @@ def endpoint_id(key: ec.EllipticCurvePublicKey) -> str:
 
 def from_der_key(der: bytes) -> ec.EllipticCurvePublicKey:
     """Return the P-256 key that the DER certificate *der* is for; raise FormatError for others."""
-    key = _from_der(der).public_key()
+    try:
+        key = _from_der(der).public_key()
+    except _UNREADABLE as error:
+        raise FormatError(f"not a certificate: {error}") from None
     if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
         raise FormatError("a certificate for a key that is not P-256")
     return key
@@ -154,14 +159,14 @@ def from_pem(pem: bytes) -> x509.Certificate:
     """Return the first certificate in *pem*; raise FormatError when there is none."""
     try:
         return x509.load_pem_x509_certificate(pem)
-    except ValueError as error:
+    except _UNREADABLE as error:
         raise FormatError(f"not a certificate: {error}") from None
 
 
 def _from_der(der: bytes) -> x509.Certificate:
     try:
         return x509.load_der_x509_certificate(der)
-    except ValueError as error:
+    except _UNREADABLE as error:
         raise FormatError(f"not a certificate: {error}") from None
 
 

@@ -280,6 +280,17 @@ def test_damage_on_the_way_installs_nothing(data: st.DataObject) -> None:
     assert ready.server.status() == before
 
 
+@pytest.mark.filterwarnings("ignore:Parsed a serial number")
+def test_no_flipped_bit_of_a_certificate_passes() -> None:
+    ready, questions = _ready()
+    question = bench.parse_question(questions[-1])
+    assert isinstance(question, bench.InstallCertificate)
+    for at in range(0, 8 * len(question.certificate), 3):
+        damaged = bytearray(question.certificate)
+        damaged[at // 8] ^= 1 << at % 8
+        assert refusal(ready, replace(question, certificate=bytes(damaged))) == Fault.CERTIFICATE
+
+
 @given(st.binary(max_size=200))
 def test_no_question_of_any_bytes_breaks_a_board(data: bytes) -> None:
     fuzz(data)

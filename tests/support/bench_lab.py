@@ -28,7 +28,8 @@ from loa_manager import database, tables
 from loa_manager.authority import Authority, open_device_ca
 from loa_manager.bench import Ask, Bench, Order, Place, Progress, Provisioned
 from loa_manager.bench_desk import ProvinceDesk
-from loa_manager.founding import ROOT_HOLDERS, Plan, found_province
+from loa_manager.ceremony import ROOT_HOLDERS
+from loa_manager.founding import Plan, found_province
 from loa_manager.home import Home
 from loa_manager.keyring import Passphrase, load_signer
 from loa_protocol import bench

@@ -41,6 +41,14 @@ from loa_protocol.trust import (
 ROOT: Final = "root"
 ASSIGNMENT: Final = "assignment"
 SETTINGS: Final = "settings"
+# what cryptography raises for damaged and for foreign certificates; InvalidVersion is no ValueError
+_UNREADABLE: Final = (
+    ValueError,
+    TypeError,
+    InvalidSignature,
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,
+)
 _OF_A_SCOPE: Final = ("settings", "policy", "playlist")  # dropped when the board moves out of it
 
 
@@ -224,7 +232,7 @@ class BenchServer:
             certificate = x509.load_der_x509_certificate(question.certificate)
             public = certificate.public_key()
             certificate.verify_directly_issued_by(authority)
-        except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm) as error:
+        except _UNREADABLE as error:
             raise BenchError(Fault.CERTIFICATE, f"{error or type(error).__name__}") from None
         if not isinstance(public, ec.EllipticCurvePublicKey) or PublicKey.of(public) != key:
             raise BenchError(Fault.CERTIFICATE, "for another key")

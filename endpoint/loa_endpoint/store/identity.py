@@ -142,7 +142,7 @@ class IdentityStore:
         pem = read_whole(self.home / "identity" / "bench.pem", limit=_MAX_PEM)
         try:
             return None if pem is None else x509.load_pem_x509_certificate(pem)
-        except ValueError:
+        except (ValueError, x509.InvalidVersion):
             return None  # the bench gives another
 
     def keep_certificate(self, certificate: x509.Certificate, authority: x509.Certificate) -> None:

@@ -9,16 +9,19 @@ import click
 
 from loa_manager.account import note
 from loa_manager.authority import Authority
+from loa_manager.ceremony import certify_officers, parse_endpoint, sign_transfer
 from loa_manager.cli.options import PassphraseSource, home_option, json_option, passphrase_option
 from loa_manager.cli.output import Column, say, show, show_facts
 from loa_manager.cli.texts import LoaGroup
 from loa_manager.content_tree import write_durably
-from loa_manager.founding import certify_officers, root_fingerprint
+from loa_manager.founding import root_fingerprint
 from loa_manager.home import Home, read_bytes
 from loa_manager.keyring import parse_chain, parse_request, read_chain
 from loa_manager.people import install_chain, list_keys, make_own_key
 from loa_manager.publish.desk import export_rules
 from loa_manager.server_keys import renew_server
+from loa_protocol.bench import short_fingerprint
+from loa_protocol.envelope import Bundle
 from loa_protocol.language import translator
 from loa_protocol.objects.authority import Role
 
@@ -140,6 +143,30 @@ def renew_officers(home: Path, passphrase: PassphraseSource) -> None:
     expires = certify_officers(place, place.root, passphrase.read(), now)
     note(place, "officers_renewed", {"expires": str(expires)}, now, "root")
     show_facts({"expires": expires}, {"expires": _("Valid until")})
+
+
+@key.command(
+    "sign-transfer", example="loa key sign-transfer --home ls --to other/public/root -o consent"
+)
+@home_option
+@click.option("--to", "new_root", required=True, type=_FILE, help="The other province's root.")
+@click.option("--board", help="Id of the one board that may go; without it, every board.")
+@click.option("-o", "--output", required=True, type=_FILE, help="The consent file to write.")
+@passphrase_option
+@json_option
+def sign_transfer_command(
+    home: Path, new_root: Path, board: str | None, output: Path, passphrase: PassphraseSource
+) -> None:
+    """Consent, with three root keys, that boards go over to another province's root."""
+    place, now, other = Home.open(home), datetime.now(UTC), read_bytes(new_root)
+    endpoint = None if board is None else parse_endpoint(board)
+    write_durably(output, sign_transfer(place, other, passphrase.read(), now, endpoint))
+    fingerprint = short_fingerprint(Bundle.from_bytes(other).digest)
+    facts = {"output": str(output), "root": fingerprint, "board": board}
+    note(place, "transfer_signed", facts, now, "root")
+    show_facts(
+        facts, {"output": _("File"), "root": _("New root's fingerprint"), "board": _("Board")}
+    )
 
 
 @key.command("export-public", example="loa key export-public --home ls -o nga")
