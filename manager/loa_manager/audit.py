@@ -72,18 +72,29 @@ def write(
     return position
 
 
-def verify(connection: Connection) -> Verdict:
-    """Read the account from its first row and name the first position that was tampered with."""
-    previous, expected = START, 1
-    rows = connection.execute(select(tables.audit).order_by(tables.audit.c.position))
-    for row in rows:
-        if row.position != expected or row.hash != _hash(previous, _facts(row)):
-            return Verdict(expected - 1, previous, expected)
-        previous, expected = row.hash, expected + 1
+def verify(connection: Connection, *, last: int | None = None) -> Verdict:
+    """Read the account and name the first position that was tampered with.
+
+    Args:
+        connection: One of ``database.reading``.
+        last: Read only so many rows at the end; all by default.
+    """
     head = connection.execute(select(tables.audit_head)).first()
     end = (0, START) if head is None else (head.position, head.hash)
-    whole = end == (expected - 1, previous)
-    return Verdict(expected - 1, previous, None if whole else expected)
+    position, previous = 0, START
+    if last is not None and end[0] > last:
+        position = end[0] - last
+        before = select(tables.audit.c.hash).where(tables.audit.c.position == position)
+        previous = connection.scalar(before) or START
+    read = position
+    table = tables.audit
+    rows = select(table).where(table.c.position > position).order_by(table.c.position)
+    for row in connection.execute(rows):
+        if row.position != position + 1 or row.hash != _hash(previous, _facts(row)):
+            return Verdict(position - read, previous, position + 1)
+        position, previous = row.position, row.hash
+    whole = end == (position, previous)
+    return Verdict(position - read, previous, None if whole else position + 1)
 
 
 def _facts(row: Row[Any]) -> Mapping[str, Any]:

@@ -15,10 +15,13 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, create_engine, event, select, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from loa_manager import tables
 from loa_protocol.errors import StoreError
+from loa_protocol.language import translator
+
+_ = translator("loa_manager")
 
 REVISION: Final = "0001"  # the newest migration; a test compares
 BUSY_MS: Final = 15_000  # how long one writer waits for another
@@ -50,9 +53,9 @@ def create(url: str) -> Engine:
     try:
         if path is not None:
             path.touch(mode=0o600)  # names and telephone numbers: the owner's alone
-        upgrade(engine)
-    except (OSError, SQLAlchemyError) as error:
-        raise StoreError(_shown(engine), str(error)) from error
+    except OSError as error:
+        raise StoreError(_shown(engine), error.strerror or str(error)) from error
+    upgrade(engine)
     return engine
 
 
@@ -66,17 +69,20 @@ def open(url: str) -> Engine:  # noqa: A001 - callers read database.open(url)
     engine = _engine(url)
     path = _path(engine)
     if path is not None and not path.exists():
-        raise StoreError(str(path), "no database here; `loa init` makes one")
-    try:
-        found = revision(engine)
-    except SQLAlchemyError as error:
-        raise StoreError(_shown(engine), str(error)) from error
+        raise StoreError(str(path), _("no database here; `loa init` makes one"))
+    found = revision(engine)
     if found is None:
-        raise StoreError(_shown(engine), "not a database of Loa; `loa init` makes one")
+        raise StoreError(_shown(engine), _("not a database of Loa; `loa init` makes one"))
     if found < REVISION:
-        raise StoreError(_shown(engine), f"of version {found}: run `loa database upgrade`")
+        raise StoreError(
+            _shown(engine),
+            _("of version {version}: run `loa database upgrade`").format(version=found),
+        )
     if found > REVISION:
-        raise StoreError(_shown(engine), f"of the newer version {found}: upgrade Loa first")
+        raise StoreError(
+            _shown(engine),
+            _("of the newer version {version}: upgrade Loa first").format(version=found),
+        )
     return engine
 
 
@@ -104,8 +110,12 @@ def revision(engine: Engine) -> str | None:
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
-    """Give a connection that sees one state of the database throughout."""
-    with engine.connect() as connection:
+    """Give a connection that sees one state of the database throughout.
+
+    Raises:
+        StoreError: the database cannot be read.
+    """
+    with _named(engine), engine.connect() as connection:
         yield connection
 
 
@@ -114,8 +124,12 @@ def writing(engine: Engine) -> Iterator[Connection]:
     """Give a connection whose changes are committed together, or not at all.
 
     The right to write is taken at the start, so that what was read before a change still holds.
+
+    Raises:
+        StoreError: nothing was changed: disk full, not writable, or another writes for too long.
     """
     with (
+        _named(engine),
         engine.connect().execution_options(**{_WRITE: True}) as connection,
         connection.begin(),
     ):
@@ -142,8 +156,18 @@ def get_province(connection: Connection) -> Province:
     """
     row = connection.execute(select(tables.province)).first()
     if row is None:
-        raise StoreError("database", "no province is set; run `loa init`")
+        raise StoreError("database", _("no province is set; run `loa init`"))
     return Province(row.scope, row.is_test, row.utc_offset_min)
+
+
+@contextmanager
+def _named(engine: Engine) -> Iterator[None]:
+    """Turn the library's errors into ours, with the place."""
+    try:
+        yield
+    except SQLAlchemyError as error:
+        why = str(error.orig) if isinstance(error, DBAPIError) else str(error)
+        raise StoreError(_shown(engine), why) from error
 
 
 def _engine(url: str) -> Engine:

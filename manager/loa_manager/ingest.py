@@ -17,14 +17,13 @@ from datetime import UTC, datetime
 from typing import Final, TypeGuard
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import SQLAlchemyError
 
 from loa_manager import audit, chain_store, database
 from loa_manager.chain_store import Arrived, Verdict
 from loa_manager.continuity import Chains, Fit, Judgement
 from loa_manager.keyring import Identity
 from loa_protocol.envelope import Kind, Seal, open_seal, sign_bundle
-from loa_protocol.errors import FormatError, StoreError
+from loa_protocol.errors import FormatError
 from loa_protocol.keys import PublicKey
 from loa_protocol.objects.online import Batch, Receipt
 
@@ -91,19 +90,16 @@ class Ingest:
         """Do what :meth:`take_many` does, but sign no receipts; for measuring the two apart."""
         arrived = [_parse(data) for data in batches]
         known = [each for each in arrived if each is not None]
-        try:
-            self._learn_keys({each.endpoint for each in known})
-            refusals = self._verify(known)
-            good = [a for a, refusal in zip(known, refusals, strict=True) if not refusal]
-            with database.writing(self._engine) as connection:
-                chains = chain_store.load_chains(connection, good, self._asked)
-                verdicts = _judge(known, refusals, chains)
-                judged = list(zip(known, verdicts, strict=True))
-                chain_store.write_batches(connection, judged, now_ms)
-                chain_store.write_heads(connection, chains)
-                self._account(connection, judged, now_ms)
-        except SQLAlchemyError as error:
-            raise StoreError("database", str(error)) from error
+        self._learn_keys({each.endpoint for each in known})
+        refusals = self._verify(known)
+        good = [a for a, refusal in zip(known, refusals, strict=True) if not refusal]
+        with database.writing(self._engine) as connection:
+            chains = chain_store.load_chains(connection, good, self._asked)
+            verdicts = _judge(known, refusals, chains)
+            judged = list(zip(known, verdicts, strict=True))
+            chain_store.write_batches(connection, judged, now_ms)
+            chain_store.write_heads(connection, chains)
+            self._account(connection, judged, now_ms)
         self._asked.update((e, chain.asked) for e, chain in chains.items() if chain.asked)
         found = iter(Committed(each.endpoint, verdict) for each, verdict in judged)
         return [Committed(None, "format") if each is None else next(found) for each in arrived]

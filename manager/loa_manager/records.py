@@ -21,12 +21,10 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.exc import SQLAlchemyError
 
 from loa_manager import database, tables
 from loa_manager.expansion import Places, Sheet, Told, cluster_at, expand, newer
 from loa_manager.ingest import open_batch
-from loa_protocol.errors import StoreError
 
 GROUP: Final = 500  # batches a transaction
 _NAME: Final = "records"
@@ -44,11 +42,8 @@ def project(engine: Engine) -> int:
     """
     done = 0
     while True:
-        try:
-            with database.writing(engine) as connection:
-                count = _project_group(connection)
-        except SQLAlchemyError as error:
-            raise StoreError("database", str(error)) from error
+        with database.writing(engine) as connection:
+            count = _project_group(connection)
         done += count
         if count < GROUP:
             return done
@@ -63,16 +58,13 @@ def rebuild(engine: Engine) -> int:
     Raises:
         StoreError: the database cannot be written; the rows are as they were.
     """
-    try:
-        with database.writing(engine) as connection:
-            for table in tables.PROJECTED:
-                connection.execute(delete(table))
-            done = 0
-            while count := _project_group(connection):
-                done += count
-            return done
-    except SQLAlchemyError as error:
-        raise StoreError("database", str(error)) from error
+    with database.writing(engine) as connection:
+        for table in tables.PROJECTED:
+            connection.execute(delete(table))
+        done = 0
+        while count := _project_group(connection):
+            done += count
+        return done
 
 
 def told(rows: Iterable[Row[Any]]) -> Iterator[Told]:

@@ -10,7 +10,6 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import select, text
-from sqlalchemy.exc import IntegrityError
 
 from loa_manager import database, tables
 from loa_protocol.errors import StoreError
@@ -92,7 +91,7 @@ def test_a_failed_change_leaves_nothing(url: str) -> None:
             database.set_province(connection, province, 0)
             database.set_province(connection, province, 0)
 
-    with pytest.raises(IntegrityError):
+    with pytest.raises(StoreError):
         write_twice()
     with database.reading(engine) as connection:
         assert connection.execute(select(tables.province)).all() == []

@@ -34,6 +34,8 @@ COMMANDS: Final = {
     "playlist": "loa_manager.cli.playlist:playlist",
     "provision": "loa_manager.cli.provision:provision",
     "serve": "loa_manager.cli.serve:serve",
+    "status": "loa_manager.cli.status:status",
+    "health": "loa_manager.cli.health:health",
     "records": "loa_manager.cli.records:records",
     "audit": "loa_manager.cli.audit:audit",
     "database": "loa_manager.cli.database:database",

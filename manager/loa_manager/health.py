@@ -1,0 +1,125 @@
+"""Is the province well? Checks for a monitoring system; each has a level, a text and its evidence.
+
+The judging functions are pure; :mod:`loa_manager.health_facts` looks at database and files.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from loa_protocol.language import translator
+
+_ = translator("loa_manager")
+
+STALE_HEAD_S: Final = 3600  # trust.md section 2: a head is stale after 60 minutes
+EXPIRY_WARNING_S: Final = 3 * 86_400  # somebody reads this on a working day
+BEHIND_WARNING: Final = 1000  # batches
+DISK_WARNING, DISK_CRITICAL = 2 * 10**9, 200 * 10**6  # bytes free
+
+
+class Level(enum.IntEnum):
+    """How bad it is; the numbers are exit codes of monitoring plug-ins."""
+
+    OK = 0
+    WARNING = 1
+    CRITICAL = 2
+    UNKNOWN = 3
+
+
+_BADNESS: Final = (Level.OK, Level.WARNING, Level.UNKNOWN, Level.CRITICAL)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One thing that was looked at."""
+
+    id: str
+    level: Level
+    text: str
+    evidence: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """From when on lost clusters are critical, in percent of the monitored ones."""
+
+    lost_percent: int = 20
+
+
+def worst(checks: Iterable[Check]) -> Level:
+    """Return the level of the whole: critical before unknown before warning."""
+    return max((check.level for check in checks), key=_BADNESS.index, default=Level.UNKNOWN)
+
+
+def judge_fleet(counts: Mapping[str, int], limits: Limits) -> Check:
+    """Judge the states of HLT-1."""
+    lost, fault, fleet = counts["lost"], counts["fault"], counts["fleet"]
+    level = Level.OK
+    if lost or fault:
+        level = Level.WARNING
+    if fleet and lost * 100 >= limits.lost_percent * fleet and lost:
+        level = Level.CRITICAL
+    text = _("{lost} lost and {fault} with faults of {fleet} clusters")
+    return Check(id="fleet", level=level, text=text.format(**counts), evidence=dict(counts))
+
+
+def judge_head(age_s: int | None) -> Check:
+    """Judge the age of the newest signed head; None where there is none."""
+    evidence = {"age_s": age_s}
+    if age_s is None:
+        text = _("no head was ever signed; is loa serve running?")
+        return Check(id="head", level=Level.WARNING, text=text, evidence=evidence)
+    text = _("the newest head is {minutes} minutes old").format(minutes=max(0, age_s) // 60)
+    level = Level.OK if age_s <= STALE_HEAD_S else Level.CRITICAL
+    return Check(id="head", level=level, text=text, evidence=evidence)
+
+
+def judge_certificates(left_s: Mapping[str, int]) -> Check:
+    """Judge for how long the server's certificates still hold, in seconds by name."""
+    ended = sorted(name for name, left in left_s.items() if left <= 0)
+    soon = sorted(name for name, left in left_s.items() if 0 < left < EXPIRY_WARNING_S)
+    evidence = {"seconds_left": dict(left_s)}
+    if ended:
+        text = _("certificates have expired: {names}").format(names=", ".join(ended))
+        return Check(id="certificates", level=Level.CRITICAL, text=text, evidence=evidence)
+    if soon:
+        text = _("certificates expire within three days: {names}").format(names=", ".join(soon))
+        return Check(id="certificates", level=Level.WARNING, text=text, evidence=evidence)
+    days = min(left_s.values(), default=0) // 86_400
+    text = _("the server's certificates hold for {days} days").format(days=days)
+    return Check(id="certificates", level=Level.OK, text=text, evidence=evidence)
+
+
+def judge_records(behind: int, unplaced: Mapping[str, int]) -> Check:
+    """Judge whether the rows keep up with the stored batches."""
+    level = Level.WARNING if behind > BEHIND_WARNING else Level.OK
+    text = _("{behind} batches wait to be expanded, {apart} records are kept apart")
+    return Check(
+        id="records",
+        level=level,
+        text=text.format(behind=behind, apart=sum(unplaced.values())),
+        evidence={"behind": behind, "unplaced": dict(unplaced)},
+    )
+
+
+def judge_audit(broken: int | None, rows: int) -> Check:
+    """Judge the account of who did what."""
+    if broken is not None:
+        text = _("row {position} of the account was changed or removed").format(position=broken)
+        return Check(id="audit", level=Level.CRITICAL, text=text, evidence={"broken": broken})
+    text = _("{rows} rows of the account are whole").format(rows=rows)
+    return Check(id="audit", level=Level.OK, text=text, evidence={"rows": rows})
+
+
+def judge_disk(free_bytes: int) -> Check:
+    """Judge the space left where records are kept."""
+    level = Level.OK
+    if free_bytes < DISK_WARNING:
+        level = Level.WARNING
+    if free_bytes < DISK_CRITICAL:
+        level = Level.CRITICAL
+    text = _("{free} MB of disk are free").format(free=free_bytes // 10**6)
+    return Check(id="disk", level=level, text=text, evidence={"free_bytes": free_bytes})
