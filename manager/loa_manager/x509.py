@@ -67,7 +67,9 @@ def make_device_ca(key: ec.EllipticCurvePrivateKey, scope: str, now: datetime) -
 
 def make_enrolment_ca(public: ec.EllipticCurvePublicKey, ca: Issuer, now: datetime) -> bytes:
     """Return the DER certificate of the CA that the server enrols boards with."""
-    builder = _builder(_name("Loa enrolment CA", "ca"), public, now, ENROLMENT_CA_LIFE)
+    # the key in the name: a CA that it made under its own name would escape the path length
+    name = _name(f"Loa enrolment CA {endpoint_id(public)[:16]}", "ca")
+    builder = _builder(name, public, now, ENROLMENT_CA_LIFE)
     return _issue(_as_ca(builder, 0), ca)
 
 
