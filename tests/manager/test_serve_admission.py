@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fuzz import fuzz_client_certificate
 from loa_manager import x509
 from loa_manager.serve.admission import Admitted, CertificateKind, Denial, Denied, admit
 from loa_manager.serve.callout import (
@@ -233,3 +234,8 @@ def test_keys_are_written_as_nats_writes_them() -> None:
 def test_no_text_but_a_key_passes_for_one(text: str) -> None:
     with pytest.raises(MessageError):
         parse_public(text)
+
+
+@given(st.binary(max_size=300))
+def test_no_bytes_pass_for_a_certificate_of_ours(data: bytes) -> None:
+    fuzz_client_certificate.fuzz(data)

@@ -38,6 +38,10 @@ def test_the_configuration_states_every_limit_and_every_lock() -> None:
     assert "http" not in text  # no monitoring port
 
 
+def test_an_ipv6_address_stands_in_brackets() -> None:
+    assert 'listen: "[::1]:8883"' in replace(CONFIG, host="::1").to_text()
+
+
 def test_a_path_with_a_quote_stays_one_value() -> None:
     text = replace(CONFIG, store=Path('/srv/a"b }')).to_text()
     assert r'store_dir: "/srv/a\"b }"' in text

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 from starlette.routing import Route
 
+from fuzz import fuzz_enrolment
 from loa_manager import database, tables
 from loa_manager.serve import listener
 from loa_manager.serve.content_route import locate
@@ -30,8 +31,8 @@ from loa_protocol.errors import MessageError
 from loa_protocol.objects.online import TimeAnswer
 from loa_protocol.trust import TrustError
 from support import province
-from support.server_lab import ServerLab
 from support.device_ca_lab import Client, X509Lab, client_context, make_csr, new_key
+from support.server_lab import ServerLab
 
 
 @pytest.fixture
@@ -285,6 +286,11 @@ def test_only_base64_passes_for_a_request(data: bytes) -> None:
     except MessageError:
         return
     assert base64.b64encode(parsed) == b"".join(data.split())
+
+
+@given(st.binary(max_size=200))
+def test_no_body_breaks_enrolment(data: bytes) -> None:
+    fuzz_enrolment.fuzz(data)
 
 
 # --- content --------------------------------------------------------------------------------

@@ -93,15 +93,13 @@ def board_client(plane: MessagePlane, lab: X509Lab, board: Client) -> aiomqtt.Cl
     return mqtt(plane, client_context(lab, board), board.id)
 
 
-async def knock(plane: MessagePlane, context: ssl.SSLContext | None, client_id: str) -> str:
+async def knock(port: int, context: ssl.SSLContext | None, client_id: str) -> str:
     """Say CONNECT and return what the broker makes of it: in, not authorised, cut, or no TLS."""
     name = client_id.encode()
     body = b"\x00\x04MQTT\x04\x02\x00\x3c" + len(name).to_bytes(2) + name
     try:
         async with asyncio.timeout(3):
-            reader, writer = await asyncio.open_connection(
-                "127.0.0.1", plane.mqtt_port, ssl=context
-            )
+            reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
             writer.write(bytes([0x10, len(body)]) + body)
             answer = await reader.read(4)
             writer.close()

@@ -41,6 +41,7 @@ class BrokerConfig:
             f"cert_file: {_quoted(self.certificate)}, key_file: {_quoted(self.key)},"
             f' min_version: "1.3", timeout: {HANDSHAKE_S}'
         )
+        host = f"[{self.host}]" if ":" in self.host else self.host
         return f"""\
 # Written by loa serve at each start; changes are lost.
 server_name: loa
@@ -58,7 +59,7 @@ jetstream {{
   max_file_store: {FILE_STORE}
 }}
 mqtt {{
-  listen: {json.dumps(f"{self.host}:{self.mqtt_port}")}
+  listen: {json.dumps(f"{host}:{self.mqtt_port}")}
   tls {{ {tls}, ca_file: {_quoted(self.clients)}, verify: true }}
   ack_wait: "30s"
   max_ack_pending: 1024

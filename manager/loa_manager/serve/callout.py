@@ -44,6 +44,7 @@ ACCOUNT: Final = "DEVICES"  # the broker's account in which MQTT lives
 SUBJECT: Final = "$SYS.REQ.USER.AUTH"
 SWEEP_S: Final = 5.0
 KICK_S: Final = 2.0
+MOST_WAITING: Final = 2000  # questions; a later one would be answered after the broker gave up
 LONGEST_STAY: Final = timedelta(hours=24)  # then the client comes again and is judged again
 DEVICE_SUBSCRIPTIONS: Final = 32  # down, and a look for each prefix of a scope, twice over
 
@@ -225,7 +226,9 @@ class Callout:
                 disconnected_cb=self._on_lost,
                 reconnected_cb=self._on_found,
             )
-            await self._client.subscribe(SUBJECT, cb=self._on_question)
+            await self._client.subscribe(
+                SUBJECT, cb=self._on_question, pending_msgs_limit=MOST_WAITING
+            )
             await self._client.flush()
             self.is_open.set()
         except (NatsError, OSError, TimeoutError) as error:

@@ -158,10 +158,8 @@ class Listener:
 
 def _bind(host: str, port: int) -> socket.socket:
     try:
-        return socket.create_server((host, port), family=_family(host), backlog=1024)
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        both = host == "::"  # as the broker does
+        return socket.create_server((host, port), family=family, backlog=1024, dualstack_ipv6=both)
     except OSError as error:
         raise ConfigError(f"{host}:{port}", [error.strerror or str(error)]) from None
-
-
-def _family(host: str) -> socket.AddressFamily:
-    return socket.AF_INET6 if ":" in host else socket.AF_INET

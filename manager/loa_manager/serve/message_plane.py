@@ -68,6 +68,7 @@ class MessagePlane:
     host: str
     port: int  # 0: any free one
     keys: CalloutKeys
+    inherited: tuple[int, ...] = ()  # open files that the broker holds as long as it lives
     broker: Broker = field(init=False)
     callout: Callout = field(init=False)
     _files: list[SecretFile] = field(init=False, default_factory=list)
@@ -91,7 +92,7 @@ class MessagePlane:
             issuer=self.keys.issuer.public,
             user=self.keys.user.public,
         )
-        descriptors = [each.descriptor for each in self._files]
+        descriptors = [*(each.descriptor for each in self._files), *self.inherited]
         self.broker = Broker(config, self.folder / "nats.conf", descriptors=descriptors)
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import logging
 import os
@@ -22,6 +23,7 @@ from loa_manager.ingest import Ingest
 from loa_manager.serve.callout import CalloutKeys
 from loa_manager.serve.enrolment import Enrolment
 from loa_manager.serve.head import HeadKeeper
+from loa_manager.serve.home_lock import HomeLock
 from loa_manager.serve.ingest_link import IngestLink
 from loa_manager.serve.key_folder import ServerKeys
 from loa_manager.serve.listener import Listener
@@ -74,19 +76,21 @@ async def serve(
         announce: Told once, when everything answers.
 
     Raises:
-        ConfigError: a port is taken, or the broker does not start.
+        ConfigError: a port is taken, another server runs here, or the broker does not start.
         StoreError: the database is missing or of another version.
     """
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    engine = database.open(home.database_url)
-    ingest = Ingest(engine, keys.ingest.identity)
-    try:
-        await _serve(home, keys, options, _Stores(engine, ingest), announce, stop)
-    finally:
-        ingest.close()
-        engine.dispose()
+    with contextlib.closing(HomeLock(home.path / "serve.lock")) as lock:
+        await lock.take()
+        engine = database.open(home.database_url)
+        ingest = Ingest(engine, keys.ingest.identity)
+        try:
+            await _serve(home, keys, options, _Stores(engine, ingest, lock), announce, stop)
+        finally:
+            ingest.close()
+            engine.dispose()
     log.info("stopped")
 
 
@@ -94,6 +98,7 @@ async def serve(
 class _Stores:
     engine: Engine
     ingest: Ingest
+    lock: HomeLock
 
 
 async def _serve(
@@ -112,6 +117,7 @@ async def _serve(
         options.host,
         mqtt_port,
         keys=CalloutKeys.of(keys.broker),
+        inherited=(stores.lock.descriptor,),
     )
     listener = Listener(_web(home, keys, stores.engine).app(), keys.tls, options.host, https_port)
     projector = Projector(functools.partial(records.project, stores.engine))

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
@@ -57,7 +57,7 @@ class Web:
     enrolment: Enrolment
     time_signer: Seals
     clock: Clock = lambda: datetime.now(UTC)
-    repeats: Repeats = Repeats()
+    repeats: Repeats = field(default_factory=Repeats)
 
     def app(self) -> Starlette:
         """Return the application."""
