@@ -24,6 +24,7 @@ class OutboxLab:
     epoch: int = 0
     now_ms: int = AT_MS
     trust: ClockTrust = ClockTrust.T1
+    endpoint: bytes = ENDPOINT
 
     @property
     def path(self) -> Path:
@@ -38,7 +39,7 @@ class OutboxLab:
     def open(self, *, create: bool = True) -> Outbox:
         """Open the outbox without beginning an epoch."""
         writer = Writer(
-            endpoint=ENDPOINT,
+            endpoint=self.endpoint,
             version="0.1.0",
             next_epoch=self.next_epoch,
             stamp=lambda: (self.now_ms, self.trust),

@@ -1,0 +1,99 @@
+"""What goes over MQTT: topics, and how large a packet may be.
+
+The broker is not trusted. What it delivers under a topic is judged by its bytes alone; a packet
+that claims to be larger than any object is the end of the connection, before memory is taken.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from typing import Final
+
+from loa_protocol import cbor
+from loa_protocol.errors import ConfigError, FrameError
+
+MAX_PACKET_BYTES: Final = cbor.MAX_BYTES + 1024  # the largest bundle, its topic, the header
+_MAX_LENGTH_BYTES: Final = 4  # MQTT 3.1.1 section 2.2.3
+_MORE: Final = 0x80
+_HOST: Final = re.compile(r"[0-9a-fA-F:]+:[0-9a-fA-F:.]*|[\w-]{1,63}(\.[\w-]{1,63}){0,8}", re.ASCII)
+
+
+class Topic(enum.Enum):
+    """Kinds of messages that come down."""
+
+    RECEIPT = "receipt"
+    LOOK = "look"
+    UNKNOWN = "unknown"
+
+
+def batch_topic(endpoint: bytes) -> str:
+    """Return the one topic under which an endpoint publishes."""
+    return f"up/{endpoint.hex()}/batch"
+
+
+def subscriptions(endpoint: bytes, scope: str) -> tuple[str, ...]:
+    """Return the topics an endpoint listens to: its own, and those of every scope it lies in."""
+    parts = scope.split("/")
+    prefixes = ("/".join(parts[:length]) for length in range(1, len(parts) + 1))
+    return f"down/{endpoint.hex()}/#", *(f"scope/{prefix}/look" for prefix in prefixes)
+
+
+def kind_of(topic: str) -> Topic:
+    """Return what comes under *topic*."""
+    last = topic.rpartition("/")[2]
+    return Topic(last) if last in {Topic.RECEIPT.value, Topic.LOOK.value} else Topic.UNKNOWN
+
+
+def split_address(address: str, scheme: str, default_port: int) -> tuple[str, int]:
+    """Return host and port of an address such as ``mqtts://broker.example:8883``.
+
+    Raises:
+        ConfigError: it has another scheme, no host, or no port number.
+    """
+    found, _, rest = address.partition("://")
+    authority = rest.partition("/")[0]
+    host, separator, port = authority.rpartition(":")
+    if authority.endswith("]") or not separator:  # an IPv6 address may end without a port
+        host, port = authority, str(default_port)
+    host = host.removeprefix("[").removesuffix("]")
+    is_port = port.isascii() and port.isdecimal() and 0 < int(port[:6]) < 65_536
+    if found != scheme or not is_port or _HOST.fullmatch(host) is None:
+        raise ConfigError(address, [f"expected {scheme}://host:port"])
+    return host, int(port)
+
+
+class PacketMeter:
+    """Watches the lengths of packets go by, in pieces of any size."""
+
+    def __init__(self, most_bytes: int = MAX_PACKET_BYTES) -> None:
+        self._most = most_bytes
+        self._left = 0  # of the present packet's body
+        self._header: list[int] = []
+
+    def feed(self, data: bytes) -> None:
+        """Take the next bytes of the stream.
+
+        Raises:
+            FrameError: a packet announces more than is allowed, or no length at all.
+        """
+        at = 0
+        while at < len(data):
+            if self._left:
+                step = min(self._left, len(data) - at)
+                self._left -= step
+                at += step
+                continue
+            self._header.append(data[at])
+            at += 1
+            if len(self._header) > 1 and not self._header[-1] & _MORE:
+                self._left = self._announced()
+                self._header.clear()
+            elif len(self._header) > _MAX_LENGTH_BYTES:
+                raise FrameError("a packet length of more than four bytes")
+
+    def _announced(self) -> int:
+        length = sum((byte & ~_MORE) << 7 * n for n, byte in enumerate(self._header[1:]))
+        if length > self._most:
+            raise FrameError(f"a packet of {length} bytes; at most {self._most} are expected")
+        return length

@@ -1,0 +1,69 @@
+"""When to try again: delays as data, spread by who asks.
+
+After a power cut a whole province comes back in one second. The delays of an endpoint follow from
+its id and the number of the attempt, so a test can name them and no two endpoints keep step.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backoff:
+    """Delays that double from *first_ms* to *most_ms*; *spread_permille* of each is chance."""
+
+    first_ms: int
+    most_ms: int
+    spread_permille: int = 500
+
+    def __post_init__(self) -> None:
+        if not 0 < self.first_ms <= self.most_ms or not 0 <= self.spread_permille <= 1000:
+            raise ValueError(f"no back-off: {self}")
+
+    def delay_ms(self, attempt: int, identity: bytes) -> int:
+        """Return how long to wait after failed *attempt* (from 0), at most the full delay."""
+        full = min(self.first_ms << min(attempt, 40), self.most_ms)
+        chance = full * self.spread_permille // 1000
+        return full - chance + _share(identity, attempt, chance)
+
+
+RECONNECT: Final = Backoff(first_ms=1000, most_ms=300_000)  # broker and servers
+REFUSED_OBJECT: Final = Backoff(first_ms=60_000, most_ms=6 * 3_600_000, spread_permille=200)
+ENROL: Final = Backoff(first_ms=30_000, most_ms=3_600_000)
+
+SETTLED_MS: Final = 60_000  # a connection that stood so long was a good one
+
+
+class Retries:
+    """Counts failed attempts of one endpoint; a good connection starts the count anew."""
+
+    def __init__(self, backoff: Backoff, identity: bytes) -> None:
+        self._backoff, self._identity = backoff, identity
+        self.failures = 0
+
+    def ended(self, stood_ms: int) -> int:
+        """Return how long to wait after a connection that stood for *stood_ms*, 0 for none."""
+        if stood_ms >= SETTLED_MS:
+            self.failures = 0
+        self.failures += 1
+        return self._backoff.delay_ms(self.failures - 1, self._identity)
+
+
+def first_delay_ms(identity: bytes, window_ms: int) -> int:
+    """Return when in a window of *window_ms* an endpoint makes its first attempt after a boot."""
+    return _share(identity, -1, window_ms)
+
+
+def jittered_ms(interval_ms: int, identity: bytes, turn: int) -> int:
+    """Return *interval_ms* plus or minus a tenth, so that regular polls drift apart."""
+    tenth = interval_ms // 10
+    return interval_ms - tenth + _share(identity, turn, 2 * tenth)
+
+
+def _share(identity: bytes, turn: int, whole: int) -> int:
+    """Return a number from 0 up to *whole*, excluded, that only *identity* and *turn* decide."""
+    digest = hashlib.sha256(identity + turn.to_bytes(8, signed=True)).digest()
+    return int.from_bytes(digest[:8]) * whole >> 64

@@ -1,0 +1,134 @@
+"""Topics, addresses, and packets that claim too much."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fuzz.fuzz_packet import fuzz
+from loa_endpoint.core.message import (
+    MAX_PACKET_BYTES,
+    PacketMeter,
+    Topic,
+    batch_topic,
+    kind_of,
+    split_address,
+    subscriptions,
+)
+from loa_protocol import cbor
+from loa_protocol.errors import ConfigError, FrameError
+
+ENDPOINT = bytes.fromhex("00112233445566778899aabbccddeeff")
+HEX = "00112233445566778899aabbccddeeff"
+
+
+def packet(body: bytes, kind: int = 0x30) -> bytes:
+    length, digits = len(body), []
+    while True:
+        digits.append(length & 0x7F | (0x80 if length > 0x7F else 0))
+        length >>= 7
+        if not length:
+            return bytes([kind, *digits]) + body
+
+
+def test_an_endpoint_publishes_under_its_own_topic_and_listens_to_every_scope_above() -> None:
+    assert batch_topic(ENDPOINT) == f"up/{HEX}/batch"
+    assert subscriptions(ENDPOINT, "vn/ls/st0137") == (
+        f"down/{HEX}/#",
+        "scope/vn/look",
+        "scope/vn/ls/look",
+        "scope/vn/ls/st0137/look",
+    )
+
+
+@pytest.mark.parametrize(
+    ("topic", "kind"),
+    [
+        (f"down/{HEX}/receipt", Topic.RECEIPT),
+        (f"down/{HEX}/look", Topic.LOOK),
+        ("scope/vn/look", Topic.LOOK),
+        (f"down/{HEX}/play", Topic.UNKNOWN),
+        ("unknown", Topic.UNKNOWN),
+        ("", Topic.UNKNOWN),
+    ],
+)
+def test_what_comes_down_is_known_by_the_end_of_its_topic(topic: str, kind: Topic) -> None:
+    assert kind_of(topic) is kind
+
+
+@pytest.mark.parametrize(
+    ("address", "place"),
+    [
+        ("mqtts://broker.example:8883", ("broker.example", 8883)),
+        ("mqtts://broker.example", ("broker.example", 1)),
+        ("mqtts://10.0.0.7:9/", ("10.0.0.7", 9)),
+        ("mqtts://[fd00::7]:9", ("fd00::7", 9)),
+        ("mqtts://[fd00::7]", ("fd00::7", 1)),
+    ],
+)
+def test_addresses_are_taken_apart(address: str, place: tuple[str, int]) -> None:
+    assert split_address(address, "mqtts", 1) == place
+
+
+@pytest.mark.requirement("SEC-2")
+@pytest.mark.parametrize(
+    "address",
+    [
+        "mqtt://h:1",
+        "h:1",
+        "",
+        "mqtts://",
+        "mqtts://:1",
+        "mqtts://h:0",
+        "mqtts://h:x",
+        "mqtts://h:-1",
+    ],
+)
+def test_other_addresses_are_refused_by_name(address: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        split_address(address, "mqtts", 1)
+    assert caught.value.where == address
+
+
+@given(st.text(max_size=60))
+def test_an_address_of_any_text_gives_a_place_or_one_error(address: str) -> None:
+    try:
+        host, port = split_address(f"mqtts://{address}", "mqtts", 1)
+    except ConfigError:
+        return
+    assert host
+    assert 0 < port < 65_536
+
+
+@given(st.lists(st.binary(max_size=300), max_size=8), st.integers(1, 50))
+def test_packets_within_the_limit_pass_in_any_pieces(bodies: list[bytes], step: int) -> None:
+    stream = b"".join(packet(body) for body in bodies)
+    meter = PacketMeter(300)
+    for at in range(0, len(stream), step):
+        meter.feed(stream[at : at + step])
+
+
+@given(st.lists(st.binary(max_size=300), max_size=4), st.integers(301, 2**28 - 1))
+def test_a_packet_over_the_limit_is_refused_at_its_header(bodies: list[bytes], size: int) -> None:
+    meter = PacketMeter(300)
+    meter.feed(b"".join(packet(body) for body in bodies))
+    digits = [size >> 7 * n & 0x7F for n in range(4)]
+    header = bytes([0x30, *(digit | 0x80 for digit in digits[:3]), digits[3]])
+    with pytest.raises(FrameError, match=str(size)):
+        meter.feed(header)
+
+
+def test_a_length_of_five_bytes_is_refused() -> None:
+    with pytest.raises(FrameError, match="four bytes"):
+        PacketMeter().feed(b"\x30\xff\xff\xff\xff")
+
+
+def test_the_largest_bundle_fits_into_a_packet() -> None:
+    PacketMeter().feed(packet(b"t" * 100 + bytes(cbor.MAX_BYTES)))
+    assert MAX_PACKET_BYTES < 2 * cbor.MAX_BYTES
+
+
+@given(st.binary(max_size=200))
+def test_the_fuzz_target_holds(data: bytes) -> None:
+    fuzz(data)

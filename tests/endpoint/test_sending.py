@@ -1,0 +1,102 @@
+"""One batch at a time, the next after its receipt."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from loa_endpoint.core.batch import Verdict
+from loa_endpoint.core.sending import MOVES, PAUSE_MS, Effect, Event, Phase, Sender
+
+SEND = (Effect.SEND_NEXT,)
+
+
+def waiting(patience: tuple[int, ...] = (100, 200)) -> Sender:
+    sender = Sender(patience)
+    assert sender.handle(Event.CONNECTED, 0) == SEND
+    assert sender.handle(Event.SENT, 0) == ()
+    return sender
+
+
+def test_the_table_answers_every_event_in_every_phase() -> None:
+    assert set(MOVES) == set(product(Phase, Event))
+
+
+def test_a_new_connection_sends_what_is_there() -> None:
+    assert Sender().handle(Event.CONNECTED, 0) == SEND
+
+
+def test_nothing_is_sent_without_a_connection() -> None:
+    sender = Sender()
+    assert sender.handle(Event.RECORDS, 0) == ()
+    assert sender.on_receipt(Verdict.ADVANCED, 0) == ()
+
+
+def test_new_records_wait_for_the_receipt_of_the_batch_before() -> None:
+    sender = waiting()
+    assert sender.handle(Event.RECORDS, 1) == ()
+    assert sender.on_receipt(Verdict.ADVANCED, 2) == SEND
+    assert sender.deadline_ms is None
+
+
+def test_records_that_come_while_the_outbox_is_read_are_not_overlooked() -> None:
+    sender = Sender()
+    sender.handle(Event.CONNECTED, 0)
+    assert sender.handle(Event.RECORDS, 0) == ()
+    assert sender.handle(Event.EMPTY, 0) == SEND
+    assert sender.handle(Event.EMPTY, 0) == ()
+    assert sender.handle(Event.RECORDS, 0) == SEND
+
+
+def test_a_batch_without_a_receipt_is_sent_again_and_then_the_line_is_given_up() -> None:
+    sender = waiting((100, 200))
+    assert sender.on_time(99) == ()
+    assert sender.on_time(100) == (Effect.SEND_AGAIN,)
+    sender.handle(Event.SENT, 100)
+    assert sender.on_time(299) == ()
+    assert sender.on_time(300) == (Effect.HANG_UP,)
+    assert sender.phase is Phase.OFFLINE
+
+
+@pytest.mark.parametrize("verdict", [Verdict.STALE, Verdict.SAME])
+def test_a_receipt_that_changes_nothing_leaves_the_deadline_running(verdict: Verdict) -> None:
+    sender = waiting((100,))
+    assert sender.on_receipt(verdict, 50) == ()
+    assert sender.deadline_ms == 100
+
+
+@pytest.mark.parametrize("verdict", [Verdict.REWOUND, Verdict.LOST, Verdict.FORKED])
+def test_a_receipt_that_sends_us_elsewhere_is_followed_after_a_pause(verdict: Verdict) -> None:
+    """Two servers that disagree must not make a board send without end."""
+    sender = waiting()
+    assert sender.on_receipt(verdict, 10) == ()
+    assert sender.on_receipt(verdict, 20) == ()
+    assert sender.on_time(10 + PAUSE_MS - 1) == ()
+    assert sender.on_time(10 + PAUSE_MS) == SEND
+
+
+def test_a_receipt_that_comes_unasked_rewinds_an_idle_line() -> None:
+    sender = waiting()
+    sender.on_receipt(Verdict.ADVANCED, 1)
+    sender.handle(Event.EMPTY, 1)
+    assert sender.on_receipt(Verdict.REWOUND, 2) == ()
+    assert sender.on_time(2 + PAUSE_MS) == SEND
+
+
+@given(st.lists(st.tuples(st.sampled_from(Event), st.integers(0, 500)), max_size=60))
+def test_two_batches_are_never_on_their_way_at_once(events: list[tuple[Event, int]]) -> None:
+    sender, now, open_requests = Sender((100, 200)), 0, 0
+    for event, step in events:
+        now += step
+        if event in (Event.SENT, Event.EMPTY):  # the shell answers only what it was asked
+            if not open_requests:
+                continue
+            open_requests -= 1
+        effects = sender.handle(event, now)
+        if event in (Event.CONNECTED, Event.DISCONNECTED):
+            open_requests = 0
+        open_requests += effects.count(Effect.SEND_NEXT)
+        assert open_requests <= 1
