@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 
-from loa_manager.serve.callout import parse_request
 from loa_manager.serve.nats_token import KeyType, NatsKey, sign_token
+from loa_manager.serve.permissions import parse_request
 from loa_protocol.errors import FormatError
 from loa_protocol.trust import TrustError
 

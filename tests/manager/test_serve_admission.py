@@ -13,16 +13,16 @@ from hypothesis import strategies as st
 from fuzz import fuzz_client_certificate
 from loa_manager import x509
 from loa_manager.serve.admission import Admitted, CertificateKind, Denial, Denied, admit
-from loa_manager.serve.callout import (
+from loa_manager.serve.callout import CalloutKeys
+from loa_manager.serve.nats_token import KeyType, NatsKey, open_token, parse_public, sign_token
+from loa_manager.serve.permissions import (
     LONGEST_STAY,
-    CalloutKeys,
     Permissions,
     Request,
     answer,
     decide,
     parse_request,
 )
-from loa_manager.serve.nats_token import KeyType, NatsKey, open_token, parse_public, sign_token
 from loa_protocol.errors import FormatError, MessageError
 from loa_protocol.trust import TrustError
 from support.device_ca_lab import Client, FixedRoster, X509Lab, make_csr, new_key

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import hashlib
 import ssl
@@ -22,7 +21,6 @@ from starlette.routing import Route
 
 from fuzz import fuzz_enrolment
 from loa_manager import database, tables
-from loa_manager.serve import listener
 from loa_manager.serve.content_route import locate
 from loa_manager.serve.enrolment import parse_body
 from loa_manager.serve.web import PUBLIC
@@ -366,70 +364,3 @@ def test_no_path_leads_out_of_the_tree(path: str) -> None:
     place = locate(path)
     if place is not None:
         assert not {"..", ".", ""} & set(place.path.split("/"))
-
-
-# --- dawdlers -------------------------------------------------------------------------------
-
-
-async def raw(lab: ServerLab) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    context = client_context(lab.x509, None)
-    return await asyncio.open_connection("localhost", lab.port, ssl=context)
-
-
-async def test_who_does_not_finish_a_request_is_cut(
-    lab: ServerLab, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(listener, "REQUEST_S", 0.2)
-    for begun in (
-        b"",
-        b"GET /content/head HTT",
-        b"POST /time HTTP/1.1\r\nContent-Length: 9\r\n\r\n1",
-    ):
-        reader, writer = await raw(lab)
-        writer.write(begun)
-        async with asyncio.timeout(5):
-            rest = await reader.read()
-        writer.close()
-        assert b" 200 " not in rest
-
-
-async def test_a_second_request_on_a_connection_has_its_own_deadline(
-    lab: ServerLab, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(listener, "REQUEST_S", 0.2)
-    reader, writer = await raw(lab)
-    writer.write(b"HEAD /content/head HTTP/1.1\r\nHost: x\r\n\r\n")
-    assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200")
-    writer.write(b"HEAD /content/he")
-    async with asyncio.timeout(5):
-        assert await reader.read() == b""
-    writer.close()
-
-
-async def test_who_does_not_read_is_cut(
-    lab: ServerLab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(listener, "STALLED_S", 0.2)
-    sound = tmp_path / "sound"
-    size = 30_000_000
-    with sound.open("wb") as file:
-        file.truncate(size)
-    digest = lab.tree.put_media(sound).hex()
-    reader, writer = await raw(lab)
-    writer.write(f"GET /content/media/{digest} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-    await reader.readuntil(b"\r\n\r\n")
-    await asyncio.sleep(0.6)  # this is the dawdling, not a wait for luck
-    received = 0
-    with pytest.raises((ConnectionResetError, asyncio.IncompleteReadError)):
-        received += len(await reader.readexactly(size))
-    writer.close()
-    async with lab.http() as http:  # nobody else was held up
-        assert (await http.get("/content/head")).status_code == 200
-
-
-async def test_headers_without_end_are_refused(lab: ServerLab) -> None:
-    reader, writer = await raw(lab)
-    writer.write(b"GET / HTTP/1.1\r\nX: " + b"a" * 100_000)
-    async with asyncio.timeout(5):
-        assert (await reader.read()).startswith(b"HTTP/1.1 400")
-    writer.close()

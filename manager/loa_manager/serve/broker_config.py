@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from loa_manager.serve.callout import ACCOUNT
+from loa_manager.serve.permissions import ACCOUNT
 
 MAX_PAYLOAD: Final = 512 * 1024  # a batch is at most 256 KiB of envelope; twice that, once and all
 MEMORY_STORE: Final = 64 * 1024**2
