@@ -140,8 +140,10 @@ class Desk:
             if isinstance(voice.sound, FileSound):
                 voice.sound.wait(self.mixer.now + voice.offset)
         for start in self.mixer.starts_before(self.mixer.now + samples):
-            if isinstance(start.sound, FileSound):
-                start.sound.wait(start.position)
+            sound = start.sound
+            if isinstance(sound, FileSound) and self.mixer.voice_of(sound) is None:
+                sound.aim(start.position)
+                sound.wait(start.position)
 
     def _sample_at(self, instant_ns: int) -> int:
         """Return the sample that sounds at an instant; the next one for 0."""

@@ -60,7 +60,8 @@ class FileSound:
         self._notices = notices
         self._ring: Samples = np.zeros(CAPACITY, dtype=np.float32)
         self._window = _Window(0, position, position)  # written by the thread
-        self._seek = 0  # written by the audio loop, as the next two
+        self._seek = 0  # written by the audio loop, as the next three
+        self._sought = position
         self._taken = position
         self._waking = False
         self._orders: SimpleQueue[tuple[int, int] | None] = SimpleQueue()
@@ -77,10 +78,13 @@ class FileSound:
         return end >= wanted
 
     def aim(self, position: int, /) -> None:
-        """Let the thread go to *position*, if it is not there already."""
+        """Let the thread go to *position*, if it is not there or on its way already."""
         seek, start, end = self._window
-        if seek != self._seek or not start <= position <= end + NEAR:
+        if seek != self._seek:
+            start = end = self._sought
+        if not start <= position <= end + NEAR:
             self._seek += 1
+            self._sought = position
             self._orders.put((self._seek, position))
         elif position > end:
             self._orders.put(None)

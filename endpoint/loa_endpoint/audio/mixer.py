@@ -190,6 +190,8 @@ class Mixer:
                 detail = "late: not decoded 10 s after its start"
                 happening = Happening("broken", start.sound, self.now, position, detail)
                 self._happened.append(happening)
+            elif self.voice_of(start.sound) is None:
+                start.sound.aim(position)  # it may have been elsewhere when this was planned
 
     def _start(self, start: Start, position: int, late: int) -> None:
         mine = self.voice_of(start.sound)
