@@ -25,7 +25,7 @@ _QUALITY: Final = re.compile(
 _PI: Final = re.compile(r"P([0-9A-Fa-f]{4})(\?{0,3})")
 _TUNED: Final = re.compile(r"T(\d{1,7})(?:,\d{1,4})?")
 _GROUP: Final = re.compile(r"R([0-9A-Fa-f]{14}|[0-9A-Fa-f]{18})")
-_ECHO: Final = re.compile(r"([A-Za-z])(-?\d{1,10})")
+_ECHO: Final = re.compile(r"([ABCDFGIMNQVWYZ])(-?\d{1,10})")
 
 
 class Dialect(enum.Enum):
