@@ -96,6 +96,8 @@ def test_a_second_x_is_answered_at_once() -> None:
     "command",
     [
         "T64990",
+        "T27001",
+        "T143",
         "T108010",
         "T",
         "Tx",
@@ -140,6 +142,10 @@ def test_before_a_band_is_chosen_the_chips_settings_are_rejected(command: str) -
         ("T91009", "T91000,10\nV0\n"),
         ("T 91000kHz", "T91000,10\nV0\n"),
         ("T1000", "M1\nT1000,1\nV0\n"),
+        ("T27000", "M1\nT27000,1\nV0\n"),
+        ("T144", "M1\nT144,1\nV0\n"),
+        ("Y100", "Y100\n"),
+        ("I1000", "I1000\n"),
         ("M0", "M0\nT91000,10\n"),
         ("W114000", "W114000\n"),
         ("W1", "W56000\n"),
@@ -334,6 +340,21 @@ def test_another_pi_takes_over_while_both_are_on_the_ballot() -> None:
     assert set(told[1:first]) == {b"P7301\n"}
 
 
+def test_a_disturbed_station_loses_its_rds_before_its_level() -> None:
+    device = tuned(replace(STATION, level_dbuv=30.0), on_air(Kind.INTERFERENCE, 0, percent=80))
+    told = device.advance(START_MS + 3000)
+    assert level_dbuv(lines(told, b"S")[-1][1]) > 29
+    assert not lines(told, b"R")
+
+
+def test_attenuation_lowers_level_and_rds() -> None:
+    device = tuned(replace(STATION, level_dbuv=40.0))
+    device.feed(b"V36\n", START_MS + 301)
+    told = device.advance(START_MS + 3000)
+    assert level_dbuv(lines(told, b"S")[-1][1]) == pytest.approx(4, abs=0.3)
+    assert not lines(told, b"R")
+
+
 def test_tuning_away_and_back_empties_the_ballot() -> None:
     device = tuned()
     device.advance(START_MS + 1000)
@@ -469,6 +490,14 @@ def test_the_squelch_closes_after_five_misses_and_opens_at_once() -> None:
     assert rms_dbfs(device, 3150) > -20
     device.feed(b"Q0\n", START_MS + 3200)
     assert rms_dbfs(device, 3300) > -20
+
+
+@pytest.mark.parametrize(("dbf", "is_open"), [(58, True), (61, False)])
+def test_the_squelch_level_is_in_dbf(dbf: int, is_open: bool) -> None:
+    device = tuned(PLAYING)  # 48 dBuV are 59.25 dBf
+    device.feed(b"Q%d\n" % dbf, START_MS + 1000)
+    device.advance(START_MS + 2000)
+    assert (rms_dbfs(device, 2000) > -20) == is_open
 
 
 def test_the_pilot_squelch_closes_on_a_mono_station() -> None:

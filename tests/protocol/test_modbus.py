@@ -231,6 +231,24 @@ def test_a_reading_out_of_range_is_our_own_fault(arguments: tuple[int, int, int,
         read_request(*arguments)
 
 
+def test_a_reading_is_of_125_registers_at_most() -> None:
+    assert read_request(1, 4, 0xFFFF - 124, 125)
+    with pytest.raises(ValueError, match="126"):
+        read_request(1, 4, 0, 126)
+
+
+def test_exception_codes_have_the_numbers_of_the_standard() -> None:
+    assert [code.value for code in ExceptionCode] == [1, 2, 3, 4, 5, 6, 7, 8, 10, 11]
+
+
+def test_a_reply_of_the_longest_frame_is_found_after_as_much_noise() -> None:
+    request = Request(1, Function.READ_INPUT, 0, 125)
+    decoder = ReplyDecoder()
+    decoder.expect(request.to_bytes())
+    assert decoder.feed(b"\x01" * 300) == []
+    assert decoder.feed(answered(request)) == [Reply(1, 4, tuple(range(125)))]
+
+
 @pytest.mark.parametrize("arguments", [(0, 0, 0), (1, 0x10000, 0), (1, 0, 0x10000), (1, 0, -1)])
 def test_a_write_out_of_range_is_our_own_fault(arguments: tuple[int, int, int]) -> None:
     with pytest.raises(ValueError):
