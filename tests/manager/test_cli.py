@@ -17,9 +17,12 @@ from loa_manager.cli import main
 from loa_manager.cli.main import COMMANDS, loa, run
 from loa_manager.cli.output import Column, show, show_facts
 from loa_manager.cli.texts import LoaCommand, LoaGroup
+from loa_manager.cli.words import words
 from loa_protocol import exit_codes, language
+from loa_protocol.bench import Fault
 from loa_protocol.errors import (
     ConfigError,
+    FetchError,
     FormatError,
     FrameError,
     LoaError,
@@ -105,6 +108,23 @@ def test_no_command_takes_a_secret_as_an_argument() -> None:
 )
 def test_each_family_of_errors_has_its_exit_code(error: LoaError, code: int) -> None:
     assert exit_code(error) == code
+
+
+@pytest.mark.parametrize("reason", [*Refusal, *Fault])
+def test_every_refusal_has_words(reason: Refusal | Fault) -> None:
+    told = words(RefusedError("board", str(reason)))
+    assert told not in (str(reason), f"board refused: {reason}")
+    if isinstance(reason, Refusal):
+        assert words(TrustError(reason, "detail")).endswith("(detail)")
+
+
+def test_words_hold_the_values_of_an_error() -> None:
+    assert "/dev/ttyUSB0" in words(SilentError("/dev/ttyUSB0", 16.2))
+    assert "16 s" in words(SilentError("/dev/ttyUSB0", 16.2))
+    assert words(FetchError("https://x", 404)) == "https://x: status 404"
+    assert words(StoreError("loa.db", "gone")) == "loa.db: gone"
+    assert words(RefusedError("modbus 20", "busy")) == "modbus 20 refused: busy"
+    assert words(ConfigError("f", ["a", "b"])) == "f: a\nf: b"
 
 
 def test_the_exit_codes_are_documented() -> None:

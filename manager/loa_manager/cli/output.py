@@ -19,7 +19,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from loa_manager.cli.texts import FAILURE_CODE, words
+from loa_manager.cli.texts import FAILURE_CODE
+from loa_manager.cli.words import words
 from loa_protocol.errors import LoaError
 from loa_protocol.language import translator
 from loa_protocol.trust import TrustError

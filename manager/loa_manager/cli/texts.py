@@ -13,7 +13,6 @@ from typing import Any
 
 import click
 
-from loa_protocol.errors import LoaError
 from loa_protocol.language import LANGUAGES, choose_language, translator
 
 _ = translator("loa_manager")
@@ -115,11 +114,6 @@ def messages(command: click.Command) -> Iterator[str]:
     for owner in _speaking(command):
         if owner.help:
             yield inspect.cleandoc(owner.help)
-
-
-def words(error: LoaError) -> str:
-    """Return what a person reads about *error*."""
-    return str(error)
 
 
 def _speaking(command: click.Command) -> list[click.Command | click.Option]:

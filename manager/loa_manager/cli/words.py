@@ -1,0 +1,92 @@
+"""Errors in words for people: what happened, where, and what helps.
+
+The one place where an error of the library becomes a sentence in the language in force. Faults that
+a ``ConfigError`` lists are sentences already.
+"""
+
+from __future__ import annotations
+
+from loa_protocol.bench import Fault
+from loa_protocol.errors import (
+    ConfigError,
+    FetchError,
+    FormatError,
+    LoaError,
+    RefusedError,
+    SilentError,
+    StoreError,
+    VersionError,
+)
+from loa_protocol.language import translator
+from loa_protocol.trust import Refusal, TrustError
+
+_ = translator("loa_manager")
+
+
+def words(error: LoaError) -> str:
+    """Return what a person reads about *error*."""
+    match error:
+        case ConfigError():
+            text = str(error)
+        case TrustError(reason=reason, detail=detail):
+            text = f"{_trust(reason)} ({detail})"
+        case RefusedError(peer=peer, code=code):
+            text = _("{peer} refused: {why}").format(peer=peer, why=_refusal(code))
+        case SilentError(port=port, after_s=after_s):
+            text = _("{port}: no answer after {seconds} s. Is the board on, and is this its port?")
+            text = text.format(port=port, seconds=f"{after_s:.0f}")
+        case FetchError(url=url, status=status, why=why):
+            text = f"{url}: {_(why) if why else _('status {n}').format(n=status)}"
+        case StoreError(where=where, why=why):
+            text = f"{where}: {_(why)}"
+        case VersionError():
+            text = _("of a version that this program does not know: {detail}").format(detail=error)
+        case FormatError():
+            text = _("not of the expected form: {detail}").format(detail=error)
+        case _:
+            text = str(error)
+    return text
+
+
+def _refusal(code: str) -> str:
+    texts = {
+        Fault.FORMAT: _("it does not understand what it was sent; is its software older?"),
+        Fault.VERSION: _("its software speaks another version"),
+        Fault.ROOT_PRESENT: _(
+            "it belongs to another province; that province's consent (--transfer) or the recovery"
+            " button is needed"
+        ),
+        Fault.NO_KEY: _("it has no key yet; run the same command again"),
+        Fault.NO_ROOT: _("it has no trust root yet; run the same command again"),
+        Fault.NO_SETTINGS: _("it has no settings yet; run the same command again"),
+        Fault.AUTHORITY: _("its settings do not name our device CA; sign new settings"),
+        Fault.CERTIFICATE: _("the certificate is not for its key; run the same command again"),
+        Fault.INCOMPLETE: _("something is still missing; run the same command again"),
+        Fault.STORE: _("its disk did not keep what it was given; try another card"),
+    }
+    if code in texts:
+        return texts[Fault(code)]
+    return f"{_trust(Refusal(code))} [{code}]" if code in set(Refusal) else code
+
+
+def _trust(reason: Refusal) -> str:
+    return {
+        Refusal.KIND: _("not a kind of object that belongs here"),
+        Refusal.VERSION: _("of a form that is no longer or not yet accepted"),
+        Refusal.CHAIN: _("a certificate does not lead to the province's root"),
+        Refusal.UNKNOWN_SIGNER: _("signed by a key that nobody certified"),
+        Refusal.SIGNATURE: _("a signature does not fit"),
+        Refusal.ROLE: _("a signer does not have the role for it"),
+        Refusal.THRESHOLD: _("too few different people have signed"),
+        Refusal.SCOPE: _("a signer does not speak for that place"),
+        Refusal.NOT_ADDRESSED: _("meant for another board or place"),
+        Refusal.DENIED: _("on the deny list"),
+        Refusal.EPOCH: _("its epoch is above its signer's"),
+        Refusal.ROLLBACK: _("older than what is in force"),
+        Refusal.EQUIVOCATION: _("another object has the same number"),
+        Refusal.REPLAYED: _("happened already"),
+        Refusal.NONCE: _("not the answer to our question"),
+        Refusal.NOT_YET: _("not valid yet"),
+        Refusal.EXPIRED: _("no longer valid"),
+        Refusal.MEDIA_HASH: _("the media file is not the one that was signed"),
+    }[reason]
