@@ -1,4 +1,4 @@
-"""Topics, addresses, and packets that claim too much."""
+"""Topics, and packets that claim too much."""
 
 from __future__ import annotations
 
@@ -13,11 +13,10 @@ from loa_endpoint.core.message import (
     Topic,
     batch_topic,
     kind_of,
-    split_address,
     subscriptions,
 )
 from loa_protocol import cbor
-from loa_protocol.errors import ConfigError, FrameError
+from loa_protocol.errors import FrameError
 
 ENDPOINT = bytes.fromhex("00112233445566778899aabbccddeeff")
 HEX = "00112233445566778899aabbccddeeff"
@@ -55,50 +54,6 @@ def test_an_endpoint_publishes_under_its_own_topic_and_listens_to_every_scope_ab
 )
 def test_what_comes_down_is_known_by_the_end_of_its_topic(topic: str, kind: Topic) -> None:
     assert kind_of(topic) is kind
-
-
-@pytest.mark.parametrize(
-    ("address", "place"),
-    [
-        ("mqtts://broker.example:8883", ("broker.example", 8883)),
-        ("mqtts://broker.example", ("broker.example", 1)),
-        ("mqtts://10.0.0.7:9/", ("10.0.0.7", 9)),
-        ("mqtts://[fd00::7]:9", ("fd00::7", 9)),
-        ("mqtts://[fd00::7]", ("fd00::7", 1)),
-    ],
-)
-def test_addresses_are_taken_apart(address: str, place: tuple[str, int]) -> None:
-    assert split_address(address, "mqtts", 1) == place
-
-
-@pytest.mark.requirement("SEC-2")
-@pytest.mark.parametrize(
-    "address",
-    [
-        "mqtt://h:1",
-        "h:1",
-        "",
-        "mqtts://",
-        "mqtts://:1",
-        "mqtts://h:0",
-        "mqtts://h:x",
-        "mqtts://h:-1",
-    ],
-)
-def test_other_addresses_are_refused_by_name(address: str) -> None:
-    with pytest.raises(ConfigError) as caught:
-        split_address(address, "mqtts", 1)
-    assert caught.value.where == address
-
-
-@given(st.text(max_size=60))
-def test_an_address_of_any_text_gives_a_place_or_one_error(address: str) -> None:
-    try:
-        host, port = split_address(f"mqtts://{address}", "mqtts", 1)
-    except ConfigError:
-        return
-    assert host
-    assert 0 < port < 65_536
 
 
 @given(st.lists(st.binary(max_size=300), max_size=8), st.integers(1, 50))

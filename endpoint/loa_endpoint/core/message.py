@@ -7,16 +7,14 @@ that claims to be larger than any object is the end of the connection, before me
 from __future__ import annotations
 
 import enum
-import re
 from typing import Final
 
 from loa_protocol import cbor
-from loa_protocol.errors import ConfigError, FrameError
+from loa_protocol.errors import FrameError
 
 MAX_PACKET_BYTES: Final = cbor.MAX_BYTES + 1024  # the largest bundle, its topic, the header
 _MAX_LENGTH_BYTES: Final = 4  # MQTT 3.1.1 section 2.2.3
 _MORE: Final = 0x80
-_HOST: Final = re.compile(r"[0-9a-fA-F:]+:[0-9a-fA-F:.]*|[\w-]{1,63}(\.[\w-]{1,63}){0,8}", re.ASCII)
 
 
 class Topic(enum.Enum):
@@ -43,24 +41,6 @@ def kind_of(topic: str) -> Topic:
     """Return what comes under *topic*."""
     last = topic.rpartition("/")[2]
     return Topic(last) if last in {Topic.RECEIPT.value, Topic.LOOK.value} else Topic.UNKNOWN
-
-
-def split_address(address: str, scheme: str, default_port: int) -> tuple[str, int]:
-    """Return host and port of an address such as ``mqtts://broker.example:8883``.
-
-    Raises:
-        ConfigError: it has another scheme, no host, or no port number.
-    """
-    found, _, rest = address.partition("://")
-    authority = rest.partition("/")[0]
-    host, separator, port = authority.rpartition(":")
-    if authority.endswith("]") or not separator:  # an IPv6 address may end without a port
-        host, port = authority, str(default_port)
-    host = host.removeprefix("[").removesuffix("]")
-    is_port = port.isascii() and port.isdecimal() and 0 < int(port[:6]) < 65_536
-    if found != scheme or not is_port or _HOST.fullmatch(host) is None:
-        raise ConfigError(address, [f"expected {scheme}://host:port"])
-    return host, int(port)
 
 
 class PacketMeter:

@@ -21,6 +21,7 @@ from typing import Final, Protocol
 import aiomqtt
 
 from loa_endpoint.core import message
+from loa_endpoint.core.address import Address, parse_address
 from loa_endpoint.core.batch import Verdict
 from loa_endpoint.core.message import Topic
 from loa_endpoint.core.repeats import Repeats
@@ -137,14 +138,14 @@ class Session:
         """Hold one connection; return why it ended and how long it stood, in ms."""
         self._renewal.clear()
         try:
-            host, port = message.split_address(address, "mqtts", DEFAULT_PORT)
+            place = parse_address(address, "mqtts", DEFAULT_PORT)
             context = self._around.context()
         except (ConfigError, StoreError) as error:
             return str(error), 0
         began_ms = _now_ms()
         loop, over = asyncio.get_running_loop(), asyncio.Event()
         context.on_end = lambda: call_from_thread(loop, over.set)
-        client = self._client(host, port, context)
+        client = self._client(place, context)
         why = "renewed"
         try:
             await first_of(
@@ -170,10 +171,10 @@ class Session:
                 asyncio.create_task(self._renewal.wait()),
             )
 
-    def _client(self, host: str, port: int, context: EndpointContext) -> aiomqtt.Client:
+    def _client(self, place: Address, context: EndpointContext) -> aiomqtt.Client:
         return aiomqtt.Client(
-            host,
-            port,
+            place.host,
+            place.port,
             identifier=self._around.endpoint.hex(),
             protocol=aiomqtt.ProtocolVersion.V311,
             clean_session=True,
