@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from loa_hwsim.air import EMPTY_DBUV, Air, Programme, Transmitter
 from loa_hwsim.faults import Fault, FaultPlan, Kind, Place
 from loa_hwsim.noise import Noise, Samples, noise_dbfs, programme_gain
-from loa_protocol.rds import GROUP_MS, ClockTime, read_group
+from loa_protocol.rds import GROUP_MS, ClockTime, StationText, read_group
 
 START_MS = 1_800_000_000_000
 COUNTING = np.arange(1, 48_001, dtype=np.int16)  # each sample tells its own position
@@ -181,6 +181,40 @@ def test_a_wrong_clock_is_sent_while_the_fault_stands(seconds: int) -> None:
         if isinstance(fact, ClockTime):
             told.append(fact.minute.timestamp() - START_MS / 1000)
     assert told == [0, 60 + seconds, 120]
+
+
+def test_name_and_text_are_sent_by_turns_and_whole() -> None:
+    air = Air([replace(STATION, radiotext="loa")])
+    first = int(START_MS / GROUP_MS) + 2  # past the minute
+    kinds, station = [], StationText()
+    for index in range(first, first + 9):
+        group = air.group(91_000, index)
+        assert group is not None
+        kinds.append(group.kind)
+        fact = read_group(group)
+        assert fact is not None
+        station.take(fact)
+    assert set(kinds[first % 2 :: 2]) == {"0A"}
+    assert set(kinds[1 - first % 2 :: 2]) == {"2A"}
+    assert (station.name, station.text) == ("LOA", "loa")
+
+
+def test_without_a_text_every_group_tells_the_name() -> None:
+    air = Air([STATION])
+    first = int(START_MS / GROUP_MS) + 2
+    groups = [air.group(91_000, index) for index in range(first, first + 8)]
+    assert {group.kind for group in groups if group} == {"0A"}
+    assert {group.b & 3 for group in groups if group} == {0, 1, 2, 3}
+
+
+@pytest.mark.parametrize(
+    ("stereo", "level", "pilot"), [(True, 60, True), (True, 10, False), (False, 60, False)]
+)
+def test_the_pilot_needs_a_stereo_station_and_a_carrier(
+    stereo: bool, level: float, pilot: bool
+) -> None:
+    air = Air([replace(STATION, stereo=stereo, level_dbuv=level)])
+    assert air.reception(91_000, START_MS).stereo is pilot
 
 
 def test_receivers_agree_about_one_transmitter() -> None:

@@ -91,7 +91,7 @@ def test_of_a_long_piece_the_last_second_is_heard(path: Path) -> None:
     path.write_bytes(HEAD)
     ear = Ear(path)
     append(path, pcm(*([1] * 60_000), *([2] * 48_000)))
-    assert set(heard(ear)) == {2}
+    assert heard(ear) == [2] * 48_000
     assert heard(ear) == []
 
 

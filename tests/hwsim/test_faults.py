@@ -172,6 +172,17 @@ def test_standing_faults_are_those_of_the_place_and_moment() -> None:
     assert [f.kind for f in script.standing(Place.AMPLIFIER, 1e15)] == [Kind.AMPLIFIER_DEAD]
 
 
+def test_on_air_are_the_standing_faults_of_a_frequency() -> None:
+    script = plan(
+        '[[fault]]\nat = 100\nuntil = 200\nkind = "carrier_off"\nfrequency_khz = 91000\n'
+        '[[fault]]\nat = 150\nuntil = 200\nkind = "rds_off"\n'
+        '[[fault]]\nat = 100\nkind = "line_open"\n'
+    )
+    kinds = [[f.kind.value for f in script.on_air(91_000, at)] for at in (99, 100, 150, 200)]
+    assert kinds == [[], ["carrier_off"], ["carrier_off", "rds_off"], []]
+    assert [f.kind.value for f in script.on_air(95_000, 150)] == ["rds_off"]
+
+
 def test_a_number_without_default_must_be_given() -> None:
     fault = Fault(kind=Kind.CARRIER_LEVEL, place=Place.AIR, start_ms=0)
     assert fault.number("ramp_s") == 0

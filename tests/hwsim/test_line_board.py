@@ -165,6 +165,13 @@ def test_a_break_is_found_at_once_when_asked() -> None:
     assert command(target, LineCommand.TEST, 11_000).state is LineState.OPEN
 
 
+def test_a_test_takes_a_moment() -> None:
+    target = board(fault(Kind.LINE_OPEN, 10_000))
+    ask(target, write_request(20, LineHolding.COMMAND, LineCommand.TEST), 11_000)
+    assert read(target, 11_000 + TEST_MS - 1).state is LineState.OK
+    assert read(target, 11_000 + TEST_MS).state is LineState.OPEN
+
+
 def test_a_mended_break_is_ok_again() -> None:
     target = board(fault(Kind.LINE_OPEN, 10_000, 10_000))
     assert command(target, LineCommand.TEST, 11_000).state is LineState.OPEN
