@@ -325,9 +325,10 @@ async def test_the_transcript_can_be_read_back(pole: Any) -> None:
         await ask(host, write_request(20, 2, 2))
     text = (one.folder / "transcript.log").read_text()
     entries = [parse_entry(row) for row in text.splitlines()]
-    assert [entry.direction for entry in entries] == ["bus>", "bus<"]
-    assert {entry.data for entry in entries} == {write_request(20, 2, 2)}
-    assert entries[1].when_ms - entries[0].when_ms >= 5  # it thinks before it answers
+    for direction in ("bus>", "bus<"):  # a reply may come in pieces
+        pieces = [entry.data for entry in entries if entry.direction == direction]
+        assert b"".join(pieces) == write_request(20, 2, 2)
+    assert entries[-1].when_ms - entries[0].when_ms >= 5  # it thinks before it answers
 
 
 async def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
