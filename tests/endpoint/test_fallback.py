@@ -12,6 +12,7 @@ from loa_endpoint.core.bearer import (
     Cause,
     EmergencyEnded,
     EmergencyStarted,
+    Event,
     Item,
     ItemStarted,
     PauseHeard,
@@ -702,14 +703,19 @@ def test_the_sound_of_an_alert_itself_never_comes_by_fm() -> None:
 def test_a_second_station_is_not_tuned_to_while_the_first_one_sounds() -> None:
     second = Bearer(id="fm2", kind=BearerKind.FM, cost=1, frequency_khz=66_000, pi=0x7302)
     machine = Fallback(PARAMETERS, random.Random(0))
-    for bearer in (FM, second):
-        machine.handle(WindowOpened(bearer.id, HOUR_MS), 0)
-    machine.handle(TunerTuned(FM.frequency_khz), 0)
-    machine.handle(ItemStarted(Item(id="a", bearers=(FM, second))), 0)
-    machine.handle(SoundReady("fm"), 10)
-    machine.handle(SignalRead(5500, 0), 20)
-    for at_ms in (30, 120, 210):
-        machine.handle(PiRead(0x7301, 0), at_ms)
+    story: list[Event] = [
+        WindowOpened(FM.id, HOUR_MS),
+        WindowOpened(second.id, HOUR_MS),
+        TunerTuned(FM.frequency_khz),
+        ItemStarted(Item(id="a", bearers=(FM, second))),
+        SoundReady(FM.id),
+        SignalRead(5500, 0),
+        *[PiRead(0x7301, 0)] * 3,
+        SignalRead(FADED_CDBUV, 0),  # under suspicion the next one is opened ahead: not this one
+    ]
+    effects = [e for at_ms, event in enumerate(story) for e in machine.handle(event, at_ms)]
     assert machine.sounding == FM
-    effects = machine.handle(SignalRead(FADED_CDBUV, 0), 300)
-    assert not [e for e in effects if isinstance(e, PreOpen)]
+    assert [e.bearer for e in effects if isinstance(e, PreOpen)] == [FM]
+    for at_ms in range(100, 6000, 100):
+        effects += machine.handle(SignalRead(FADED_CDBUV, 0), at_ms)
+    assert [e.bearer for e in effects if isinstance(e, PreOpen)] == [FM, second]  # FM has failed

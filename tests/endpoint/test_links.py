@@ -177,7 +177,7 @@ async def test_a_board_that_goes_away_and_comes_back_is_told(
     link.start()
     await eventually(lambda: heard.of(LineRead))
     line.unplug()
-    await eventually(lambda: heard.of(BoardSilent))
+    await eventually(lambda: heard.of(BoardSilent) == [BoardSilent(5, "the port is not there")])
     line.plug()
     await eventually(lambda: heard.of(BoardBack))
     link.close()

@@ -239,6 +239,28 @@ def test_a_rejected_frequency_is_survived() -> None:
     assert bench.told(Tuned)[-1] == Tuned(91_000)
 
 
+def test_a_rejected_frequency_is_not_asked_for_again_at_every_touch_of_the_knob() -> None:
+    bench = tuned()
+    bench.tune(61_500)
+    bench.run(5000)
+    bench.inject(b"T98500,10\n")
+    bench.run(5000)
+    assert bench.commands().count(b"T61500") == 3
+
+
+def test_a_lost_line_end_costs_one_try_and_not_two() -> None:
+    device = model()
+    bench = Bench(device)
+    bench.cut = True
+    bench.open()
+    bench.run(1800)
+    device.feed(b"x", bench.now_ms)  # what came through of the first try
+    bench.cut = False
+    bench.run(800)
+    assert bench.told(Started) == [Started()]
+    assert bench.commands().count(b"x") == 2
+
+
 @pytest.mark.requirement("RAD-1")
 def test_dialect_b_echoes_the_old_frequency_and_that_too_is_a_rejection() -> None:
     bench = tuned(DialectB())
