@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import json
 import os
 import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import click
 
+from loa_endpoint.app.agent import Agent
+from loa_endpoint.app.logs import begin_logging
+from loa_endpoint.app.options import Options
+from loa_endpoint.app.status_text import status_lines
 from loa_endpoint.bench.line import open_line, serve_line
 from loa_endpoint.bench.server import BenchServer
 from loa_endpoint.commands import Group, run
+from loa_endpoint.host.notify import ServiceManager
+from loa_endpoint.host.status_socket import ask
 from loa_endpoint.store.identity import IdentityStore
 from loa_endpoint.store.state import State
 from loa_protocol.bench import Stage, short_fingerprint
@@ -58,27 +66,52 @@ def bench(home: Path, port: Path, once: bool) -> None:
     with _identity(home) as store, _stopping() as stop:
         server = BenchServer(store, _software())
         _tell(server)
-        while not stop.is_set():
-            try:
-                line = open_line(port)
-            except PeerError:
-                stop.wait(REOPEN_S)  # the cable is out
-                continue
-            try:
-                serve_line(
-                    line,
-                    server,
-                    now=lambda: Now((store.state.floor_ms() or 0) // 1000, ClockTrust.T1),
-                    monotonic_ms=lambda: time.monotonic_ns() // 1_000_000,
-                    until=lambda: stop.is_set() or (once and server.is_finished),
-                )
-            finally:
-                os.close(line)
-            if server.is_finished:
-                _tell(server)
-                if once:
-                    return
-            stop.wait(REOPEN_S)
+        _serve_bench(
+            server, store, port, until=lambda: stop.is_set() or (once and server.is_finished)
+        )
+
+
+@loa_endpoint.command(
+    "run", example="loa-endpoint run --home /var/lib/loa-endpoint", params=[home_option()]
+)
+@click.option(
+    "--bench-port",
+    type=click.Path(path_type=Path),
+    help="Serial line on which an unprovisioned board waits for a technician.",
+)
+@click.option(
+    "--sink",
+    help="Where sound goes instead of the settings' sound_out: wav:FILE, null:, pyaudio:NAME.",
+)
+@click.option("--line-in", help="Where the tuner's sound comes from: fifo:FILE, pyaudio:NAME.")
+def run_command(home: Path, bench_port: Path | None, sink: str | None, line_in: str | None) -> None:
+    """Run the agent: fetch, accept, play, record.
+
+    An unprovisioned board is silent and waits.
+    """
+    begin_logging()
+    with _identity(home) as store, _stopping() as stop:
+        server = BenchServer(store, _software())
+        if server.status().stage is not Stage.READY:
+            _tell(server)
+            _wait_for_technician(server, store, bench_port, stop)
+        if stop.is_set():
+            return
+        agent = Agent(Options(home=home, sink=sink, line_in=line_in), store, _software()[:64])
+        # the agent takes over the signals
+        asyncio.run(agent.run())
+
+
+@loa_endpoint.command(example="loa-endpoint status --json", params=[home_option()])
+@click.option("--json", "as_json", is_flag=True, help="Print facts as JSON.")
+def status(home: Path, as_json: bool) -> None:
+    """Ask the agent of this board how it is."""
+    facts = ask(home)
+    if as_json:
+        click.echo(json.dumps(facts, ensure_ascii=False))
+        return
+    for line in status_lines(facts):
+        click.echo(line)
 
 
 @loa_endpoint.command(example="loa-endpoint recover --yes", params=[home_option()])
@@ -93,6 +126,42 @@ def recover(home: Path, yes: bool) -> None:
     with _identity(home) as store:
         store.recover()
     click.echo(_("Wiped. The board is silent until it is provisioned again."))
+
+
+def _serve_bench(
+    server: BenchServer, store: IdentityStore, port: Path, *, until: Callable[[], bool]
+) -> None:
+    """Answer on the bench line, opened again whenever the cable comes back, until *until*."""
+    while not until():
+        try:
+            line = open_line(port)
+        except PeerError:
+            time.sleep(REOPEN_S)  # the cable is out
+            continue
+        try:
+            serve_line(
+                line,
+                server,
+                now=lambda: Now((store.state.floor_ms() or 0) // 1000, ClockTrust.T1),
+                monotonic_ms=lambda: time.monotonic_ns() // 1_000_000,
+                until=until,
+            )
+        finally:
+            os.close(line)
+        if server.is_finished:
+            _tell(server)
+
+
+def _wait_for_technician(
+    server: BenchServer, store: IdentityStore, port: Path | None, stop: threading.Event
+) -> None:
+    """Stay silent until the board is provisioned."""
+    ServiceManager.from_environment().say("READY=1\nSTATUS=not provisioned: silent")
+    if port is None:
+        click.echo(_("Give --bench-port, or run loa-endpoint bench, and provision this board."))
+        stop.wait()
+        return
+    _serve_bench(server, store, port, until=lambda: stop.is_set() or server.is_finished)
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ import logging
 from typing import TypeVar
 
 from loa_endpoint.core.director import Programme
-from loa_endpoint.store.identity import IdentityStore
+from loa_endpoint.store.identity import COMMUNE_POLICY, NEXT_PLAYLIST, IdentityStore
 from loa_protocol.envelope import Bundle, Kind, open_seal
 from loa_protocol.errors import FormatError
 from loa_protocol.hours import tighten
@@ -25,8 +25,6 @@ log = logging.getLogger("loa.endpoint")
 
 Kept = TypeVar("Kept", bound=Wire)
 
-COMMUNE_POLICY = "commune-policy"
-NEXT_PLAYLIST = "next-playlist"  # accepted, and not in force before its not-before
 _NAMES = {
     Kind.ASSIGNMENT: "assignment",
     Kind.SETTINGS: "settings",

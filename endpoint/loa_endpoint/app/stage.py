@@ -20,7 +20,7 @@ from loa_endpoint.core.play import Measured
 from loa_endpoint.link.tuner import Tuner
 from loa_endpoint.store.outbox import Outbox
 from loa_protocol.errors import StoreError
-from loa_protocol.record import Body, Happening, PlayEnded, PlayStarted, Record, Refused
+from loa_protocol.record import Body, Evidence, Happening, PlayEnded, PlayStarted, Record, Refused
 
 log = logging.getLogger("loa.endpoint")
 
@@ -47,6 +47,9 @@ class Stage:
         self.output = evidence.OutputWatch()
         self.faults: set[str] = set()
         self.last_beat: messages.Beat | None = None
+        self.last_evidence: Evidence | None = None  # of the play before
+        self.made = 0  # records kept in this run
+        self.sink_epoch_unix_ms: int | None = None  # when sample 0 of the sink sounded
         self._judged: str | None = None  # the play whose output is being watched
         self._samples = 0
 
@@ -77,6 +80,7 @@ class Stage:
             self.faults.add("outbox")
             return False
         self.faults.discard("outbox")
+        self.made += 1
         _tell(body)
         self._parts.on_kept()
         return True
@@ -138,6 +142,7 @@ class Stage:
         if self._judged is not None:
             grade = self.output.end(self._parts.read_clock().mono_ms)
             done, self._judged = self._judged, None
+            self.last_evidence = grade.evidence
             self.perform(self.director.on_evidence(done, grade.evidence, grade.confirmed_ms))
         if play is not None:
             self.output.begin()
@@ -149,12 +154,19 @@ class Stage:
         """Let the director look at the clock."""
         self.perform(self.director.on_round(self._parts.read_clock()))
 
+    def end(self) -> None:
+        """Write down what is under way; the agent is being stopped in order."""
+        self.perform(self.director.on_shutdown(self._parts.read_clock()))
+
     def on_player(self, event: messages.Event) -> None:
         """Hear the player."""
         now = self._parts.read_clock()
         match event:
-            case messages.Ready():
+            case messages.Ready(epoch_ns=epoch_ns):
                 self._samples = 0
+                self.sink_epoch_unix_ms = epoch_ns // 1_000_000 - now.mono_ms + now.unix_ms
+                # the first player, or a later one: it knows nothing of what was said before
+                self.perform(self.director.on_player_restarted(now))
             case messages.Prepared(source=source):
                 self.perform(self.director.on_prepared(source, now))
             case messages.Beat():
@@ -173,8 +185,7 @@ class Stage:
 
     def on_player_restarted(self, reason: str) -> None:
         """A new player is ready after one was lost."""
-        log.warning("player_restarted", extra={"reason": reason})
-        self.perform(self.director.on_player_restarted(self._parts.read_clock()))
+        self.keep(Happening(name="player_restarted", detail=reason))
 
     def on_tuner(self, event: xdr.Event) -> None:
         """Hear the tuner."""

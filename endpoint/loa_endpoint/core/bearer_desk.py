@@ -194,11 +194,16 @@ class BearerDesk:
         if to.bearer.kind is BearerKind.FM:
             play.carry(BearerKind.FM, unix_ms)
             return [SoundLineIn(at_ms, to.fade_in_ms, to.fade_out_ms)]
+        effects: list[Effect] = []
+        if to.bearer.id not in self._opened:  # a new player has lost what the old one had opened
+            effects += self._open(to.bearer, play, now)
         source = self._opened.get(to.bearer.id)
         if source is None:
-            return self.handle(machine.SoundFailed(to.bearer.id, "not_open"), play, now)
+            return effects
         play.carry(to.bearer.kind, unix_ms)
-        return [SoundMedia(source, at_ms - start_ms, at_ms, to.fade_in_ms, to.fade_out_ms)]
+        position = at_ms - start_ms
+        sound = SoundMedia(source, position, at_ms, to.fade_in_ms, to.fade_out_ms)
+        return [*effects, sound]
 
     def _bearer_of(self, source: str) -> str | None:
         return next((name for name, known in self._opened.items() if known == source), None)

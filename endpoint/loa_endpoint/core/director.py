@@ -131,8 +131,7 @@ class Director:
         """A new player knows nothing: let sound what should, at the right place in it."""
         self._desk.on_player_restarted()
         self._gain_known = False
-        effects: list[Effect] = [Keep(Happening(name="player_restarted", detail=""))]
-        effects += _keep(self._endings.on_player_lost())
+        effects = _keep(self._endings.on_player_lost())
         play = self._play
         if play is None:
             return effects
@@ -141,6 +140,11 @@ class Director:
         effects.append(_measure(play, now.mono_ms))
         effects += self._volume(now)
         return effects + self._start_item(play, now)
+
+    def on_shutdown(self, now: Reading) -> list[Effect]:
+        """Stop what sounds and write down every play; the agent is about to end."""
+        effects = [] if self._play is None else self._end(now, Outcome.STOPPED, None)
+        return effects + _keep(self._endings.give_up(None))
 
     def on_round(self, now: Reading) -> list[Effect]:
         """Do what the time asks for; to be called several times a second."""

@@ -42,11 +42,11 @@ class Endings:
             records += self._complete(name)
         return records
 
-    def give_up(self, mono_ms: int) -> list[PlayEnded]:
-        """Return the records of plays for which nobody answered in time."""
+    def give_up(self, mono_ms: int | None) -> list[PlayEnded]:
+        """Return the records of plays for which nobody answered in time; None: of all."""
         records: list[PlayEnded] = []
         for name, ending in list(self._waiting.items()):
-            if mono_ms >= ending.give_up_ms:
+            if mono_ms is None or mono_ms >= ending.give_up_ms:
                 ending.measured = ending.measured or NOTHING_MEASURED
                 ending.evidence = ending.evidence or (Evidence.UNVERIFIED, 0)
                 records += self._complete(name)

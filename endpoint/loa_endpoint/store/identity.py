@@ -32,7 +32,18 @@ from loa_protocol.trust import Position, Subject
 ROOT: Final = "root"
 ASSIGNMENT: Final = "assignment"
 SETTINGS: Final = "settings"
-BUNDLES: Final = (ROOT, ASSIGNMENT, SETTINGS, "policy", "playlist", "deny-list")
+COMMUNE_POLICY: Final = "commune-policy"
+NEXT_PLAYLIST: Final = "next-playlist"  # accepted, and not in force before its not-before
+BUNDLES: Final = (
+    ROOT,
+    ASSIGNMENT,
+    SETTINGS,
+    "policy",
+    COMMUNE_POLICY,
+    "playlist",
+    NEXT_PLAYLIST,
+    "deny-list",
+)
 RECOVERING: Final = "recovering"  # there while a recovery is under way
 _MAX_PEM: Final = 16 * 1024
 _SECRET: Final = 0o600

@@ -1,0 +1,210 @@
+"""The agent: all parts of a provisioned endpoint, joined and kept running."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import signal
+from pathlib import Path
+
+from loa_endpoint.app.keeper import Keeper
+from loa_endpoint.app.options import Hardware, Options
+from loa_endpoint.app.plane import ContentPlane
+from loa_endpoint.app.report import StatusReport
+from loa_endpoint.app.stage import Parts, Stage
+from loa_endpoint.app.tasks import every, keep_running
+from loa_endpoint.app.timekeeper import Timekeeper
+from loa_endpoint.app.uplink import open_session
+from loa_endpoint.audio.supervisor import PlayerSupervisor
+from loa_endpoint.core import line_monitor, xdr
+from loa_endpoint.core.bearer_desk import BearerDesk
+from loa_endpoint.core.director import Director, Place
+from loa_endpoint.core.fallback import Fallback
+from loa_endpoint.host.clocks import monotonic_ms
+from loa_endpoint.host.notify import ServiceManager, watchdog_interval_s
+from loa_endpoint.host.status_socket import StatusSocket
+from loa_endpoint.link.line_monitor import LineBoardLink
+from loa_endpoint.link.tuner import XdrTuner
+from loa_endpoint.store.identity import IdentityStore
+from loa_endpoint.store.outbox import Outbox, Writer
+from loa_protocol.keys import Signer
+from loa_protocol.parameters import FallbackParameters
+from loa_protocol.record import Mark, Refused
+
+log = logging.getLogger("loa.endpoint")
+
+ROUND_S = 0.1
+SLOW_ROUND_S = 60.0
+_DEAF_NS = 5_000_000_000  # without moving samples for so long the watchdog is not fed
+
+
+class Agent:
+    """One run of the agent: an epoch."""
+
+    def __init__(self, options: Options, store: IdentityStore, version: str) -> None:
+        """Open everything; nothing runs yet.
+
+        Raises:
+            StoreError: something that is kept cannot be read.
+        """
+        self.keeper = Keeper(store)
+        assert self.keeper.is_provisioned  # the command has looked
+        settings, signer = self.keeper.settings, store.signer()
+        assert settings is not None
+        assert signer is not None
+        self._home, self._signer = options.home, signer
+        self.time = Timekeeper(store.state)
+        self.outbox = _open_outbox(store, signer, version, self.time)
+        self.hardware = Hardware.of(options, settings)
+        self.player = PlayerSupervisor(
+            self.hardware.sink, line_in=self.hardware.line_in, on_restart=self._on_player_restart
+        )
+        self.tuner = self._make_tuner()
+        self.line_board = self._make_line_board()
+        epoch = self.outbox.begin()[0].epoch
+        self.stage = self._make_stage(FallbackParameters.from_map(settings.fallback), epoch)
+        self.plane = ContentPlane(self.keeper, self.time, self.stage)
+        self.session = open_session(self.keeper, signer, self.time, self.outbox, self)
+        self.report = StatusReport(self)
+        self._manager = ServiceManager.from_environment()
+
+    async def run(self) -> None:
+        """Run until SIGTERM or SIGINT."""
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        socket = StatusSocket(self._home, self.report.status)
+        await socket.open()
+        await self._begin()
+        tasks = self._work()
+        self._manager.say("READY=1")
+        log.info("ready", extra={"scope": self.keeper.scope})
+        try:
+            await stop.wait()
+        finally:
+            self._manager.say("STOPPING=1")
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await socket.close()
+            await self._end()
+
+    def nudged(self, _head: bytes) -> None:
+        """Somebody says that there is something new."""
+        self.plane.wake()
+
+    def tell_refused(self, refused: Refused) -> None:
+        """Keep a refusal of the uplink."""
+        self.stage.keep(refused)
+
+    # The parts know each other only through these: each is bound before the other is made.
+
+    def _kept(self) -> None:
+        self.session.wake()
+
+    def _media_path(self, sha256: bytes) -> Path:
+        return self.plane.media_path(sha256)
+
+    def _on_tuner(self, event: xdr.Event) -> None:
+        self.stage.on_tuner(event)
+
+    def _on_line(self, event: line_monitor.Event) -> None:
+        self.stage.on_line(event)
+
+    def _work(self) -> list[asyncio.Task[None]]:
+        work = {
+            "round": lambda: every(ROUND_S, self._round),
+            "player": self._hear_player,
+            "content": self.plane.run,
+            "uplink": self.session.run,
+            "slow round": lambda: every(SLOW_ROUND_S, self._slow_round),
+            "heartbeat": lambda: every(self._heartbeat_s(), self.report.beat),
+            "watchdog": lambda: every(watchdog_interval_s() or SLOW_ROUND_S, self._feed_watchdog),
+        }
+        return [asyncio.create_task(keep_running(name, each)) for name, each in work.items()]
+
+    async def _begin(self) -> None:
+        await self.player.start()
+        if self.tuner is not None:
+            self.tuner.start()
+        if self.line_board is not None:
+            self.line_board.start()
+        policy = self.keeper.effective_policy()
+        wait_s = policy.start_wait_s if policy is not None else 0
+        self.stage.director.hold_until(monotonic_ms() + wait_s * 1000)
+        self.plane.take_up()
+
+    async def _end(self) -> None:
+        for device in (self.tuner, self.line_board):
+            if device is not None:
+                device.close()
+        self.stage.end()
+        await self.player.stop()
+        self.time.save_floor()
+        self.outbox.close()
+
+    def _round(self) -> None:
+        self.stage.round()
+
+    def _slow_round(self) -> None:
+        told = self.time.hear_wall_clock()
+        if told is not None:
+            self.stage.keep(told)
+        self.time.save_floor()
+        self.plane.come_into_force()
+
+    async def _hear_player(self) -> None:
+        async for event in self.player.events():
+            self.stage.on_player(event)
+
+    def _on_player_restart(self, reason: str) -> None:
+        self.stage.on_player_restarted(reason)
+
+    def _feed_watchdog(self) -> None:
+        moved = monotonic_ms() * 1_000_000 - self.player.last_moving_ns
+        if self.player.last_moving_ns and moved < _DEAF_NS:
+            self._manager.say("WATCHDOG=1")
+
+    def _heartbeat_s(self) -> float:
+        settings = self.keeper.settings
+        return 300.0 if settings is None else float(settings.heartbeat_s)
+
+    def _make_tuner(self) -> XdrTuner | None:
+        url = self.hardware.tuner
+        return None if url is None else XdrTuner(url, self._on_tuner)
+
+    def _make_line_board(self) -> LineBoardLink | None:
+        fitting = self.hardware.line_board
+        if fitting is None:
+            return None
+        return LineBoardLink(fitting.port, fitting.option, on_event=self._on_line)
+
+    def _make_stage(self, parameters: FallbackParameters, epoch: int) -> Stage:
+        root = self.keeper.root
+        assert root is not None
+        place = Place(
+            scope=self.keeper.scope, mark=Mark.TEST if root.test else Mark.NONE, epoch=epoch
+        )
+        seed = int.from_bytes(self._signer.public.kid[:8])
+        director = Director(place, BearerDesk(Fallback(parameters, random.Random(seed))))
+        parts = Parts(
+            player=self.player,
+            outbox=self.outbox,
+            media_path=self._media_path,
+            tuner=self.tuner,
+            read_clock=self.time.read,
+            on_kept=self._kept,
+        )
+        return Stage(director, parts)
+
+
+def _open_outbox(store: IdentityStore, signer: Signer, version: str, time: Timekeeper) -> Outbox:
+    writer = Writer(
+        endpoint=signer.public.kid,
+        version=version,
+        next_epoch=store.state.next_epoch,
+        stamp=time.stamp,
+    )
+    path = store.home / "outbox.db"
+    return Outbox.open(path, writer, create=not path.exists())

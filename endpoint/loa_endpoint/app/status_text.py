@@ -1,0 +1,40 @@
+"""The local status, for a technician in front of the pole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from loa_protocol.language import translator
+
+_ = translator("loa_endpoint")
+
+
+def status_lines(facts: Mapping[str, Any]) -> Iterator[str]:
+    """Yield one line for each thing worth knowing, times in the board's local time."""
+    states = {
+        "connected": _("waiting"),
+        "playing": _("playing"),
+        "fault": _("fault"),
+    }
+    yield f"{facts['scope']}: {states.get(str(facts['state']), facts['state'])}"
+    if facts["faults"]:
+        yield _("Faults: {names}").format(names=", ".join(facts["faults"]))
+    if facts["item"]:
+        text = _("Now: {item}, by {bearer}, volume {volume}")
+        yield text.format(item=facts["item"], bearer=facts["bearer"] or "-", volume=facts["volume"])
+    for planned in facts["next"]:
+        at = datetime.fromtimestamp(planned["at_ms"] / 1000).astimezone()
+        mark = f" [{planned['block']}]" if planned["block"] else ""
+        yield _("Next: {time} {item}").format(
+            time=f"{at:%d/%m %H:%M:%S}", item=planned["item"] + mark
+        )
+    clock = facts["time"]
+    yield _("Clock trust: {trust}").format(trust=clock["trust"])
+    link = _("connected") if facts["connected"] else _("not connected")
+    yield _("Server: {link}; {unsent} records wait to be received").format(
+        link=link, unsent=facts["records"]["unsent"]
+    )
+    media = facts["media"]
+    yield _("Media: {cached} in the cache, {missing} missing").format(**media)

@@ -1,0 +1,1 @@
+"""A whole village, told with real processes in two minutes."""

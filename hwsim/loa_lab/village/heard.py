@@ -1,0 +1,46 @@
+"""What a horn would have played, measured on the recording alone."""
+
+from __future__ import annotations
+
+import wave
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+RATE = 48_000
+SILENCE_DBFS = -60.0
+_QUIET = int(32_768 * 10 ** (SILENCE_DBFS / 20))
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """A WAV file of a loudspeaker: 16-bit mono 48 kHz from unix *start_ms* on."""
+
+    samples: NDArray[np.int16]
+    start_ms: int
+
+    @classmethod
+    def read(cls, path: Path, start_ms: int) -> Recording:
+        """Read the file *path*."""
+        with wave.open(str(path)) as file:
+            data = file.readframes(file.getnframes())
+        return cls(np.frombuffer(data, np.int16), start_ms)
+
+    def part(self, from_ms: int, to_ms: int) -> NDArray[np.int16]:
+        """Return the samples between two instants."""
+        first, last = (max(0, (at - self.start_ms) * RATE // 1000) for at in (from_ms, to_ms))
+        return self.samples[first:last]
+
+    def longest_gap_ms(self, from_ms: int, to_ms: int) -> int:
+        """Return the longest run below -60 dBFS between two instants, in ms."""
+        quiet = np.abs(self.part(from_ms, to_ms).astype(np.int32)) <= _QUIET
+        edges = np.flatnonzero(np.diff(np.concatenate(([0], quiet.view(np.int8), [0]))))
+        runs = edges[1::2] - edges[::2]
+        return int(runs.max() * 1000 // RATE) if runs.size else 0
+
+    def envelope(self, from_ms: int, to_ms: int, points: int) -> list[float]:
+        """Return the peak of each of *points* equal stretches, 0 to 1."""
+        part = np.abs(self.part(from_ms, to_ms).astype(np.float32)) / 32_768
+        return [float(piece.max()) if piece.size else 0.0 for piece in np.array_split(part, points)]

@@ -1,0 +1,351 @@
+"""The story of the village: every step a command that a person could type."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import subprocess
+import threading
+import time
+import wave
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from loa_lab.village import plan as script
+from loa_lab.village.attacker import Attacker
+from loa_lab.village.crew import Crew, wait_for
+from loa_lab.village.plan import CLUSTERS, Piece, Plan
+from loa_lab.village.ports import free_port
+from loa_manager.content_tree import ContentTree
+from loa_manager.home import Home
+from loa_manager.keyring import Passphrase
+from loa_manager.serve.key_folder import ServerKeys
+from loa_protocol.envelope import Bundle
+from loa_protocol.language import translator
+from loa_protocol.objects.playlist import Playlist
+from loa_sound.decoder import decode
+from loa_sound.measure import measure_file
+
+_ = translator("loa_lab")
+
+Say = Callable[[str], None]
+PASSPHRASE = "lang-so-mot-demo"  # noqa: S105 - of a test province that lives for two minutes
+_LEAD_S = 12.0  # from choosing the evening's start to its first sound
+_SETTLE_S = 20.0
+
+
+@dataclass(slots=True)
+class Village:
+    """Everything that stands, as the story goes on."""
+
+    out: Path
+    crew: Crew
+    say: Say
+    https: int = field(default_factory=free_port)
+    mqtt: int = field(default_factory=free_port)
+    agents: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    endpoints: dict[str, bytes] = field(default_factory=dict)
+    plan: Plan | None = None
+
+    @property
+    def work(self) -> Path:
+        """Where the homes are."""
+        return self.out / "village"
+
+    @property
+    def province(self) -> Path:
+        """The province's home, which is the server's too."""
+        return self.work / "province"
+
+    @property
+    def passphrase(self) -> tuple[str | Path, ...]:
+        """The option that unlocks every key of this village."""
+        return ("--passphrase-file", self.work / "passphrase")
+
+    def recording(self, cluster: str) -> Path:
+        """Where a cluster's sound card writes."""
+        return self.out / "loudspeakers" / f"{cluster}.wav"
+
+
+def found_province(village: Village) -> None:
+    """Make the province, its people's keys, its registry and policy."""
+    crew, home = village.crew, village.province
+    village.work.mkdir(parents=True)
+    (village.work / "passphrase").write_text(PASSPHRASE + "\n", encoding="utf-8")
+    address = (
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(village.https),
+        "--mqtt-port",
+        str(village.mqtt),
+    )
+    made = crew.facts(
+        "loa", "init", "--home", home, "--province", script.PROVINCE, "--test", *address,
+        *village.passphrase,
+    )  # fmt: skip
+    village.say(_("province {scope} made, root {root}").format(
+        scope=script.PROVINCE, root=made["root"]))  # fmt: skip
+    for role in ("editor", "approver"):
+        _make_person(village, role)
+    village.say(_("editor and approver have keys of their own, certified by two officers"))
+    registry = resources.files("loa_lab") / "material" / "registry"
+    with resources.as_file(registry) as folder:
+        for kind in ("unit", "station", "cluster"):
+            crew.run("loa", kind, "import", "--home", home, folder / f"{kind}s.csv")
+    village.say(_("registry: one station, two villages, three clusters"))
+
+
+def _make_person(village: Village, role: str) -> None:
+    crew, own = village.crew, village.work / role
+    holder = {"editor": "Cán bộ văn hóa xã", "approver": "Lãnh đạo xã"}[role]
+    made = crew.facts(
+        "loa", "key", "make", "--home", own, "--role", role, "--holder", holder,
+        *village.passphrase,
+    )  # fmt: skip
+    certificate = village.work / f"{role}.cert"
+    crew.run(
+        "loa", "key", "certify", "--home", village.province, made["request"],
+        "--scope", script.STATION, "-o", certificate, *village.passphrase,
+    )  # fmt: skip
+    crew.run("loa", "key", "install", "--home", own, certificate)
+
+
+def open_server(village: Village) -> None:
+    """Start the server and wait until everything answers."""
+    process = village.crew.start(
+        "server", "loa", "serve", "--home", village.province, "--host", "127.0.0.1", "--json",
+        *village.passphrase,
+    )  # fmt: skip
+
+    def answers() -> bool:
+        village.crew.check("server", process)
+        return '"event": "ready"' in village.crew.log("server")
+
+    wait_for("loa serve", answers, 30)
+    village.say(_("server: broker, content, enrolment and ingest answer, TLS 1.3"))
+
+
+def provision(village: Village) -> None:
+    """Sign each cluster's settings, put three blank boards on the bench, provision them."""
+    for cluster in CLUSTERS:
+        board, heard = village.work / "boards" / cluster, village.recording(cluster)
+        settings = village.work / f"{cluster}.toml"
+        settings.write_text(script.settings_toml(cluster, board, heard), encoding="utf-8")
+        village.crew.run(
+            "loa", "settings", "sign", "--home", village.province, settings, *village.passphrase
+        )
+        bench = village.work / "bench" / cluster
+        village.crew.start(f"cable-{cluster}", "loa-sim", "cable", "--dir", bench)
+        village.agents[cluster] = village.crew.start(
+            cluster, "loa-endpoint", "run", "--home", village.work / cluster,
+            "--bench-port", bench / "bench",
+        )  # fmt: skip
+    for cluster in CLUSTERS:
+        port = village.work / "bench" / cluster / "technician"
+        wait_for(str(port), port.exists, 10)
+        facts = village.crew.facts(
+            "loa", "provision", "--home", village.province, "--port", port, "--cluster",
+            f"st0137/{cluster}", "--yes", *village.passphrase,
+        )  # fmt: skip
+        village.endpoints[cluster] = bytes.fromhex(facts["endpoint"])
+        village.say(_("{cluster}: board provisioned over the serial line").format(cluster=cluster))
+
+
+def pieces() -> tuple[Piece, ...]:
+    """Return the evening's items with the lengths of their files."""
+    table = (
+        Piece(file="nhac-hieu", title="Nhạc hiệu", length_ms=0),
+        Piece(file="thong-bao", title="Thông báo vệ sinh đường làng", length_ms=0),
+        Piece(file="thoi-tiet", title="Thời tiết và mùa vụ", length_ms=0, by_fm=True),
+        Piece(file="dan-ca", title="Dân ca", length_ms=0, by_fm=True, language="tyz"),
+        Piece(file="nhac-dem", title="Nhạc đêm (quy chế cấm)", length_ms=0),
+    )
+    return tuple(_with_length(piece) for piece in table)
+
+
+def _with_length(piece: Piece) -> Piece:
+    with resources.as_file(_sound(piece)) as path:
+        length = measure_file(path).duration_ms
+    return Piece(**{**_fields(piece), "length_ms": length})
+
+
+def _fields(piece: Piece) -> dict[str, Any]:
+    return {name: getattr(piece, name) for name in Piece.__slots__}
+
+
+def _sound(piece: Piece) -> Any:  # noqa: ANN401 - a Traversable
+    return resources.files("loa_lab") / "material" / "sound" / f"{piece.file}.opus"
+
+
+def publish_earlier(village: Village, evening: tuple[Piece, ...]) -> bytes:
+    """Publish the week before's playlist; return it, for the attacker remembers it."""
+    _hand_out_rules(village)
+    text = script.earlier_toml(datetime.now(UTC), evening[0])
+    draft = _draft(village, "earlier", text, evening[:1])
+    _sign(village, draft, "editor")
+    _sign(village, draft, "approver")
+    village.crew.run("loa", "playlist", "publish", "--home", village.province, draft, "--yes")
+    return draft.read_bytes()
+
+
+def publish_evening(village: Village, evening: tuple[Piece, ...]) -> bytes:
+    """Choose the start, write the schedule, have it signed by two people, publish it.
+
+    Returns:
+        The draft as it was with the editor's signature alone.
+    """
+    plan = Plan(start_ms=int(time.time() + _LEAD_S) * 1000, pieces=evening)
+    village.plan = plan
+    policy = village.work / "policy.toml"
+    policy.write_text(script.policy_toml(plan), encoding="utf-8")
+    village.crew.run(
+        "loa", "policy", "sign", "--home", village.province, policy, *village.passphrase
+    )
+    _hand_out_rules(village)
+    draft = _draft(village, "evening", script.schedule_toml(plan), evening)
+    _sign(village, draft, "editor")
+    half = draft.read_bytes()
+    _sign(village, draft, "approver")
+    village.crew.run("loa", "playlist", "publish", "--home", village.province, draft, "--yes")
+    village.say(_("the evening's schedule is signed by two people and published"))
+    return half
+
+
+def _hand_out_rules(village: Village) -> None:
+    """Carry root and policy to the desks of editor and approver."""
+    for role in ("editor", "approver"):
+        desk = village.work / role
+        village.crew.run("loa", "key", "export-public", "--home", village.province, "-o", desk)
+
+
+def _draft(village: Village, name: str, text: str, used: tuple[Piece, ...]) -> Path:
+    folder = village.work / name
+    folder.mkdir()
+    for piece in used:
+        with resources.as_file(_sound(piece)) as path:
+            shutil.copy(path, folder)
+    (folder / "week.toml").write_text(text, encoding="utf-8")
+    draft = folder / "week.draft"
+    home = village.work / "editor"
+    village.crew.run("loa", "playlist", "draft", "--home", home, folder / "week.toml", "-o", draft)
+    return draft
+
+
+def _sign(village: Village, draft: Path, role: str) -> None:
+    village.crew.run(
+        "loa", "playlist", "sign", "--home", village.work / role, draft, "--as", role, "--yes",
+        "--allow-forbidden", *village.passphrase,
+    )  # fmt: skip
+
+
+def raise_poles(village: Village) -> None:
+    """Put amplifier, tuner, line board and the air around each board."""
+    plan = village.plan
+    assert plan is not None
+    air = village.work / "air"
+    air.mkdir()
+    for piece in plan.pieces:
+        if piece.by_fm:
+            _write_air(piece, air / f"{piece.file}.wav")
+    (air / "air.toml").write_text(script.air_toml(plan, air), encoding="utf-8")
+    for cluster in CLUSTERS:
+        faults = village.work / f"{cluster}.faults.toml"
+        faults.write_text(script.faults_toml(plan, cluster), encoding="utf-8")
+        village.crew.start(
+            f"board-{cluster}", "loa-sim", "board", "--dir", village.work / "boards" / cluster,
+            "--air", air / "air.toml", "--hears", village.recording(cluster), "--faults", faults,
+        )  # fmt: skip
+
+
+def _write_air(piece: Piece, path: Path) -> None:
+    """Write what the transmitter sends: the item at -23 LUFS, as the studio feeds it."""
+    with resources.as_file(_sound(piece)) as source:
+        gain = 10 ** ((-23.0 - (measure_file(source).integrated_lufs or -23.0)) / 20)
+        sound = np.concatenate(list(decode(source)))
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(48_000)
+        file.writeframes((np.clip(sound * gain, -1, 1) * 32_767).astype("<i2").tobytes())
+
+
+@contextmanager
+def altered_media(village: Village, piece: Piece) -> Iterator[None]:
+    """Let the attacker change one media file of the evening while it is being published."""
+    stop = threading.Event()
+    attacker = _attacker(village)
+    with ThreadPoolExecutor(1) as pool:
+        # the file is published as it is: Opus needs no transcoding
+        future = pool.submit(attacker.alter_as_it_appears, _sha256(piece), stop)
+        try:
+            yield
+        finally:
+            stop.set()
+            future.result()
+
+
+def attack(village: Village, half: bytes, earlier: bytes) -> None:
+    """Try to make a loudspeaker speak, and to make it forget."""
+    attacker = _attacker(village)
+    genuine = _genuine(village)
+    village.say(_("attacker: a playlist with one signature"))
+    undo = attacker.offer(half, serial=genuine.serial + 1)
+    time.sleep(3)
+    village.say(_("attacker: last week's playlist"))
+    attacker.offer(earlier, serial=genuine.serial + 2)
+    time.sleep(3)
+    village.say(_("attacker: a playlist by certificates of no province"))
+    attacker.offer(attacker.forger.playlist(genuine), serial=genuine.serial + 3)
+    time.sleep(3)
+    village.say(_("attacker: forged receipts for records that never arrived"))
+    attacker.claim_everything_arrived(village.endpoints.values())
+    undo()
+
+
+def _attacker(village: Village) -> Attacker:
+    home = Home.open(village.province)
+    keys = ServerKeys.open(home, Passphrase(PASSPHRASE))
+    return Attacker(ContentTree(village.province / "content"), keys, village.mqtt)
+
+
+def _genuine(village: Village) -> Playlist:
+    tree = ContentTree(village.province / "content")
+    leaf = next(leaf for leaf in tree.leaves() if leaf.scope == script.STATION)
+    return Playlist.from_bytes(Bundle.from_bytes(tree.object(leaf.digest)).payload)
+
+
+def _sha256(piece: Piece) -> bytes:
+    with resources.as_file(_sound(piece)) as path:
+        return hashlib.sha256(path.read_bytes()).digest()
+
+
+def statuses(village: Village) -> dict[str, dict[str, Any]]:
+    """Ask each agent how it is."""
+    return {
+        cluster: json.loads(
+            village.crew.run("loa-endpoint", "status", "--home", village.work / cluster, "--json")
+        )
+        for cluster in CLUSTERS
+    }
+
+
+def wait_until_everything_arrived(village: Village) -> dict[str, dict[str, Any]]:
+    """Wait until the server has receipted every record; return the last statuses."""
+    last: dict[str, dict[str, Any]] = {}
+
+    def is_empty() -> bool:
+        last.update(statuses(village))
+        return all(each["records"]["unsent"] == 0 for each in last.values())
+
+    wait_for(_("records on their way"), is_empty, _SETTLE_S)
+    return last
