@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 from collections.abc import Iterator
 
@@ -10,7 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loa_endpoint.audio.line_in import EXCESS, SPARE, FifoCapture, LineIn
+from loa_endpoint.audio.line_in import (
+    EXCESS,
+    LOOK_AGAIN,
+    SPARE,
+    FifoCapture,
+    LineIn,
+    PatientCapture,
+)
 from loa_protocol.errors import ConfigError
 from loa_sound.blocks import CHUNK, RATE, Samples
 from support.sound_files import noise, to_pcm, tone
@@ -173,6 +181,43 @@ def test_what_is_no_fifo_is_refused(tmp_path: pathlib.Path) -> None:
     for name in ("file", "no/such/folder"):
         with pytest.raises(ConfigError, match=name.split("/", maxsplit=1)[0]):
             FifoCapture(tmp_path / name)
+
+
+def test_a_fifo_that_was_replaced_is_noticed(fifo: FifoCapture, tmp_path: pathlib.Path) -> None:
+    (tmp_path / "fm").unlink()
+    os.mkfifo(tmp_path / "fm")
+    assert {fifo.take() for _ in range(LOOK_AGAIN - 1)} == {b""}
+    with pytest.raises(OSError, match="replaced"):
+        fifo.take()
+
+
+def test_a_quiet_fifo_stays(fifo: FifoCapture) -> None:
+    assert {fifo.take() for _ in range(5 * LOOK_AGAIN)} == {b""}
+
+
+def test_a_capture_that_is_away_is_told_once_and_found_again(tmp_path: pathlib.Path) -> None:
+    patient = PatientCapture(lambda: FifoCapture(tmp_path / "board" / "fm"))
+    for _ in range(2):
+        assert len(faults_of(patient)) == 1
+        assert faults_of(patient) == []
+        (tmp_path / "board").mkdir()
+        assert faults_of(patient) == []
+        with (tmp_path / "board" / "fm").open("wb", buffering=0) as writer:
+            writer.write(b"sound")
+        assert patient.take() == b"sound"
+        (tmp_path / "board" / "fm").unlink()
+        (tmp_path / "board").rmdir()
+
+
+def faults_of(patient: PatientCapture) -> list[str]:
+    """Take for a while, and return what was told."""
+    told = []
+    for _ in range(3 * LOOK_AGAIN):
+        try:
+            assert patient.take() == b""
+        except OSError as error:
+            told.append(str(error))
+    return told
 
 
 def test_a_device_that_goes_is_an_error_for_the_loop(line: LineIn, script: Script) -> None:

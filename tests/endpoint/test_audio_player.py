@@ -240,7 +240,15 @@ def test_a_run_ends_by_itself_when_all_has_sounded(
 
 @pytest.mark.parametrize(
     "arguments",
-    [[], ["--sink"], ["--sink", "tape:x"], ["--sink", "wav:/no/such/folder/x.wav"], ["--loud"]],
+    [
+        [],
+        ["--sink"],
+        ["--sink", "tape:x"],
+        ["--sink", "wav:/no/such/folder/x.wav"],
+        ["--sink", "null:", "--line-in", "disc:x"],
+        ["--sink", "null:", "--epoch-ns", "soon"],
+        ["--loud"],
+    ],
 )
 def test_wrong_arguments_are_told_and_end_it(tmp_path: pathlib.Path, arguments: list[str]) -> None:
     line, env = command_line(*arguments), environment()

@@ -118,6 +118,10 @@ class LivePlayer:
         soon(look)
         return hits[0]
 
+    def wait_until(self, instant_ns: int) -> None:
+        """Wait until the player says that it is past *instant_ns*."""
+        self.wait(m.Beat, lambda beat: beat.at_ns > instant_ns)
+
     def close(self) -> int:
         """Close its input and return how it ends."""
         assert self.process.stdin is not None

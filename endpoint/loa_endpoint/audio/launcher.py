@@ -30,9 +30,9 @@ def serve(control: socket.socket) -> None:
     player.return_free_memory()
     while True:
         data, descriptors, _, _ = socket.recv_fds(control, MAX_REQUEST, 2)
+        _reap(wait=not data)
         if not data:
             return
-        _reap()
         pid = os.fork()
         if pid == 0:
             control.close()
@@ -42,10 +42,10 @@ def serve(control: socket.socket) -> None:
         control.send(str(pid).encode())
 
 
-def _reap() -> None:
+def _reap(*, wait: bool) -> None:
     """Collect the players that have ended; not before, as their pids may still be killed."""
     try:
-        while os.waitpid(-1, os.WNOHANG)[0]:
+        while os.waitpid(-1, 0 if wait else os.WNOHANG)[0]:
             pass
     except ChildProcessError:
         pass

@@ -7,8 +7,10 @@ the jitter of a writer that wakes every 20 ms.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -27,6 +29,8 @@ BLEND: Final = RATE // 200
 QUIET_AFTER: Final = RATE // 5
 """Nothing for 200 ms: the level is reported as none."""
 REPORT: Final = RATE // 10
+LOOK_AGAIN: Final = 10
+"""Rounds until a capture that is away is looked for again: a second, half of one with a card."""
 BYTES_AT_ONCE: Final = 32_768
 
 
@@ -56,6 +60,8 @@ class FifoCapture:
         Raises:
             ConfigError: It is not a FIFO, or may not be opened.
         """
+        self._path = path
+        self._quiet = 0
         try:
             if not path.exists():
                 os.mkfifo(path, 0o600)
@@ -66,15 +72,75 @@ class FifoCapture:
             raise ConfigError("line-in", [f"{path}: {error.strerror}"]) from error
 
     def take(self) -> bytes:
-        """Return what the FIFO holds."""
+        """Return what the FIFO holds.
+
+        Raises:
+            OSError: Nothing has come for a while, and another file is there by now.
+        """
         try:
-            return os.read(self._fd, BYTES_AT_ONCE)
+            data = os.read(self._fd, BYTES_AT_ONCE)
         except BlockingIOError:
-            return b""
+            data = b""
+        self._quiet = 0 if data else self._quiet + 1
+        if self._quiet == LOOK_AGAIN:
+            self._quiet = 0
+            if not self._is_in_place():
+                raise OSError(errno.ENODEV, f"{self._path} was replaced")
+        return data
+
+    def _is_in_place(self) -> bool:
+        try:
+            return os.path.samestat(self._path.stat(), os.fstat(self._fd))
+        except FileNotFoundError:
+            return False
 
     def close(self) -> None:
         """Close the FIFO; the file stays."""
         os.close(self._fd)
+
+
+class PatientCapture:
+    """A capture that may not be there yet, or any more: it is looked for again, now and then.
+
+    A cluster whose tuner is unplugged still plays its cached media.
+    """
+
+    def __init__(self, open_it: Callable[[], Capture]) -> None:
+        """Open by *open_it*, at the first `take`."""
+        self._open = open_it
+        self._capture: Capture | None = None
+        self._takes_to_wait = 0
+        self._told = False
+
+    def take(self) -> bytes:
+        """Return what has arrived; nothing while the capture is away.
+
+        Raises:
+            OSError: It is away; raised once, until something has arrived again.
+        """
+        if self._takes_to_wait > 0:
+            self._takes_to_wait -= 1
+            return b""
+        try:
+            if self._capture is None:
+                self._capture = self._open()
+            data = self._capture.take()
+        except (ConfigError, OSError) as error:
+            self.close()
+            self._takes_to_wait = LOOK_AGAIN
+            if self._told:
+                return b""
+            self._told = True
+            raise OSError(errno.ENODEV, str(error)) from error
+        if data:
+            self._told = False
+        return data
+
+    def close(self) -> None:
+        """Give the device back."""
+        if self._capture is not None:
+            self._capture.close()
+            self._capture = None
 
 
 class LineIn:
@@ -112,12 +178,12 @@ class LineIn:
         """Take in what has arrived; *samples* of the timeline have passed since the last call.
 
         Raises:
-            OSError: The device is gone.
+            OSError: The device is gone; it may be pumped on, and is silent until it is back.
         """
+        self._silent_for += samples
         data = self._half + self._capture.take()
         whole = len(data) - len(data) % 2
         self._half = data[whole:]
-        self._silent_for += samples
         if whole:
             self._silent_for = 0
             arrived = np.frombuffer(data, dtype="<i2", count=whole // 2).astype(np.float32)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from loa_endpoint.audio.voice import DECLICK, Happening, Sound, Voice
 from loa_sound.blocks import CHUNK, RATE, Samples
@@ -259,8 +260,8 @@ class _Volume:
     def apply(self, out: Samples) -> None:
         if self._left:
             count = min(self._left, len(out))
-            ramp = self._db + self._step * np.arange(1, count + 1, dtype=np.float32)
-            np.multiply(out[:count], _to_ratio(ramp), out=out[:count])
+            ramp = self._db + self._step * np.arange(1, count + 1, dtype=np.float64)
+            np.multiply(out[:count], _to_ratio(ramp), out=out[:count], casting="same_kind")
             self.pass_by(count)
             out = out[count:]
         if self._ratio != 1.0 and len(out):
@@ -273,10 +274,10 @@ class _Volume:
         count = min(self._left, samples)
         self._left -= count
         self._db = self._db + self._step * count if self._left else self._target
-        self._ratio = float(_to_ratio(np.array([self._db], dtype=np.float32))[0])
+        self._ratio = float(_to_ratio(np.array([self._db]))[0])
 
 
-def _to_ratio(db: Samples) -> Samples:
-    ratio: Samples = np.power(np.float32(10), db / np.float32(20))
+def _to_ratio(db: NDArray[np.float64]) -> NDArray[np.float64]:
+    ratio: NDArray[np.float64] = np.power(10.0, db / 20)
     ratio[db <= MUTE_DB] = 0
     return ratio

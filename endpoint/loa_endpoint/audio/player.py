@@ -17,7 +17,7 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
@@ -26,7 +26,7 @@ from typing import Final, NoReturn
 import numpy as np
 
 from loa_endpoint.audio.desk import Desk
-from loa_endpoint.audio.line_in import Capture, FifoCapture, LineIn
+from loa_endpoint.audio.line_in import Capture, FifoCapture, LineIn, PatientCapture
 from loa_endpoint.audio.messages import Event, Fault, LineInLevel, Quit, Ready
 from loa_endpoint.audio.mixer import Mixer
 from loa_endpoint.audio.pipes import CommandPipe, EventPipe
@@ -142,10 +142,8 @@ class Player:
     def _pump(self, line_in: LineIn) -> None:
         try:
             line_in.pump(len(self._block))
-        except OSError as error:
+        except OSError as error:  # said once; it is looked for again
             self._emit(Fault(name="line_in", detail=str(error)[:500]))
-            self._line_in = None
-            return
         for level in line_in.take_levels():
             self._emit(
                 LineInLevel(
@@ -171,37 +169,40 @@ class Player:
         self._unreported += len(self._block)
 
 
-def open_sink(url: str, *, epoch_ns: int | None, now_ns: int) -> Sink:
+def open_sink(url: str, *, epoch_ns: int | None, now_ns: int, is_virtual: bool) -> Sink:
     """Open a sink by its URL: ``wav:PATH``, ``null:`` or ``pyaudio:DEVICE``.
+
+    Sample 0 of the timeline is at *epoch_ns*, or else at *now_ns*.
 
     Raises:
         ConfigError: There is no such kind, or it cannot be opened.
     """
     kind, _, rest = url.partition(":")
+    start_ns = now_ns if epoch_ns is None else epoch_ns
     if kind == "wav" and rest:
         return WavSink(Path(rest), epoch_ns, now_ns)
     if kind == "null":
-        return NullSink(now_ns if epoch_ns is None else epoch_ns)
+        return NullSink(start_ns)
     if kind == "pyaudio" and rest:
         from loa_endpoint.audio.portaudio import PortAudioSink  # noqa: PLC0415 - an extra
 
-        return PortAudioSink(rest, now_ns)
+        return PortAudioSink(rest, start_ns, is_virtual=is_virtual)
     raise ConfigError("sink", [f"{url!r} is none of wav:PATH, null:, pyaudio:DEVICE"])
 
 
-def open_capture(url: str) -> Capture:
-    """Open a line-in by its URL: ``fifo:PATH`` or ``pyaudio:DEVICE``.
+def find_capture(url: str) -> Callable[[], Capture]:
+    """Return what opens a line-in by its URL: ``fifo:PATH`` or ``pyaudio:DEVICE``.
 
     Raises:
-        ConfigError: There is no such kind, or it cannot be opened.
+        ConfigError: There is no such kind.
     """
     kind, _, rest = url.partition(":")
     if kind == "fifo" and rest:
-        return FifoCapture(Path(rest))
+        return lambda: FifoCapture(Path(rest))
     if kind == "pyaudio" and rest:
         from loa_endpoint.audio.portaudio import PortAudioCapture  # noqa: PLC0415 - an extra
 
-        return PortAudioCapture(rest)
+        return lambda: PortAudioCapture(rest)
     raise ConfigError("line-in", [f"{url!r} is neither fifo:PATH nor pyaudio:DEVICE"])
 
 
@@ -253,12 +254,18 @@ def main(arguments: Sequence[str]) -> int:
         epoch_ns = options.epoch_ns
         if options.virtual and epoch_ns is None:
             epoch_ns = VIRTUAL_EPOCH_NS
-        sink = open_sink(options.sink, epoch_ns=epoch_ns, now_ns=time.monotonic_ns())
-        line_in = LineIn(open_capture(options.line_in), sink.block) if options.line_in else None
+        open_line_in = find_capture(options.line_in) if options.line_in else None
+        sink = open_sink(
+            options.sink,
+            epoch_ns=epoch_ns,
+            now_ns=time.monotonic_ns(),
+            is_virtual=options.virtual,
+        )
     except ConfigError as error:
         events.send(Fault(name="config", detail=str(error)[:500]))
         sys.stderr.write(f"{error}\n")
         return EXIT_CONFIG
+    line_in = LineIn(PatientCapture(open_line_in), sink.block) if open_line_in else None
     player = Player(sink, line_in, commands, events)
     if options.virtual:
         return player.run_virtual()

@@ -6,6 +6,7 @@ true. Nothing here tries to notice; the supervisor does, from samples that stop 
 
 from __future__ import annotations
 
+import errno
 import time
 from collections import deque
 from threading import Thread
@@ -67,27 +68,35 @@ class PortAudioSink:
     paces = True
     block = FRAMES
 
-    def __init__(self, name: str, now_ns: int) -> None:
-        """Open the device called *name*.
+    def __init__(self, name: str, epoch_ns: int, *, is_virtual: bool = False) -> None:
+        """Open the device called *name*; sample 0 of the timeline is near *epoch_ns*.
+
+        A *is_virtual* device takes samples faster than they sound, so its clock says nothing.
 
         Raises:
             ConfigError: It cannot be opened.
         """
         self._stream = _open(name, output=True)
+        self._is_virtual = is_virtual
         self._pcm = PcmBuffer()
         self._room = self._stream.get_write_available()
         self._started = False
-        self.epoch_ns = now_ns
+        self.epoch_ns = epoch_ns
         self.xruns = 0
 
     def write(self, sample: int, block: Samples) -> None:
         """Hand *block* to the card, waiting for room."""
         # PyAudio says that the card ran dry only by closing the stream; all room free says it too.
-        if self._started and self._stream.get_write_available() >= self._room:
+        if (
+            self._started
+            and not self._is_virtual
+            and self._stream.get_write_available() >= self._room
+        ):
             self.xruns += 1
         self._stream.write(bytes(self._pcm.convert(block)), len(block), False)
         self._started = True
-        self._correct(sample + len(block), time.monotonic_ns())
+        if not self._is_virtual:
+            self._correct(sample + len(block), time.monotonic_ns())
 
     def _correct(self, written: int, now_ns: int) -> None:
         """Follow the card's clock: what is still in its buffer sounds from now on."""
@@ -101,17 +110,13 @@ class PortAudioSink:
 
 
 class PortAudioCapture:
-    """A sound card's input, read by a thread because its read waits and may hang."""
+    """A sound card's input, opened and read by a thread because both wait, and may hang."""
 
     def __init__(self, name: str) -> None:
-        """Open the device called *name*.
-
-        Raises:
-            ConfigError: It cannot be opened.
-        """
-        self._stream = _open(name, input=True)
+        """Begin to open the device called *name*; `take` tells when it cannot be."""
+        self._name = name
         self._blocks: deque[bytes] = deque(maxlen=50)
-        self._error: OSError | None = None
+        self._error = ""
         self._closed = False
         Thread(target=self._work, name=f"capture {name}", daemon=True).start()
 
@@ -119,10 +124,10 @@ class PortAudioCapture:
         """Return what was captured since the last call.
 
         Raises:
-            OSError: The device is gone.
+            OSError: The device cannot be opened, or is gone.
         """
-        if self._error is not None:
-            raise self._error
+        if self._error:
+            raise OSError(errno.ENODEV, self._error)
         taken = []
         while self._blocks:
             taken.append(self._blocks.popleft())
@@ -134,9 +139,9 @@ class PortAudioCapture:
 
     def _work(self) -> None:
         try:
+            stream = _open(self._name, input=True)
             while not self._closed:
-                self._blocks.append(self._stream.read(BLOCK, exception_on_overflow=False))
-        except OSError as error:
-            self._error = error
-        finally:
-            self._stream.close()
+                self._blocks.append(stream.read(BLOCK, exception_on_overflow=False))
+            stream.close()
+        except (ConfigError, OSError) as error:
+            self._error = str(error)

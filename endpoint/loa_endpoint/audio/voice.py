@@ -25,7 +25,8 @@ CLICK: Final = 0.001
 """-60 dBFS: a sound that ends on a larger sample is led to zero over `DECLICK`."""
 
 Kind = Literal["started", "end", "faded", "broken"]
-_STEPS: Final = np.arange(1, CHUNK + 1, dtype=np.float32)
+_STEPS: Final = np.arange(1, CHUNK + 1, dtype=np.float64)
+"""Fades are worked out in double precision, so that the size of the blocks cannot be heard."""
 _TAIL: Final = np.linspace(1, 0, DECLICK + 1, dtype=np.float32)[1:]
 
 
