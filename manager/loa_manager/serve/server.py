@@ -35,7 +35,10 @@ from loa_manager.serve.roster import RegistryRoster
 from loa_manager.serve.web import Web
 from loa_protocol.envelope import Bundle
 from loa_protocol.errors import ConfigError
+from loa_protocol.language import translator
 from loa_protocol.objects.placement import Settings
+
+_ = translator("loa_manager")
 
 CHECK_CERTIFICATES_S: Final = 3600.0
 _DAY_S: Final = 86_400.0
@@ -180,7 +183,9 @@ def listening_ports(home: Home, options: ServeOptions) -> tuple[int, int]:
     data = home.settings_for(home.root.scope)
     known = None if data is None else Settings.from_bytes(Bundle.from_bytes(data).payload)
     if known is None and None in (options.port, options.mqtt_port):
-        raise ConfigError("loa serve", ["no settings name the ports: give --port and --mqtt-port"])
+        raise ConfigError(
+            "loa serve", [_("no settings name the ports: give --port and --mqtt-port")]
+        )
     https = options.port if known is None else _choose(options.port, known.service[0])
     mqtt = options.mqtt_port if known is None else _choose(options.mqtt_port, known.broker[0])
     assert https is not None
