@@ -9,6 +9,7 @@ import click
 
 from loa_hwsim.cli import board_command, cable_command
 from loa_hwsim.texts import SimGroup
+from loa_lab.cli import village_command
 from loa_protocol.errors import LoaError
 from loa_protocol.exit_codes import INTERRUPTED, OK, USAGE, exit_code
 from loa_protocol.language import LANGUAGES, choose_language
@@ -25,6 +26,7 @@ def sim() -> None:
 
 sim.add_command(board_command)
 sim.add_command(cable_command)
+sim.add_command(village_command)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

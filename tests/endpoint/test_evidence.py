@@ -113,13 +113,16 @@ def test_a_few_judged_seconds_do_not_condemn_an_hour() -> None:
 @pytest.mark.parametrize(
     ("changed", "evidence"),
     [
-        ({"level_mv": 200, "current_ma": 0}, Evidence.OUTPUT),
-        ({"level_mv": 199, "current_ma": 1}, Evidence.SILENT),
+        ({"level_mv": 20_000, "current_ma": 1}, Evidence.SILENT),  # a cut line carries voltage
+        ({"level_mv": 200, "current_ma": None}, Evidence.OUTPUT),
+        ({"level_mv": 199, "current_ma": None}, Evidence.SILENT),
         ({"level_mv": 0, "current_ma": 2}, Evidence.OUTPUT),
         ({"level_mv": None, "current_ma": None}, Evidence.UNVERIFIED),  # a board that cannot tell
     ],
 )
-def test_voltage_or_current_shows_sound(changed: dict[str, int], evidence: Evidence) -> None:
+def test_current_shows_sound_and_voltage_only_where_no_current_is_measured(
+    changed: dict[str, int | None], evidence: Evidence
+) -> None:
     assert graded((30, replace(HEALTHY, **changed))) is evidence  # type: ignore[arg-type]  # ints
 
 

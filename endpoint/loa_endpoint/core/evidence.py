@@ -151,8 +151,9 @@ class OutputWatch:
             return False
         if reading.level_mv is None and reading.current_ma is None:
             return None
-        level, current = reading.level_mv or 0, reading.current_ma or 0
-        return level >= self._rules.line_mv or current >= self._rules.line_ma
+        if reading.current_ma is not None:  # a cut line carries the voltage still, and no current
+            return reading.current_ma >= self._rules.line_ma
+        return (reading.level_mv or 0) >= self._rules.line_mv
 
     def _judge(self, shown: bool, sound_ms: int, now_ms: int) -> None:
         if shown:

@@ -15,12 +15,12 @@ CLUSTERS = ("c01", "c02", "c03")
 ZONE = timezone(timedelta(hours=7))
 FREQUENCY_KHZ = 66_500  # in the band of commune stations, and within the simulated tuner's range
 PI = "7301"
-BROKEN_LINE = "c03"  # whose loudspeaker line is cut in the last item
+BROKEN_LINE = "c03"  # whose loudspeaker line somebody cut: it plays, and nobody hears it
 
 MINUTE_MS = 60_000
 CARRIER_LOST_MS = 10_000  # into the FM bulletin
 CARRIER_AWAY_MS = 8_000
-LINE_CUT_MS = 1_000  # into the last item
+LINE_CUT_MS = 2_000  # before the first item
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,7 +170,7 @@ level_dbuv = 48.0
 
 
 def faults_toml(plan: Plan, cluster: str) -> str:
-    """Let the transmitter fail in its bulletin, and cut one loudspeaker line in the last item."""
+    """Let the transmitter fail in its bulletin, and cut one loudspeaker line before the evening."""
     lost = plan.fm_piece_ms + CARRIER_LOST_MS
     text = f"""[[fault]]
 at = {lost}
@@ -180,7 +180,7 @@ kind = "carrier_off"
     if cluster == BROKEN_LINE:
         text += f"""
 [[fault]]
-at = {plan.starts[-2] + LINE_CUT_MS}
+at = {plan.start_ms - LINE_CUT_MS}
 kind = "line_open"
 """
     return text

@@ -23,6 +23,7 @@ import numpy as np
 from loa_lab.village import plan as script
 from loa_lab.village.attacker import Attacker
 from loa_lab.village.crew import Crew, wait_for
+from loa_lab.village.narrator import Narrator
 from loa_lab.village.plan import CLUSTERS, Piece, Plan
 from loa_lab.village.ports import free_port
 from loa_manager.content_tree import ContentTree
@@ -39,8 +40,9 @@ _ = translator("loa_lab")
 
 Say = Callable[[str], None]
 PASSPHRASE = "lang-so-mot-demo"  # noqa: S105 - of a test province that lives for two minutes
-_LEAD_S = 12.0  # from choosing the evening's start to its first sound
+_LEAD_S = 8.0  # from the published schedule to its first sound, for the boards to fetch it
 _SETTLE_S = 20.0
+ATTACK_PAUSE_S = 4.0
 
 
 @dataclass(slots=True)
@@ -55,6 +57,7 @@ class Village:
     agents: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     endpoints: dict[str, bytes] = field(default_factory=dict)
     plan: Plan | None = None
+    publishing_s: float = 0.0  # how long signing and publishing take on this machine
 
     @property
     def work(self) -> Path:
@@ -79,7 +82,7 @@ class Village:
 def found_province(village: Village) -> None:
     """Make the province, its people's keys, its registry and policy."""
     crew, home = village.crew, village.province
-    village.work.mkdir(parents=True)
+    village.work.mkdir(parents=True, exist_ok=True)
     (village.work / "passphrase").write_text(PASSPHRASE + "\n", encoding="utf-8")
     address = (
         "--host",
@@ -189,12 +192,14 @@ def _sound(piece: Piece) -> Any:  # noqa: ANN401 - a Traversable
 
 def publish_earlier(village: Village, evening: tuple[Piece, ...]) -> bytes:
     """Publish the week before's playlist; return it, for the attacker remembers it."""
+    began = time.monotonic()
     _hand_out_rules(village)
     text = script.earlier_toml(datetime.now(UTC), evening[0])
     draft = _draft(village, "earlier", text, evening[:1])
     _sign(village, draft, "editor")
     _sign(village, draft, "approver")
     village.crew.run("loa", "playlist", "publish", "--home", village.province, draft, "--yes")
+    village.publishing_s = time.monotonic() - began
     return draft.read_bytes()
 
 
@@ -204,7 +209,8 @@ def publish_evening(village: Village, evening: tuple[Piece, ...]) -> bytes:
     Returns:
         The draft as it was with the editor's signature alone.
     """
-    plan = Plan(start_ms=int(time.time() + _LEAD_S) * 1000, pieces=evening)
+    lead_s = _LEAD_S + 1.5 * village.publishing_s
+    plan = Plan(start_ms=int(time.time() + lead_s) * 1000, pieces=evening)
     village.plan = plan
     policy = village.work / "policy.toml"
     policy.write_text(script.policy_toml(plan), encoding="utf-8")
@@ -294,22 +300,25 @@ def altered_media(village: Village, piece: Piece) -> Iterator[None]:
             future.result()
 
 
-def attack(village: Village, half: bytes, earlier: bytes) -> None:
+def attack(village: Village, half: bytes, earlier: bytes, narrator: Narrator) -> None:
     """Try to make a loudspeaker speak, and to make it forget."""
     attacker = _attacker(village)
     genuine = _genuine(village)
-    village.say(_("attacker: a playlist with one signature"))
-    undo = attacker.offer(half, serial=genuine.serial + 1)
-    time.sleep(3)
-    village.say(_("attacker: last week's playlist"))
-    attacker.offer(earlier, serial=genuine.serial + 2)
-    time.sleep(3)
-    village.say(_("attacker: a playlist by certificates of no province"))
-    attacker.offer(attacker.forger.playlist(genuine), serial=genuine.serial + 3)
-    time.sleep(3)
-    village.say(_("attacker: forged receipts for records that never arrived"))
+    offers = (
+        (_("a playlist with one signature"), half),
+        (_("last week's playlist"), earlier),
+        (_("a playlist by certificates of no province"), attacker.forger.playlist(genuine)),
+    )
+    undo: Callable[[], None] | None = None
+    for number, (what, bundle) in enumerate(offers, start=1):
+        village.say(_("attacker, who owns the server: {what}").format(what=what))
+        again = attacker.offer(bundle, serial=genuine.serial + number)
+        undo = undo or again
+        narrator.until(time.time() + ATTACK_PAUSE_S)
+    village.say(_("attacker, who owns the broker: forged receipts"))
     attacker.claim_everything_arrived(village.endpoints.values())
-    undo()
+    if undo is not None:
+        undo()
 
 
 def _attacker(village: Village) -> Attacker:
@@ -349,3 +358,25 @@ def wait_until_everything_arrived(village: Village) -> dict[str, dict[str, Any]]
 
     wait_for(_("records on their way"), is_empty, _SETTLE_S)
     return last
+
+
+def write_reports(village: Village) -> dict[str, int]:
+    """Ask what the province asks: status, health, and the programme's report."""
+    home = ("--home", village.province)
+    village.say(village.crew.run("loa", "status", *home).rstrip())
+    year = datetime.now(script.ZONE).year
+    period = ("--period", f"2025-{year}")
+    figures: dict[str, int] = {}
+    for form in ("xlsx", "csv", "json"):
+        output = village.out / f"report.{form}"
+        village.crew.run(
+            "loa", "report", "station-status", *home, *period, "--format", form, "--explain",
+            "--output", output,
+        )  # fmt: skip
+        if form == "json":
+            found = json.loads(output.read_text(encoding="utf-8-sig"))["figures"]
+            figures = {key: found[key] for key in ("installed", "reachable", "verified_sounding")}
+            output.unlink()
+    text = _("report: {installed} installed, {reachable} reachable, {verified_sounding} verified")
+    village.say(text.format(**figures))
+    return figures

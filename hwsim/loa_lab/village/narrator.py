@@ -1,0 +1,91 @@
+"""The narrator: says what reaches the programme records while it happens."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from loa_lab.village.outcome import SWITCHES
+from loa_manager import database, tables
+from loa_protocol.language import translator
+from loa_protocol.objects.playlist import BearerKind
+from loa_protocol.record import Evidence
+
+_ = translator("loa_lab")
+
+_LOOK_S = 0.5
+_TOLD = SWITCHES - {"suspect", "switch"}
+
+
+class Narrator:
+    """Reads the programme records again and again, and says what is new in them."""
+
+    def __init__(self, url: str, say: Callable[[str], None], titles: dict[str, str]) -> None:
+        self._engine = database.open(url)
+        self._say, self._titles = say, titles
+        self._seen: set[tuple[Any, ...]] = set()
+
+    def until(self, unix_s: float) -> None:
+        """Narrate until *unix_s*."""
+        while (left := unix_s - time.time()) > 0:
+            with self._engine.connect() as connection:
+                self._plays(connection)
+                self._events(connection)
+                self._refusals(connection)
+            time.sleep(min(_LOOK_S, max(0.0, left)))
+
+    def _plays(self, connection: Connection) -> None:
+        for row in connection.execute(select(tables.play)):
+            where = _where(row.cluster)
+            if self._is_new("start", row.endpoint, row.play):
+                text = _("{where}: begins: {title}")
+                self._say(text.format(where=where, title=self._title(row.item)))
+            if row.outcome is not None and self._is_new("end", row.endpoint, row.play):
+                ways = " → ".join(BearerKind(s[0]).name.lower() for s in row.segments or ())
+                text = _("{where}: ended: {title} [{ways}], {evidence}")
+                self._say(
+                    text.format(
+                        where=where,
+                        title=self._title(row.item),
+                        ways=ways,
+                        evidence=_evidence(Evidence(row.evidence)),
+                    )
+                )
+
+    def _events(self, connection: Connection) -> None:
+        for row in connection.execute(select(tables.event)):
+            is_told = row.name in _TOLD or row.name.startswith(("speaker", "playing_silent"))
+            if is_told and self._is_new(row.endpoint, row.epoch, row.sequence):
+                self._say(f"{_where(row.cluster)}: {row.name}: {row.detail}")
+
+    def _refusals(self, connection: Connection) -> None:
+        for row in connection.execute(select(tables.refusal)):
+            if self._is_new(row.endpoint, row.epoch, row.sequence):
+                text = _("{where}: REFUSED {what}: {reason}")
+                self._say(text.format(where=_where(row.cluster), what=row.what, reason=row.reason))
+
+    def _is_new(self, *key: Any) -> bool:  # noqa: ANN401 - column values
+        if key in self._seen:
+            return False
+        self._seen.add(key)
+        return True
+
+    def _title(self, item: str) -> str:
+        return next((title for name, title in self._titles.items() if item.endswith(name)), item)
+
+
+def _where(scope: str) -> str:
+    return scope.rsplit("/", 1)[-1]
+
+
+def _evidence(grade: Evidence) -> str:
+    words = {
+        Evidence.SILENT: _("silent on the line"),
+        Evidence.UNVERIFIED: _("unverified"),
+        Evidence.OUTPUT: _("verified on the line"),
+        Evidence.CONTENT: _("verified by ear"),
+    }
+    return words[grade]
