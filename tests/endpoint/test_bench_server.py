@@ -41,6 +41,11 @@ from support.bench_lab import (
 )
 
 
+@pytest.fixture(autouse=True)
+def _english(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOA_LANG", "en")
+
+
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[ProvinceDesk]:
     with desk_of(province_home(tmp_path)) as opened:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -12,7 +14,9 @@ from support.bench_lab import BOARD_TIME, Board
 
 @functools.cache
 def _board() -> Board:
-    return Board(Path(tempfile.mkdtemp(prefix="loa-fuzz-")))
+    folder = Path(tempfile.mkdtemp(prefix="loa-fuzz-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Board(folder)
 
 
 def fuzz(data: bytes) -> None:

@@ -47,6 +47,11 @@ NOW = Now(int(FOUNDED.timestamp()) + 60, ClockTrust.T3)
 CLUSTER = f"{STATION}/c01"
 
 
+@pytest.fixture(autouse=True)
+def _english(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOA_LANG", "en")
+
+
 @pytest.fixture
 def authority(tmp_path: Path) -> Authority:
     return Authority.open(province_home(tmp_path), PASSPHRASE)

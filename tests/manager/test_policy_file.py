@@ -26,6 +26,11 @@ MONDAY = int(NOW.timestamp())
 HOUR, DAY = 3600, 86_400
 
 
+@pytest.fixture(autouse=True)
+def _english(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOA_LANG", "en")
+
+
 def week(*sessions: tuple[int, int]) -> Playlist:
     """Return a playlist of one item a session; *sessions* are (start, minutes)."""
     base = playlist(items=1)

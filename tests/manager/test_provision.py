@@ -35,6 +35,11 @@ from support.bench_lab import (
 QUESTIONS = 9  # that a blank board is asked
 
 
+@pytest.fixture(autouse=True)
+def _english(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOA_LANG", "en")
+
+
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[ProvinceDesk]:
     with desk_of(province_home(tmp_path)) as opened:

@@ -263,6 +263,17 @@ def test_a_board_that_heard_but_never_answers_is_given_up_too() -> None:
     assert tool.tick(10 + QUICK.answer_ms) == [GaveUp(10 + QUICK.answer_ms)]
 
 
+def test_an_answer_shows_that_the_question_was_heard_though_its_acknowledgement_was_lost() -> None:
+    tool, board = Conversation(Side.TOOL, session=1, timing=QUICK), Conversation(Side.BOARD)
+    (write,) = tool.send(b"hello", 0)
+    assert isinstance(write, Write)
+    board.feed(write.data, 0)  # its acknowledgement is lost
+    (first_part,) = board.send(bytes(2 * PART_BYTES), 0)
+    assert isinstance(first_part, Write)
+    tool.feed(first_part.data, 10)  # and then the board is silent
+    assert tool.tick(10 + QUICK.answer_ms) == [GaveUp(10 + QUICK.answer_ms)]
+
+
 def test_a_board_that_restarts_in_the_middle_answers_the_next_question() -> None:
     line = Line(echo)
     assert line.ask(b"one") == b"eno"
