@@ -12,10 +12,14 @@ import pytest
 
 from loa_manager.cli.main import run
 from loa_manager.home import Home
-from loa_protocol.language import choose_language
 from support.schedules import item, session, text, write_tone
 
 Loa = Callable[..., int]
+
+
+@pytest.fixture(autouse=True)
+def english(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("loa_protocol.language._chosen", ["en"])
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +31,7 @@ def homes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     word = ("--passphrase-file", str(secret))
 
     def loa(*arguments: str) -> None:
-        assert run(["--lang", "en", *arguments]) == 0, arguments
+        assert run(arguments) == 0, arguments
 
     loa("init", "--home", f"{folder}/ls", "--province", "vn/ls", "--test", *word)
     for role in ("editor", "approver"):
@@ -61,7 +65,6 @@ def write_week(path: Path, *sessions: str) -> None:
 def loa(homes: Path, week: Path, monkeypatch: pytest.MonkeyPatch) -> Loa:
     """Return ``loa playlist``, run in the schedule's folder with a home's name first."""
     monkeypatch.chdir(week)
-    choose_language("en")
 
     def call(home: str, command: str, *arguments: str) -> int:
         secret = ("--passphrase-file", f"{homes}/secret") if command == "sign" else ()
@@ -175,7 +178,6 @@ def test_next_weeks_schedule_shows_its_first_day(
 def test_media_are_added_listed_and_measured(
     homes: Path, week: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    choose_language("en")
     home, file = str(week / "home"), str(week / "gia-lua.wav")
     assert run(["media", "add", "--home", home, "--json", file]) == 0
     (added,) = json.loads(capsys.readouterr().out)

@@ -11,7 +11,6 @@ from loa_manager.publish.drafts import prepare
 from loa_manager.publish.media import Kept
 from loa_manager.publish.rules import Reason, judge
 from loa_manager.publish.schedule import load_schedule
-from loa_protocol.language import choose_language
 from loa_protocol.objects.playlist import BearerKind
 from support.province import policy
 from support.schedules import MONDAY, facts
@@ -20,8 +19,8 @@ PAGE = Path(__file__).parents[2] / "docs" / "schedule.md"
 
 
 @pytest.fixture(autouse=True)
-def english() -> None:
-    choose_language("en")
+def english(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("loa_protocol.language._chosen", ["en"])
 
 
 def example() -> bytes:

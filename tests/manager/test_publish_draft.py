@@ -19,7 +19,6 @@ from loa_manager.publish.publication import publish, published
 from loa_protocol.accept import accept
 from loa_protocol.envelope import Bundle, Kind, sign_bundle
 from loa_protocol.errors import ConfigError, FormatError, StoreError
-from loa_protocol.language import choose_language
 from loa_protocol.objects.authority import Role
 from loa_protocol.objects.placement import Denied, DeniedKind, DenyList
 from loa_protocol.record import ClockTrust
@@ -30,8 +29,8 @@ from support.schedules import MONDAY, item, session, text
 
 
 @pytest.fixture(autouse=True)
-def english() -> None:
-    choose_language("en")
+def english(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("loa_protocol.language._chosen", ["en"])
 
 
 @pytest.fixture

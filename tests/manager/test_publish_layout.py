@@ -14,7 +14,6 @@ from loa_manager.publish.gain import gain_cdb, missing_cdb
 from loa_manager.publish.media import Kept
 from loa_manager.publish.schedule import parse_schedule
 from loa_protocol import cbor
-from loa_protocol.language import choose_language
 from loa_protocol.objects.playlist import BearerKind, Playlist, ProofKind
 from support.province import policy
 from support.schedules import MONDAY, facts, item, session, text
@@ -25,8 +24,8 @@ MINUTE = {"gia-lua.opus": 60_000, "nhac.mp3": 90_500}
 
 
 @pytest.fixture(autouse=True)
-def english() -> None:
-    choose_language("en")
+def english(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("loa_protocol.language._chosen", ["en"])
 
 
 def kept(name: str, number: int, duration_ms: int) -> Kept:

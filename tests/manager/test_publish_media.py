@@ -16,7 +16,6 @@ from loa_manager.publish import media as media_module
 from loa_manager.publish.gain import gain_cdb
 from loa_manager.publish.media import MediaStore, find_file, parse_note
 from loa_protocol.errors import ConfigError, MessageError, StoreError
-from loa_protocol.language import choose_language
 from loa_sound.errors import SoundError
 from loa_sound.measure import measure_file
 from loa_sound.transcode import transcode_to_opus
@@ -24,8 +23,8 @@ from support.schedules import write_tone
 
 
 @pytest.fixture(autouse=True)
-def english() -> None:
-    choose_language("en")
+def english(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("loa_protocol.language._chosen", ["en"])
 
 
 @pytest.fixture

@@ -12,15 +12,14 @@ from hypothesis import strategies as st
 from fuzz.fuzz_schedule import fuzz
 from loa_manager.publish.schedule import MAX_BYTES, load_schedule, parse_schedule
 from loa_protocol.errors import ConfigError
-from loa_protocol.language import choose_language
 from loa_protocol.objects.authority import Level
 from loa_protocol.objects.playlist import BulletinKind, ProofKind
 from support.schedules import item, schedule, session, text
 
 
 @pytest.fixture(autouse=True)
-def english() -> None:
-    choose_language("en")
+def english(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("loa_protocol.language._chosen", ["en"])
 
 
 def faults(data: bytes) -> list[str]:
@@ -66,6 +65,13 @@ def test_items_carry_kind_level_language_and_category_in_either_tongue() -> None
     assert [each.language for each in (first, second, third)] == ["tày", "nùng", "hmong"]
     assert unicodedata.is_normalized("NFC", first.language)
     assert first.category == "tuyển dụng"
+
+
+def test_letters_taken_apart_are_put_together() -> None:
+    apart = unicodedata.normalize("NFD", session(item(title='"Phòng chống rét"', kind='"ưu tiên"')))
+    (only,) = schedule(apart).sessions[0].items
+    assert only.title == unicodedata.normalize("NFC", "Phòng chống rét")
+    assert only.kind is BulletinKind.PRIORITY
 
 
 @pytest.mark.parametrize(
