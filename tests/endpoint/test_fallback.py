@@ -265,6 +265,15 @@ def test_hiss_on_a_weak_carrier_fails_after_three_seconds_and_on_a_strong_one_ne
     assert strong.said("fail") == []  # rain, applause
 
 
+@pytest.mark.requirement("RAD-6")
+def test_a_pause_on_a_weak_station_is_no_hiss_although_only_noise_is_left() -> None:
+    scene = on_fm(MEDIA)
+    scene.world.level_cdbuv = 4500
+    scene.world.flatness_permille, scene.world.programme_cdbfs = 900, -5500
+    scene.run(15_000)
+    assert scene.said("fail") == []
+
+
 def test_interference_fails_after_ten_seconds() -> None:
     scene = on_fm(MEDIA)
     scene.world.cci_permille = 700

@@ -38,12 +38,5 @@ def limits_for(kind: BearerKind, parameters: FallbackParameters) -> dict[str, Li
     if kind is BearerKind.STREAM:
         limits["bytes"] = boolean(parameters.ip_no_bytes_ms)
     if kind is not BearerKind.MEDIA:
-        level = parameters.silence_level_cdbfs
-        limits["silence"] = Limits(
-            low=level,
-            high=level,
-            fail_ms=parameters.silence_fail_ms,
-            ok_ms=ok_ms,
-            reset_ms=parameters.silence_reset_ms,
-        )
+        limits["silence"] = boolean(0)  # its patience comes with the item
     return limits

@@ -41,18 +41,15 @@ class Limits:
         high: Readings from it on are good; not below *low*.
         fail_ms: Bad for this long is failed; 0 fails at the first bad reading.
         ok_ms: Good for this long after a failure is good again.
-        reset_ms: Good for this long before the count towards a failure starts anew, so that single
-            clicks in a dead programme do not keep it alive (Glensound SD1: "smart fail").
     """
 
     low: int
     high: int
     fail_ms: int
     ok_ms: int
-    reset_ms: int = 0
 
     def __post_init__(self) -> None:
-        if self.low > self.high or min(self.fail_ms, self.ok_ms, self.reset_ms) < 0:
+        if self.low > self.high or min(self.fail_ms, self.ok_ms) < 0:
             raise ValueError(f"limits contradict themselves: {self}")
 
 
@@ -66,7 +63,7 @@ class Monitor:
         self.limits = limits
         self.verdict = Verdict.UNKNOWN
         self.reading: int | None = None
-        self._bad_since_ms: int | None = None  # start of the count towards a failure
+        self._bad_since_ms: int | None = None
         self._good_since_ms: int | None = None
 
     def handle(self, reading: int, now_ms: int) -> Verdict:
@@ -77,14 +74,16 @@ class Monitor:
             self._good_since_ms = None
             if self._bad_since_ms is None:
                 self._bad_since_ms = now_ms
-        elif self._good_since_ms is None:
-            self._good_since_ms = now_ms
+        else:
+            self._bad_since_ms = None
+            if self._good_since_ms is None:
+                self._good_since_ms = now_ms
         return self.tick(now_ms)
 
     def tick(self, now_ms: int) -> Verdict:
         """Let time pass and return the verdict."""
         if self._good_since_ms is not None:
-            if self.verdict is not Verdict.GOOD or self._bad_since_ms is not None:
+            if self.verdict is not Verdict.GOOD:
                 self.verdict = self._judge_good(now_ms - self._good_since_ms)
         elif self._bad_since_ms is not None:
             self.verdict = self._judge_bad(now_ms - self._bad_since_ms)
@@ -114,13 +113,11 @@ class Monitor:
         if reading >= self.limits.high:
             return False
         # Between the two: as before; at first neither was crossed, which is no complaint.
-        return self._bad_since_ms is not None and self._good_since_ms is None
+        return self._bad_since_ms is not None or self.verdict is Verdict.FAILED
 
     def _judge_good(self, good_ms: int) -> Verdict:
         if self.verdict.has_failed and good_ms < self.limits.ok_ms:
             return Verdict.RECOVERING
-        if good_ms >= self.limits.reset_ms:
-            self._bad_since_ms = None
         return Verdict.GOOD
 
     def _judge_bad(self, bad_ms: int) -> Verdict:

@@ -28,6 +28,7 @@ from loa_endpoint.core.fm_proof import FmProof, Proof
 from loa_endpoint.core.limits import NO, YES, base_ok_ms, limits_for
 from loa_endpoint.core.monitor import Monitor, Verdict
 from loa_endpoint.core.probe import Probe
+from loa_endpoint.core.silence import SilenceGauge
 from loa_protocol.objects.playlist import BearerKind
 from loa_protocol.parameters import FallbackParameters
 
@@ -62,6 +63,7 @@ class BearerWatch:
         }
         self.proof = FmProof(bearer.pi, parameters)
         self.probe = Probe(parameters, rng)
+        self._gauge = SilenceGauge(parameters.silence_fail_ms, parameters.silence_reset_ms)
         self.is_ready = self.has_failed = self.is_shut_out = False
         self.suspicion: str | None = None
         self.failure: str | None = None
@@ -72,6 +74,8 @@ class BearerWatch:
         self._delivers = False
         self._level_cdbuv: int | None = None
         self._flatness_permille: int | None = None
+        self._level_cdbfs: int | None = None
+        self._hisses: bool | None = None
         self._spans: tuple[tuple[int, int], ...] | None = None  # None: no item runs
         self._ok_ms = base_ok_ms(bearer.kind, parameters)
 
@@ -98,6 +102,7 @@ class BearerWatch:
             "pi": self.proof.other_pi,
             "lost": self._level_cdbuv,
             "noise": self._flatness_permille,
+            "silence": self._level_cdbfs,
         }
         return told[name] if name in told else self.monitors[name].reading
 
@@ -118,7 +123,8 @@ class BearerWatch:
                     self.probe.schedule(now_ms)
                 self._shut_out(now_ms)
             case SoundRead(level_cdbfs=level, flatness_permille=flatness):
-                self._flatness_permille = flatness
+                self._level_cdbfs, self._flatness_permille = level, flatness
+                self._hisses = self._is_hiss(level, flatness)
                 self._read_sound(level, now_ms)
                 self._read_hiss(now_ms)
             case FlowRead(starved=starved, receiving=receiving):
@@ -164,7 +170,7 @@ class BearerWatch:
     def shut(self) -> None:
         """Take note that it was closed: what only an open bearer can show is unknown again."""
         self._delivers = False
-        self._flatness_permille = None
+        self._flatness_permille = self._hisses = None
         for name in METERED:
             if name in self.monitors:
                 self.monitors[name].forget()
@@ -180,7 +186,8 @@ class BearerWatch:
                 Sound.QUIET: self.parameters.silence_quiet_fail_ms,
                 Sound.EMERGENCY: self.parameters.silence_emergency_fail_ms,
             }[item.sound]
-            silence.limits = replace(silence.limits, fail_ms=fail_ms)
+            self._gauge = SilenceGauge(fail_ms, self.parameters.silence_reset_ms)
+            silence.limits = replace(silence.limits, fail_ms=fail_ms - self._gauge.patience_ms)
             silence.forget()
             self._summarise()
 
@@ -285,15 +292,18 @@ class BearerWatch:
 
     def _read_hiss(self, now_ms: int) -> None:
         """Hiss alone may be applause or rain; with a weak level it is an empty channel."""
-        if self.bearer.kind is not BearerKind.FM:
+        hisses = self._hisses
+        if self._level_cdbuv is None or hisses is None or self.bearer.kind is not BearerKind.FM:
             return
-        if self._level_cdbuv is None or self._flatness_permille is None:
-            return
-        hisses = self._flatness_permille >= self.parameters.noise_flatness_permille
         weak = self._level_cdbuv < self.parameters.fm_hi_cdbuv
         gone = self._level_cdbuv < self.parameters.fm_floor_cdbuv
         self.monitors["noise"].handle(NO if hisses and weak else YES, now_ms)
         self.monitors["lost"].handle(NO if hisses and gone else YES, now_ms)
+
+    def _is_hiss(self, level_cdbfs: int, flatness_permille: int) -> bool:
+        """Tell noise from sound; what is too low to be sound is a pause, however noise-like."""
+        flat = flatness_permille >= self.parameters.noise_flatness_permille
+        return flat and level_cdbfs >= self.parameters.silence_level_cdbfs
 
     def _read_sound(self, level_cdbfs: int, now_ms: int) -> None:
         silence = self.monitors.get("silence")
@@ -302,9 +312,13 @@ class BearerWatch:
         spans = self._spans
         expected = spans is None or any(start <= now_ms < end for start, end in spans)
         if expected or self._reception_is_poor():
+            self._gauge.clear()
             silence.forget()
         else:
-            silence.handle(level_cdbfs, now_ms)
+            self._gauge.feed(level_cdbfs < self.parameters.silence_level_cdbfs, now_ms)
+            dead = silence.verdict.has_failed
+            good = self._gauge.is_sounding if dead else not self._gauge.is_silent
+            silence.handle(YES if good else NO, now_ms)
 
     def _reception_is_poor(self) -> bool:
         """What a poor reception sounds like says nothing about the programme (Solidyne 542)."""
