@@ -198,9 +198,10 @@ def test_a_founding_cut_short_is_seen_and_begun_anew(
             honest(*arguments)
         raise StoreError("disk", "full")
 
-    with monkeypatch.context() as power, pytest.raises(StoreError):
+    with monkeypatch.context() as power:
         power.setattr(founding, step, full)
-        found_province(home, PLAN, PASSPHRASE, FOUNDED)
+        with pytest.raises(StoreError):
+            found_province(home, PLAN, PASSPHRASE, FOUNDED)
     assert (home.path / UNFINISHED).exists()
     with pytest.raises(ConfigError, match="interrupted"):
         Home.open(home.path)
