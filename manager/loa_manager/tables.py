@@ -355,7 +355,7 @@ audit_head = Table(  # one row: a removed last row shows too
 report_sent = Table(
     "report_sent",
     METADATA,
-    Column("id", String(40), primary_key=True),
+    Column("id", String(100), primary_key=True),
     Column("report", String(40), nullable=False),
     Column("template", String(40), nullable=False),
     Column("period", String(30), nullable=False),

@@ -15,6 +15,11 @@ from loa_manager import database, tables
 from loa_protocol.errors import StoreError
 
 
+@pytest.fixture(autouse=True)
+def english(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("loa_protocol.language._chosen", ["en"])
+
+
 @pytest.fixture
 def url(tmp_path: Path) -> str:
     return database.file_url(tmp_path / "loa.db")

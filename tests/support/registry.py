@@ -112,7 +112,12 @@ def load(
     """Import rows as three tables."""
     import_units(connection, source(table(UNIT_COLUMNS, *units)))
     import_stations(connection, source(table(STATION_COLUMNS, *stations)), province=PROVINCE)
-    import_clusters(connection, source(table(CLUSTER_COLUMNS, *clusters)), province=PROVINCE)
+    add_clusters(connection, *clusters)
+
+
+def add_clusters(connection: Connection, *rows: dict[str, object]) -> None:
+    """Import rows of clusters.csv."""
+    import_clusters(connection, source(table(CLUSTER_COLUMNS, *rows)), province=PROVINCE)
 
 
 def load_tra_vinh(connection: Connection) -> None:

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import click
 
+from loa_manager.cli.click_words import teach_click
 from loa_manager.cli.options import home_option
 from loa_manager.cli.output import failure_code, report, wants_json
 from loa_manager.cli.texts import LoaCommand, LoaGroup
@@ -36,6 +37,7 @@ COMMANDS: Final = {
     "serve": "loa_manager.cli.serve:serve",
     "status": "loa_manager.cli.status:status",
     "health": "loa_manager.cli.health:health",
+    "report": "loa_manager.cli.report:report",
     "records": "loa_manager.cli.records:records",
     "audit": "loa_manager.cli.audit:audit",
     "database": "loa_manager.cli.database:database",
@@ -72,6 +74,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     choose_language_early(given)
+    teach_click()
     context: click.Context | None = None
     try:
         with loa.make_context("loa", given) as context:

@@ -143,7 +143,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "report_sent",
-        sa.Column("id", sa.String(length=40), nullable=False),
+        sa.Column("id", sa.String(length=100), nullable=False),
         sa.Column("report", sa.String(length=40), nullable=False),
         sa.Column("template", sa.String(length=40), nullable=False),
         sa.Column("period", sa.String(length=30), nullable=False),

@@ -1,0 +1,1 @@
+"""Reports of the programme: periods, figures, templates, and the files they become."""
