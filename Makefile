@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 SOURCES := protocol endpoint manager hwsim tests benchmarks
 
-.PHONY: help demo test test-full check bench fuzz lock messages clean
+.PHONY: help demo test test-full check bench fuzz lock messages requirements clean
 
 help:
 	@echo "make demo    a whole village, in two minutes (OUT=demo-out)"
@@ -19,6 +19,7 @@ help:
 	@echo "make fuzz    fuzz every parser (SECONDS=60 each)"
 	@echo "make lock    compile requirements.lock anew"
 	@echo "make messages  collect texts and compile the catalogues"
+	@echo "make requirements  write which test shows which requirement"
 
 $(STAMP): pyproject.toml requirements.lock
 	@sh tools/make-venv.sh "$(PYTHON)" "$(VENV)"
@@ -53,6 +54,9 @@ lock:
 
 messages: $(STAMP)
 	@sh tools/messages.sh $(BIN)
+
+requirements: $(STAMP)
+	@$(BIN)/python -m tests.requirement_table
 
 clean:
 	rm -rf $(VENV) demo-out bench-out .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

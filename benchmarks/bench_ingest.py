@@ -22,6 +22,7 @@ from support import registry
 from support.province import province
 from support.telling import AT_MS, Teller
 
+REQUIREMENTS = ("PERF-4",)
 ENDPOINTS = 40
 ROUNDS = 5
 GROUP = 500  # batches a transaction; under load a server finds that many waiting

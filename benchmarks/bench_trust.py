@@ -16,6 +16,7 @@ from loa_protocol.accept import accept
 from loa_protocol.envelope import Kind
 from support.province import NOW, playlist, province
 
+REQUIREMENTS = ("PERF-3",)
 ROUNDS = 9
 BASELINE = "one bare Ed25519 verification of the same payload"
 

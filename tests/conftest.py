@@ -10,6 +10,8 @@ from collections.abc import Callable
 import pytest
 from hypothesis import settings
 
+pytest_plugins = ("requirement_table",)
+
 NEEDS: dict[str, Callable[[], bool]] = {
     "root": lambda: os.geteuid() == 0,
     "ffmpeg": lambda: shutil.which("ffmpeg") is not None,
