@@ -18,6 +18,7 @@ import aiomqtt
 
 from loa_lab.village.forgery import Forger
 from loa_manager.content_tree import ContentTree, write_durably
+from loa_manager.serve.admission import SERVER
 from loa_manager.serve.key_folder import ServerKeys
 from loa_protocol.envelope import Bundle
 from loa_protocol.objects.playlist import Playlist
@@ -66,7 +67,9 @@ class Attacker:
 
     async def _claim(self, endpoints: list[bytes]) -> None:
         context = self._keys.tls.client_context()
-        async with aiomqtt.Client("127.0.0.1", self._port, tls_context=context) as client:
+        # under the server's own name: the real one is pushed off the broker meanwhile
+        link = aiomqtt.Client("127.0.0.1", self._port, identifier=SERVER, tls_context=context)
+        async with link as client:
             for endpoint in endpoints:
                 receipt = self.forger.receipt(endpoint, time.time_ns() // 1_000_000)
                 await client.publish(f"down/{endpoint.hex()}/receipt", receipt)

@@ -364,8 +364,8 @@ def write_reports(village: Village) -> dict[str, int]:
     """Ask what the province asks: status, health, and the programme's report."""
     home = ("--home", village.province)
     village.say(village.crew.run("loa", "status", *home).rstrip())
-    year = datetime.now(script.ZONE).year
-    period = ("--period", f"2025-{year}")
+    year = datetime.now(script.ZONE).year  # the programme of 2026-2035 has a template
+    period = ("--period", f"2026-01-01..{year}-12-31")
     figures: dict[str, int] = {}
     for form in ("xlsx", "csv", "json"):
         output = village.out / f"report.{form}"
