@@ -229,8 +229,13 @@ async def test_two_servers_never_share_a_home(
     second = HomeLock(province.path / "serve.lock")
     with pytest.raises(ConfigError, match="loa serve"):
         await second.take()
+    broker = psutil.Process(server.process.pid).children()[0]
+    broker.suspend()  # it is slow to write its stores
     server.kill()
     await server.process.wait()
+    with pytest.raises(ConfigError, match="loa serve"):
+        await second.take()
+    broker.resume()
     monkeypatch.setattr(home_lock, "WAIT_S", LIMIT_S)
     await second.take()  # free once the broker is gone too
     second.close()
