@@ -7,6 +7,7 @@ its id and the number of the attempt, so a test can name them and no two endpoin
 from __future__ import annotations
 
 import hashlib
+from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Final
 
@@ -50,6 +51,29 @@ class Retries:
             self.failures = 0
         self.failures += 1
         return self._backoff.delay_ms(self.failures - 1, self._identity)
+
+
+class Setbacks:
+    """Things that failed, each with the time before which it is not tried again."""
+
+    def __init__(self, backoff: Backoff, identity: bytes, *, most: int = 64) -> None:
+        self._backoff, self._identity, self._most = backoff, identity, most
+        self._known: OrderedDict[bytes, tuple[int, int]] = OrderedDict()  # times, not before
+
+    def failed(self, key: bytes, now_ms: int) -> None:
+        """Say that *key* failed; of more than *most*, the oldest is forgotten."""
+        times, _ = self._known.pop(key, (0, 0))
+        self._known[key] = (times + 1, now_ms + self._backoff.delay_ms(times, self._identity))
+        if len(self._known) > self._most:
+            self._known.popitem(last=False)
+
+    def is_shut(self, key: bytes, now_ms: int) -> bool:
+        """Tell whether it is too early to try *key* again."""
+        return now_ms < self._known.get(key, (0, 0))[1]
+
+    def clear(self) -> None:
+        """Forget all: the circumstances changed."""
+        self._known.clear()
 
 
 def first_delay_ms(identity: bytes, window_ms: int) -> int:

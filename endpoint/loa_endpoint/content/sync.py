@@ -1,0 +1,199 @@
+"""Signed objects from the content tree into the vault, judged one by one.
+
+The loop fetches what :mod:`loa_endpoint.core.sync` wants and carries out what it says; media have a
+loop of their own (:mod:`loa_endpoint.content.media`), so that no long download delays an order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from loa_endpoint.content.fetch import DEFAULT_PORT, Fetcher, Request
+from loa_endpoint.core import want as wants
+from loa_endpoint.core.address import parse_address
+from loa_endpoint.core.poll import Poll
+from loa_endpoint.core.repeats import Repeats
+from loa_endpoint.core.sync import CatchUp, Effect, Have, Keep, KeepRoot, Refuse
+from loa_endpoint.core.want import Step, Want
+from loa_protocol.errors import ConfigError, FetchError, StoreError
+from loa_protocol.objects.authority import Root
+from loa_protocol.trust import Accepted, Now
+
+_NOT_FOUND: Final = 404
+_NOT_MODIFIED: Final = 304
+_STATE: Final = (Step.HEAD, Step.SETTINGS, Step.ASSIGNMENT)  # asked for by entity tag
+
+
+class Vault(Protocol):
+    """What the endpoint keeps of trust; calls may wait for the disk."""
+
+    def have(self) -> Have:
+        """Return what is trusted now, and which bundles are held."""
+
+    def keep(self, accepted: Accepted, data: bytes) -> None:
+        """Store an accepted object: the bundle's file, then its position, both synced.
+
+        Only then may it come into force. Raises StoreError.
+        """
+
+    def keep_root(self, root: Root, data: bytes) -> None:
+        """Store the root that follows the present one. Raises StoreError."""
+
+
+class Listener(Protocol):
+    """Who is told; every call returns at once."""
+
+    def kept(self, accepted: Accepted) -> None:
+        """An object was stored and may come into force; a head only tells the time."""
+
+    def refused(self, what: str, reason: str, detail: str, digest: bytes | None) -> None:
+        """Something was not trusted; repetitions come once a minute, counted."""
+
+    def fetch_failed(self, error: FetchError) -> None:
+        """A server did not give what it should; repetitions come once a minute."""
+
+    def store_failed(self, error: StoreError) -> None:
+        """Something accepted could not be stored."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What the loop needs to know; the callables are asked anew in each round."""
+
+    identity: bytes
+    addresses: Callable[[], Sequence[str]]  # https://host:port, at least one
+    is_nudged: Callable[[], bool]  # whether a message session stands, so that nudges come
+    now: Callable[[], Now]
+
+
+class ContentSync:
+    """Keeps up with the head; its methods belong to the event loop's thread."""
+
+    def __init__(
+        self, around: Surroundings, fetcher: Fetcher, vault: Vault, listener: Listener
+    ) -> None:
+        self._around, self._fetcher = around, fetcher
+        self._vault, self._listener = vault, listener
+        self._core = CatchUp(around.identity)
+        self._poll = Poll(around.identity)
+        self._repeats = Repeats()
+        self._etags: dict[str, str] = {}
+        self._pushed: bytes | None = None
+        self._stir = asyncio.Event()
+
+    def head_age_s(self) -> int | None:
+        """Return how old the newest head is, at least; None where none came yet."""
+        return self._core.head_age_s(self._around.now())
+
+    def look(self, head: bytes = b"") -> None:
+        """Look now: somebody says there is something new; *head* may hold the new head itself."""
+        self._pushed = head or self._pushed
+        self._stir.set()
+
+    def forget_refusals(self) -> None:
+        """Try refused objects again in the next round: the time became known."""
+        self._core.forget_refusals()
+        self._stir.set()
+
+    async def run(self) -> None:
+        """Catch up at once, then whenever it is time or a nudge comes, until cancelled."""
+        while True:
+            self._stir.clear()
+            pushed, self._pushed = self._pushed, None
+            is_complete = await self.round(pushed)
+            is_nudged = self._around.is_nudged()
+            delay_ms = self._poll.next_ms(_now_ms(), is_nudged=is_nudged, is_complete=is_complete)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(delay_ms / 1000):
+                    await self._stir.wait()
+
+    async def round(self, pushed: bytes | None = None) -> bool:
+        """Catch up once, beginning with a *pushed* head where there is one; tell if nothing failed.
+
+        A pushed head that is refused changes nothing: the head is then fetched.
+        """
+        have = await asyncio.to_thread(self._vault.have)
+        took = pushed is not None and await self._take(wants.head(), pushed, have)
+        is_due = self._poll.is_state_due(_now_ms())
+        self._core.begin(with_head=not took, with_state=is_due)
+        address, is_complete = self._poll.pick(self._around.addresses()), True
+        while (want := self._core.next_want(have, _now_ms())) is not None:
+            if not await self._get(address, want, have):
+                is_complete = False
+                if want.step is Step.HEAD:
+                    break  # a server without a head has nothing else for us
+            have = await asyncio.to_thread(self._vault.have)
+        if is_complete and is_due:
+            self._poll.state_was_fetched(_now_ms())
+        if not is_complete:
+            self._poll.try_another_address()
+        return is_complete
+
+    async def _get(self, address: str, want: Want, have: Have) -> bool:
+        """Fetch and judge one thing; tell whether the server did its part."""
+        try:
+            place = parse_address(address, "https", DEFAULT_PORT)
+            tag = self._etags.get(want.path, "") if want.step in _STATE else ""
+            headers = {"If-None-Match": tag} if tag else {}
+            request = Request(
+                address=place, path=f"/{want.path}", limit=want.limit, headers=headers
+            )
+            answer = await self._fetcher.fetch(request)
+        except ConfigError as error:
+            return self._failed(want, FetchError(address, 0, str(error)))
+        except FetchError as error:
+            if error.status == _NOT_FOUND and self._core.may_be_absent(want, have):
+                self._core.on_nothing(want, is_absent=True)
+                return True
+            return self._failed(want, error)
+        if answer.status == _NOT_MODIFIED:
+            self._core.on_nothing(want)
+            return True
+        is_taken = await self._take(want, answer.body, have)
+        if is_taken:
+            self._etags[want.path] = answer.etag
+        return is_taken
+
+    async def _take(self, want: Want, data: bytes, have: Have) -> bool:
+        """Judge *data* and carry out what follows; tell whether all of it was taken."""
+        now = self._around.now()
+        effects = self._core.on_body(want, data, have, now=now, now_ms=_now_ms())
+        return all([await self._carry_out(effect) for effect in effects])
+
+    async def _carry_out(self, effect: Effect) -> bool:
+        try:
+            if isinstance(effect, Keep):
+                await asyncio.to_thread(self._vault.keep, effect.accepted, effect.data)
+                self._listener.kept(effect.accepted)
+            elif isinstance(effect, KeepRoot):
+                await asyncio.to_thread(self._vault.keep_root, effect.root, effect.data)
+            else:
+                self._refuse(effect)
+                return False
+        except StoreError as error:
+            self._listener.store_failed(error)
+            return False
+        return True
+
+    def _refuse(self, refusal: Refuse) -> None:
+        digest = (refusal.digest or b"").hex()
+        count = self._repeats.happened((refusal.what, refusal.reason, digest), _now_ms())
+        if count:
+            again = f" ({count} times)" if count > 1 else ""
+            detail = f"{refusal.detail}{again}"
+            self._listener.refused(refusal.what, refusal.reason, detail, refusal.digest)
+
+    def _failed(self, want: Want, error: FetchError) -> bool:
+        self._core.on_nothing(want)
+        if self._repeats.happened((error.url, str(error.status)), _now_ms()):
+            self._listener.fetch_failed(error)
+        return False
+
+
+def _now_ms() -> int:
+    return time.monotonic_ns() // 1_000_000

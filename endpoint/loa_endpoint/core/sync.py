@@ -1,0 +1,265 @@
+"""Catching up with the content tree: what to fetch next, and what to make of it.
+
+A head names by hash the newest of everything. From it follow, in this order: root, deny list and
+policies (they decide what is accepted after them), the proof that shows our playlist under it,
+and the playlist. Nothing after a deny list or policy that cannot be had is taken from that head:
+whoever withholds the denial of a key must not get that key's playlist through. What is in force
+stays in force whatever is refused.
+
+Everything is judged here or by the acceptance rule; the shell only fetches and stores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Final
+
+from loa_endpoint.core import want as wants
+from loa_endpoint.core.retry import REFUSED_OBJECT, Setbacks
+from loa_endpoint.core.want import Step, Want
+from loa_protocol import merkle
+from loa_protocol.accept import accept
+from loa_protocol.envelope import Bundle, Kind
+from loa_protocol.errors import FormatError
+from loa_protocol.objects.authority import Root
+from loa_protocol.objects.online import Head, Inclusion, Leaf
+from loa_protocol.scope import is_inside
+from loa_protocol.succession import accept_root
+from loa_protocol.trust import Accepted, Now, Refusal, Trusted, TrustError
+
+STALE_AFTER_S: Final = 3600  # trust.md section 2: a head is stale after 60 minutes
+UNPROVEN: Final = "unproven"  # a proof that does not lead to the head's tree
+FORMAT: Final = "format"
+ANOTHER: Final = "another_object"  # well-formed, but not what was asked for
+
+_KINDS: Final = {
+    Step.HEAD: Kind.HEAD,
+    Step.DENY_LIST: Kind.DENY_LIST,
+    Step.POLICY: Kind.POLICY,
+    Step.PLAYLIST: Kind.PLAYLIST,
+    Step.SETTINGS: Kind.SETTINGS,
+    Step.ASSIGNMENT: Kind.ASSIGNMENT,
+}
+NO_HASH: Final = bytes(32)  # what a head says where there is no such object
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """Store the object: its bytes, then its position, both synced; only then may it act."""
+
+    accepted: Accepted
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class KeepRoot:
+    """Store a root that the present one consents to."""
+
+    root: Root
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """Report what was not trusted and why; nothing changes."""
+
+    what: str
+    reason: str
+    detail: str
+    digest: bytes | None = None
+
+
+Effect = Keep | KeepRoot | Refuse
+
+
+@dataclass(frozen=True, slots=True)
+class Have:
+    """What the endpoint trusts, and the digests of the bundles that it really holds."""
+
+    trusted: Trusted
+    held: frozenset[bytes]
+
+
+@dataclass
+class _Round:
+    """What one round of catching up has still to do."""
+
+    wants_head: bool = False
+    wants_state: bool = False
+    done: set[str] = field(default_factory=set)  # paths that gave all they could
+    proves_again: bool = False
+
+
+class CatchUp:
+    """One endpoint's view of the content tree; *now_ms* is a monotonic clock."""
+
+    def __init__(self, identity: bytes, head: Head | None = None) -> None:
+        """Begin with the *head* that was kept, if there is one."""
+        self.head = head
+        self._proofs: dict[str, Leaf | None] = {}
+        self._setbacks = Setbacks(REFUSED_OBJECT, identity)
+        self._round = _Round()
+
+    def begin(self, *, with_head: bool = True, with_state: bool = True) -> None:
+        """Begin a round.
+
+        Args:
+            with_head: Fetch the head; not where one was pushed.
+            with_state: Look for new settings and a new assignment, which no head names.
+        """
+        self._round = _Round(wants_head=with_head, wants_state=with_state)
+        if with_state:  # so every hour: what was not there may have come to be
+            self._proofs = {scope: leaf for scope, leaf in self._proofs.items() if leaf}
+
+    def next_want(self, have: Have, now_ms: int) -> Want | None:
+        """Return what to fetch next, None when nothing more is to be had in this round."""
+        if self._round.wants_head:
+            return wants.head()
+        return next(chain(self._of_head(have, now_ms), self._of_state(have)), None)
+
+    def may_be_absent(self, want: Want, have: Have) -> bool:
+        """Tell whether a server may say that there is no such file; else it withholds it.
+
+        Not every scope has a playlist or settings of its own; where we have seen some, it has.
+        """
+        if want.digest or want.step is Step.HEAD:
+            return False
+        kind = Kind.PLAYLIST if want.step is Step.PROOF else _KINDS[want.step]
+        return (kind, want.scope) not in have.trusted.positions
+
+    def head_age_s(self, now: Now) -> int | None:
+        """Return how old the newest head is, at least; None where there is none."""
+        return None if self.head is None else max(0, now.unix_s - self.head.time)
+
+    def forget_refusals(self) -> None:
+        """Try refused objects again: the time became known, or what is trusted changed."""
+        self._setbacks.clear()
+
+    def on_nothing(self, want: Want, *, is_absent: bool = False) -> None:
+        """Nothing came for *want*: it is unchanged, could not be fetched, or does not exist."""
+        self._round.done.add(want.path)
+        if want.step is Step.HEAD:
+            self._round.wants_head = False
+        elif want.step is Step.PROOF and is_absent:
+            self._proofs[want.scope] = None
+
+    def on_body(
+        self, want: Want, data: bytes, have: Have, *, now: Now, now_ms: int
+    ) -> tuple[Effect, ...]:
+        """Judge what came for *want*, or a head that was pushed; *now* is the trusted time."""
+        self.on_nothing(want)
+        try:
+            return self._judge(want, data, have, now)
+        except FormatError as error:
+            refusal = Refuse(want.step, FORMAT, str(error), want.digest or None)
+        except TrustError as error:
+            refusal = Refuse(want.step, error.reason, error.detail, want.digest or None)
+        if want.digest:
+            self._setbacks.failed(want.digest, now_ms)
+        return (refusal,)
+
+    # -- what is wanted
+
+    def _of_head(self, have: Have, now_ms: int) -> Iterator[Want]:
+        if self.head is None:
+            return
+        yield from (w for w in self._root(have) if not self._is_shut(w, now_ms))
+        for want in self._rules(have):
+            if not self._is_shut(want, now_ms):
+                yield want
+            return  # what comes after is judged by it
+        for scope in self._scopes(have):
+            proof = wants.proof(scope)
+            if scope not in self._proofs and proof.path not in self._round.done:
+                yield proof
+        yield from (w for w in self._playlists(have) if not self._is_shut(w, now_ms))
+
+    def _of_state(self, have: Have) -> Iterator[Want]:
+        if self._round.wants_state and have.trusted.scope is not None:
+            found = [wants.state(Step.SETTINGS, scope) for scope in self._scopes(have)]
+            found.append(wants.state(Step.ASSIGNMENT, have.trusted.scope))
+            yield from (want for want in found if want.path not in self._round.done)
+
+    def _root(self, have: Have) -> Iterator[Want]:
+        assert self.head is not None
+        is_newer = self.head.root_version > have.trusted.root.version
+        if is_newer and self.head.root != have.trusted.root_digest:
+            yield wants.object_named(Step.ROOT, self.head.root)
+
+    def _rules(self, have: Have) -> Iterator[Want]:
+        """Yield the deny list and policies that the head names for us and we do not hold."""
+        if self.head is None:
+            return
+        if self.head.deny_list not in (NO_HASH, *have.held):
+            yield wants.object_named(Step.DENY_LIST, self.head.deny_list)
+        for mark in self.head.policies:
+            if mark.scope in self._scopes(have) and mark.digest not in have.held:
+                yield wants.object_named(Step.POLICY, mark.digest, mark.scope)
+
+    def _playlists(self, have: Have) -> Iterator[Want]:
+        """Yield the playlists that are proven to be the newest of our scopes, and not held."""
+        for scope in self._scopes(have):
+            leaf = self._proofs.get(scope)
+            if leaf is not None and leaf.digest not in have.held:
+                yield wants.object_named(Step.PLAYLIST, leaf.digest, scope)
+
+    def _scopes(self, have: Have) -> list[str]:
+        """Return our scope and those above it down to the root's, nearest first."""
+        parts = (have.trusted.scope or "").split("/")
+        scopes = ["/".join(parts[:length]) for length in range(len(parts), 0, -1)]
+        return [scope for scope in scopes if is_inside(scope, have.trusted.root.scope)]
+
+    def _is_shut(self, want: Want, now_ms: int) -> bool:
+        return want.path in self._round.done or self._setbacks.is_shut(want.digest, now_ms)
+
+    # -- what came
+
+    def _judge(self, want: Want, data: bytes, have: Have, now: Now) -> tuple[Effect, ...]:
+        if want.step is Step.PROOF:
+            return self._on_proof(want, Inclusion.from_bytes(data))
+        if want.digest and Bundle.from_bytes(data).digest != want.digest:
+            return (Refuse(want.step, ANOTHER, "other bytes than were named", want.digest),)
+        if want.step is Step.ROOT:
+            self.forget_refusals()
+            return (KeepRoot(accept_root(data, have.trusted, now), data),)
+        accepted = accept(data, have.trusted, now)
+        if accepted.kind != _KINDS[want.step]:
+            raise TrustError(Refusal.KIND, accepted.kind.name)
+        if isinstance(accepted.body, Head):
+            return self._on_head(accepted, accepted.body, data, have)
+        if accepted.is_known and accepted.digest in have.held:
+            return ()
+        if want.step in (Step.DENY_LIST, Step.POLICY):
+            self.forget_refusals()
+        return (Keep(accepted, data),)
+
+    def _on_head(
+        self, accepted: Accepted, head: Head, data: bytes, have: Have
+    ) -> tuple[Effect, ...]:
+        if head.scope != have.trusted.root.scope:
+            raise TrustError(Refusal.SCOPE, f"a head of {head.scope}")
+        if self.head is not None and head.time < self.head.time:
+            raise TrustError(Refusal.ROLLBACK, f"a head of {head.time} after {self.head.time}")
+        if head == self.head:
+            return ()
+        if self.head is None or (head.tree, head.leaves) != (self.head.tree, self.head.leaves):
+            self._proofs.clear()
+        self.head = head
+        return (Keep(accepted, data),)
+
+    def _on_proof(self, want: Want, inclusion: Inclusion) -> tuple[Effect, ...]:
+        assert self.head is not None  # proofs are wanted under a head
+        leaf, tree, size = inclusion.leaf, self.head.tree, self.head.leaves
+        if leaf.scope != want.scope:
+            raise TrustError(Refusal.NOT_ADDRESSED, f"a proof for {leaf.scope}")
+        path = inclusion.path
+        if merkle.is_included(leaf.to_bytes(), inclusion.index, path, size=size, tree=tree):
+            self._proofs[want.scope] = leaf
+            return ()
+        if not self._round.proves_again:  # the tree may have changed since the head was fetched
+            self._round.proves_again = self._round.wants_head = True
+            self._round.done.discard(want.path)
+            return ()
+        return (Refuse(want.step, UNPROVEN, f"not under the head of {self.head.time}"),)

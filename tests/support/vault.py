@@ -1,0 +1,53 @@
+"""A vault in memory: the endpoint's trust as the wiring keeps it on the disk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from loa_endpoint.core.sync import Have
+from loa_protocol.envelope import Bundle, Kind
+from loa_protocol.errors import StoreError
+from loa_protocol.objects.authority import Root
+from loa_protocol.objects.placement import DenyList
+from loa_protocol.objects.playlist import Playlist
+from loa_protocol.trust import Accepted, Subject, Trusted, position_of, subject_of
+from support.province import province
+
+
+@dataclass
+class MemoryVault:
+    """Keeps what was accepted, and how far it came."""
+
+    trusted: Trusted = field(default_factory=lambda: province().trusted())
+    kept: dict[Subject, tuple[Accepted, bytes]] = field(default_factory=dict)
+    is_full: bool = False
+
+    def have(self) -> Have:
+        held = frozenset(accepted.digest for accepted, _ in self.kept.values())
+        return Have(self.trusted, held)
+
+    def keep(self, accepted: Accepted, data: bytes) -> None:
+        if self.is_full:
+            raise StoreError("trust", "the disk is full")
+        subject = subject_of(accepted.kind, accepted.body)
+        self.kept[subject] = accepted, data
+        position = position_of(accepted.body, accepted.digest)
+        if position is not None:
+            positions = {**self.trusted.positions, subject: position}
+            self.trusted = replace(self.trusted, positions=positions)
+        if isinstance(accepted.body, DenyList):
+            denied = frozenset(entry.value for entry in accepted.body.entries)
+            self.trusted = replace(self.trusted, denied=self.trusted.denied | denied)
+
+    def keep_root(self, root: Root, data: bytes) -> None:
+        digest = Bundle.from_bytes(data).digest
+        self.trusted = replace(self.trusted, root=root, root_digest=digest)
+
+    def playlists(self) -> list[Playlist]:
+        bodies = [accepted.body for accepted, _ in self.kept.values()]
+        return [body for body in bodies if isinstance(body, Playlist)]
+
+    def serial(self, kind: Kind, scope: str) -> int | None:
+        """Return the serial in force."""
+        found = self.kept.get((kind, scope))
+        return getattr(found[0].body, "serial", None) if found else None
