@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import datetime
+import io
 import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
+from loa_manager import database, tables
 from loa_manager.cli.main import run
 from loa_manager.home import Home
 from support.schedules import item, session, text, write_tone
@@ -173,6 +176,55 @@ def test_next_weeks_schedule_shows_its_first_day(
     assert f"Nothing in the next 24 hours. The first plays, from {first:%d/%m/%Y} 05:30" in (
         capsys.readouterr().out
     )
+
+
+class Terminal(io.StringIO):
+    """Somebody at the keyboard."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.requirement("TIM-3")
+@pytest.mark.parametrize(("answer", "code", "published"), [("y\n", 0, 1), ("n\n", 130, 0)])
+def test_somebody_at_a_terminal_is_asked_before_it_acts(
+    loa: Loa,
+    homes: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    answer: str,
+    code: int,
+    published: int,
+) -> None:
+    province = tmp_path / "ls"
+    shutil.copytree(homes / "ls", province)
+    shutil.rmtree(province / "content" / "proof", ignore_errors=True)
+    before = len(audit_of(province))
+    loa("editor", "draft", "ngay.toml", "-o", "ngay.draft")
+    loa("editor", "sign", "ngay.draft", "--as", "editor")
+    loa("approver", "sign", "ngay.draft", "--as", "approver")
+    monkeypatch.setattr("sys.stdin", Terminal(answer))
+    assert run(["playlist", "publish", "--home", str(province), "ngay.draft"]) == code
+    assert len(audit_of(province)) - before == published
+
+
+def test_an_approver_may_say_no(
+    loa: Loa, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    loa("editor", "draft", "ngay.toml", "-o", "ngay.draft")
+    before = Path("ngay.draft").read_bytes()
+    monkeypatch.setattr("sys.stdin", Terminal("n\n"))
+    assert loa("approver", "sign", "ngay.draft", "--as", "approver") == 130
+    assert "Sign this as approver?" in capsys.readouterr().err
+    assert Path("ngay.draft").read_bytes() == before
+
+
+def audit_of(home: Path) -> list[object]:
+    engine = database.open(Home(home).database_url)
+    with database.reading(engine) as connection:
+        rows = connection.execute(select(tables.audit)).all()
+    engine.dispose()
+    return list(rows)
 
 
 def test_media_are_added_listed_and_measured(

@@ -8,6 +8,8 @@ import shutil
 import unicodedata
 from pathlib import Path
 
+import av
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -46,6 +48,56 @@ def test_opus_travels_as_it_is(store: MediaStore, opus: Path) -> None:
     assert kept.path.read_bytes() == opus.read_bytes()
     assert kept.facts.size == opus.stat().st_size
     assert abs(kept.facts.duration_ms - 3000) <= 20
+
+
+def encode(path: Path, codec: str, rate: int, *, bit_rate: int = 64_000) -> Path:
+    """Write two seconds of noise with FFmpeg's *codec*; tones would cost no bits."""
+    random = np.random.default_rng(7)
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream(codec, rate=rate, layout="mono")
+        assert isinstance(stream, av.AudioStream)
+        stream.bit_rate = bit_rate
+        for at in range(0, rate * 2, 1024):
+            noise = random.normal(0, 0.1, (1, 1024)).clip(-1, 1)
+            samples = (noise * 32767).astype(np.int16)
+            frame = av.AudioFrame.from_ndarray(samples, format="s16", layout="mono")
+            frame.sample_rate, frame.pts = rate, at
+            for packet in stream.encode(frame):
+                out.mux(packet)
+        for packet in stream.encode(None):
+            out.mux(packet)
+    return path
+
+
+@pytest.mark.requirement("AUD-1")
+@pytest.mark.parametrize(
+    ("name", "codec", "rate", "bit_rate", "travels"),
+    [
+        ("a.mp3", "libmp3lame", 44_100, 64_000, True),
+        ("a.mp3", "libmp3lame", 44_100, 320_000, True),
+        ("a.m4a", "aac", 48_000, 64_000, True),
+        ("a.flac", "flac", 16_000, 0, True),
+        ("a.flac", "flac", 48_000, 0, False),  # noise in FLAC is dearer than 320 kbit/s
+        ("a.mp3", "libmp3lame", 8_000, 8_000, False),
+        ("a.wav", "pcm_s16le", 16_000, 0, False),
+    ],
+)
+def test_what_travels_as_it_is_and_what_is_transcoded(
+    store: MediaStore,
+    tmp_path: Path,
+    name: str,
+    codec: str,
+    rate: int,
+    *,
+    bit_rate: int,
+    travels: bool,
+) -> None:
+    source = encode(tmp_path / name, codec, rate, bit_rate=bit_rate)
+    kept = store.add(source)
+    assert kept.is_transcoded is not travels
+    assert (kept.path.read_bytes() == source.read_bytes()) is travels
+    assert travels or kept.codec == "opus"
+    assert abs(kept.facts.duration_ms - 2000) < 150
 
 
 @pytest.mark.requirement("AUD-2")

@@ -29,6 +29,7 @@ _ = translator("loa_manager")
 KEPT_CODECS: Final = frozenset({"opus", "mp3", "mp3float", "aac", "flac"})
 KEPT_RATES: Final = range(16_000, 48_001)  # Hz: speech needs 16 kHz, a horn plays none above 48
 KEPT_BITS_PER_S: Final = 320_000  # dearer files are transcoded: clusters pay by the megabyte
+_OVERHEAD: Final = 16 * 1024  # bytes of headers and tags, which are no sound
 _CHUNK: Final = 1 << 20
 _NUMBERS: Final = ("size", "duration_ms", "loudness_clufs", "true_peak_cdbtp")
 
@@ -141,7 +142,7 @@ class MediaStore:
 
 def is_fit(measured: Measurement, size: int) -> bool:
     """Tell whether a file of *size* bytes may travel as it is."""
-    bits_per_s = size * 8000 // max(1, measured.duration_ms)
+    bits_per_s = max(0, size - _OVERHEAD) * 8000 // max(1, measured.duration_ms)
     return (
         measured.codec in KEPT_CODECS
         and measured.sample_rate in KEPT_RATES
