@@ -149,7 +149,7 @@ def _read(der: bytes) -> _Leaf | None:
             _attribute(certificate, NameOID.ORGANIZATIONAL_UNIT_NAME),
             certificate.public_key(),
         )
-    except (ValueError, TypeError, UnsupportedAlgorithm):
+    except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion):
         return None
 
 

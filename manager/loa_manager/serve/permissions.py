@@ -164,7 +164,7 @@ def _leaf(chains: list[list[str]]) -> bytes | None:
         return None
     try:
         certificate = x509.load_pem_x509_certificate(chains[0][0].encode())
-    except (ValueError, binascii.Error) as error:
+    except (ValueError, binascii.Error, x509.InvalidVersion) as error:
         raise MessageError(f"client certificate: {error}") from None
     return certificate.public_bytes(Encoding.DER)
 
