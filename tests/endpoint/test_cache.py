@@ -174,6 +174,7 @@ def test_after_a_power_cut_there_is_a_whole_file_or_none(tmp_path: Path) -> None
             cache = Cache(disk.path / "media")
             for digest in cache.held():
                 assert cache.checked(digest) is not None
+        cache.drop([DIGEST])
         put(cache, CONTENT)
         disk.cut_power()
         assert cache.checked(DIGEST) is not None
