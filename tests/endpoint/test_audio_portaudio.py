@@ -128,7 +128,7 @@ async def test_a_card_that_stalls_without_a_word_is_noticed_and_the_player_repla
 ) -> None:
     monkeypatch.setenv("ALSA_CONFIG_PATH", str(card))
     lost: list[str] = []
-    settings = StallSettings(stall_s=1.0)
+    settings = StallSettings(stall_s=0.8)
     supervisor = PlayerSupervisor("pyaudio:slow", on_restart=lost.append, settings=settings)
     await supervisor.start()
     listening = asyncio.create_task(_drain(supervisor))

@@ -51,7 +51,7 @@ class Agent:
         await self.supervisor.start()
         self._listening = asyncio.create_task(self._listen())
         await self.supervisor.wait_ready(20)
-        self.start_ns = time.monotonic_ns() + 200 * MS
+        self.start_ns = time.monotonic_ns() + 150 * MS
         self.play()
 
     async def _listen(self) -> None:
@@ -98,16 +98,22 @@ async def agent(tmp_path: pathlib.Path) -> AsyncIterator[Agent]:
 async def test_sound_is_back_in_its_place_within_a_second(
     agent: Agent, blow: signal.Signals
 ) -> None:
-    await agent.sounding_until(0.4)
+    await agent.sounding_until(0.3)
     pid = agent.supervisor.pid
     assert pid is not None
+    moved = agent.supervisor.last_moving_ns
+    assert abs(time.monotonic_ns() - moved) < 500 * MS
     os.kill(pid, blow)
+    await eventually(lambda: agent.lost)
+    # What feeds the watchdog stood still, but for a beat that was on its way.
+    assert agent.supervisor.last_moving_ns - moved < 400 * MS
     await eventually(lambda: agent.count(m.Started) == 2)
     assert agent.lost == ["stalled" if blow == signal.SIGSTOP else "exited"]
     assert agent.supervisor.pid != pid
     assert agent.supervisor.restarts == 1
     begun = [event for event in agent.events if isinstance(event, m.Started)][1]
     await agent.sounding_until((begun.at_ns - agent.start_ns) / 1e9 + 0.3)
+    assert agent.supervisor.last_moving_ns > begun.at_ns
     ready = next(event for event in agent.events if isinstance(event, m.Ready))
     heard = read_wav(agent.horn)
     first = ((agent.start_ns - ready.epoch_ns) * S + 500_000_000) // 1_000_000_000
@@ -117,19 +123,6 @@ async def test_sound_is_back_in_its_place_within_a_second(
     inside = slice(again + 960, again + 9_600)
     wanted = to_pcm(noise(20))
     assert np.array_equal(heard[inside], wanted[inside.start - first : inside.stop - first])
-
-
-async def test_moving_samples_feed_the_watchdog_and_a_stall_starves_it(agent: Agent) -> None:
-    await agent.sounding_until(0.3)
-    moved = agent.supervisor.last_moving_ns
-    assert abs(time.monotonic_ns() - moved) < 500 * MS
-    await eventually(lambda: agent.supervisor.last_moving_ns > moved)
-    pid = agent.supervisor.pid
-    assert pid is not None
-    os.kill(pid, signal.SIGSTOP)
-    await eventually(lambda: agent.lost)
-    before = agent.supervisor.last_moving_ns
-    await eventually(lambda: agent.supervisor.last_moving_ns > before)
 
 
 async def test_a_launcher_that_is_gone_is_replaced_too(agent: Agent) -> None:
@@ -144,7 +137,7 @@ async def test_a_launcher_that_is_gone_is_replaced_too(agent: Agent) -> None:
 async def test_stopping_fades_out_and_leaves_no_process(tmp_path: pathlib.Path) -> None:
     agent = Agent(tmp_path)
     await agent.begin()
-    await agent.sounding_until(0.3)
+    await agent.sounding_until(0.1)
     pid = agent.supervisor.pid
     await agent.end()
     assert not is_there(pid)
@@ -184,8 +177,7 @@ async def test_a_sink_that_comes_back_is_found_again(tmp_path: pathlib.Path) -> 
     settings = StallSettings(delays_s=(0.1,))
     supervisor = PlayerSupervisor(f"wav:{folder}/x.wav", settings=settings)
     await supervisor.start()
-    with pytest.raises(SilentError):
-        await supervisor.wait_ready(0.5)
+    await eventually(lambda: supervisor.restarts)
     folder.mkdir()
     await supervisor.wait_ready(10)
     await eventually(lambda: supervisor.last_moving_ns)

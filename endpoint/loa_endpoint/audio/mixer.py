@@ -122,6 +122,11 @@ class Mixer:
         return [*self._waiting, *(start for start in planned if start is not None)]
 
     @property
+    def is_waiting(self) -> bool:
+        """A sound should have started, and is not ready."""
+        return bool(self._waiting)
+
+    @property
     def is_idle(self) -> bool:
         """Nothing sounds, and nothing is planned."""
         return not (self.voices or self._waiting or self._plans)

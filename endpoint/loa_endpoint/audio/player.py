@@ -2,10 +2,10 @@
 
     python -m loa_endpoint.audio.player --sink wav:/tmp/horn.wav --line-in fifo:/tmp/fm
 
-One loop, 10 times a second (20 with a sound card): take commands, render, write, report. What is
-to happen between two rounds falls on its exact sample all the same. Files are decoded ahead by
-threads; nothing in the loop waits for a disk, a lock or the agent. It ends when its standard input
-closes.
+One loop, 10 times a second (20 with a sound card, 50 while a source is late): take commands,
+render, write, report. What is to happen between two rounds falls on its exact sample all the same.
+Files are decoded ahead by threads; nothing in the loop waits for a disk, a lock or the agent. It
+ends when its standard input closes.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from loa_endpoint.audio.mixer import Mixer
 from loa_endpoint.audio.pipes import CommandPipe, EventPipe
 from loa_endpoint.audio.sink import NullSink, Sink, WavSink
 from loa_protocol.errors import ConfigError, StoreError
-from loa_sound.blocks import RATE, Samples
+from loa_sound.blocks import BLOCK, RATE, Samples
 
 BEAT: Final = RATE // 5
 """Samples between two signs of life."""
@@ -54,7 +54,8 @@ class Player:
     ) -> None:
         self._sink, self._line_in = sink, line_in
         self._commands, self._events = commands, events
-        self._block: Samples = np.zeros(sink.block, dtype=np.float32)
+        self._buffer: Samples = np.zeros(sink.block, dtype=np.float32)
+        self._block = self._buffer
         self._desk = Desk(Mixer(), sink, self._emit, line_in)
         self._written = 0
         self._unreported = 0
@@ -69,6 +70,7 @@ class Player:
         try:
             while not self._desk.over:
                 self._wait_for_block()
+                self._choose_block()
                 if self._line_in is not None:
                     self._pump(self._line_in)
                 self._play_block()
@@ -134,9 +136,14 @@ class Player:
         if -left_ms * 1e6 > LAG_LIMIT_NS:
             self._skip_missed()
 
+    def _choose_block(self) -> None:
+        """Take short steps while something waits to start, and when the agent is about to speak."""
+        is_urgent = self._desk.mixer.is_waiting or self._written < RATE
+        self._block = self._buffer[: BLOCK if is_urgent else len(self._buffer)]
+
     def _skip_missed(self) -> None:
         missed = self._due(time.monotonic_ns()) - self._desk.mixer.now
-        self._desk.mixer.skip(missed - missed % len(self._block))
+        self._desk.mixer.skip(missed - missed % BLOCK)
         self._desk.sink_xruns += 1
 
     def _pump(self, line_in: LineIn) -> None:
