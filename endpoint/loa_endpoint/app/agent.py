@@ -64,8 +64,15 @@ class Agent:
         self.line_board = self._make_line_board()
         epoch = self.outbox.begin()[0].epoch
         self.stage = self._make_stage(FallbackParameters.from_map(settings.fallback), epoch)
-        self.plane = ContentPlane(self.keeper, self.time, self.stage)
         self.session = open_session(self.keeper, signer, self.time, self.outbox, self)
+        self.plane = ContentPlane(
+            self.keeper,
+            self.time,
+            signer,
+            stage=self.stage,
+            is_nudged=lambda: self.session.is_connected,
+        )
+        self.plane.on_identity = self.session.renew
         self.report = StatusReport(self)
         self._manager = ServiceManager.from_environment()
 
@@ -90,9 +97,9 @@ class Agent:
             await socket.close()
             await self._end()
 
-    def nudged(self, _head: bytes) -> None:
-        """Somebody says that there is something new."""
-        self.plane.wake()
+    def nudged(self, head: bytes) -> None:
+        """Somebody says that there is something new; *head* may be the new head itself."""
+        self.plane.sync.look(head)
 
     def tell_refused(self, refused: Refused) -> None:
         """Keep a refusal of the uplink."""
@@ -103,7 +110,7 @@ class Agent:
     def _kept(self) -> None:
         self.session.wake()
 
-    def _media_path(self, sha256: bytes) -> Path:
+    def _media_path(self, sha256: bytes) -> Path | None:
         return self.plane.media_path(sha256)
 
     def _on_tuner(self, event: xdr.Event) -> None:
@@ -116,7 +123,9 @@ class Agent:
         work = {
             "round": lambda: every(ROUND_S, self._round),
             "player": self._hear_player,
-            "content": self.plane.run,
+            "identity": self.plane.keep_identity,
+            "content": self.plane.sync.run,
+            "media": self.plane.media.run,
             "uplink": self.session.run,
             "slow round": lambda: every(SLOW_ROUND_S, self._slow_round),
             "heartbeat": lambda: every(self._heartbeat_s(), self.report.beat),
@@ -141,6 +150,7 @@ class Agent:
                 device.close()
         self.stage.end()
         await self.player.stop()
+        self.plane.close()
         self.time.save_floor()
         self.outbox.close()
 

@@ -10,7 +10,8 @@ import logging
 from typing import TypeVar
 
 from loa_endpoint.core.director import Programme
-from loa_endpoint.store.identity import COMMUNE_POLICY, NEXT_PLAYLIST, IdentityStore
+from loa_endpoint.core.sync import Have
+from loa_endpoint.store.identity import BUNDLES, COMMUNE_POLICY, NEXT_PLAYLIST, IdentityStore
 from loa_protocol.envelope import Bundle, Kind, open_seal
 from loa_protocol.errors import FormatError
 from loa_protocol.hours import tighten
@@ -65,6 +66,12 @@ class Keeper:
         assert self.assignment is not None  # callers know that the board is provisioned
         return self.assignment.scope
 
+    @property
+    def in_force(self) -> Settings:
+        """The settings of a provisioned board."""
+        assert self.settings is not None  # callers know that the board is provisioned
+        return self.settings
+
     def trusted(self, nonce: bytes = b"") -> Trusted:
         """Return what an object that arrives now is judged against."""
         assert self.root is not None  # callers know that the board is provisioned
@@ -99,34 +106,51 @@ class Keeper:
         data = self.store.bundle(name)
         return None if data is None else Bundle.from_bytes(data).digest
 
-    def adopt(self, accepted: Accepted, data: bytes) -> bool:
-        """Keep an accepted object and put it into force; tell whether anything changed.
+    def have(self) -> Have:
+        """Return what an object that is fetched now is judged against, and what is held."""
+        held = (self.digest(name) for name in BUNDLES)
+        return Have(self.trusted(), frozenset(digest for digest in held if digest is not None))
+
+    def keep(self, accepted: Accepted, data: bytes) -> None:
+        """Keep an accepted object on the disk; it comes into force by `put_into_force`.
 
         Raises:
-            StoreError: it could not be kept, and the one before stays in force.
+            StoreError: it could not be kept, and the one before stays.
         """
-        body = accepted.body
-        position = position_of(body, accepted.digest)
-        if accepted.is_known or position is None:
-            return False
-        self.store.keep(self._name(accepted), data, subject_of(accepted.kind, body), position)
-        match body:
-            case Playlist() if accepted.is_pending:
+        position = position_of(accepted.body, accepted.digest)
+        if position is not None:
+            subject = subject_of(accepted.kind, accepted.body)
+            self.store.keep(self._name(accepted), data, subject, position)
+
+    def keep_root(self, root: Root, data: bytes) -> None:
+        """Keep the root that follows the present one, which agreed to it.
+
+        Raises:
+            StoreError: it could not be kept.
+        """
+        self.store.keep_root(data)
+        self.root = root
+
+    def put_into_force(self, accepted: Accepted) -> bool:
+        """Let a kept object rule; tell whether that changes what is to be played or done."""
+        match accepted.body:
+            case Playlist() as body if accepted.is_pending:
                 self.next_playlist = body
-            case Playlist():
+            case Playlist() as body:
                 self.playlist, self.next_playlist = body, None
                 self.store.drop(NEXT_PLAYLIST)
-            case Policy() if self._is_commune(body):
+            case Policy() as body if self._is_commune(body):
                 self.commune_policy = body
-            case Policy():
+            case Policy() as body:
                 self.policy = body
-            case DenyList():
+            case DenyList() as body:
                 self.deny_list = body
-            case Settings():
+            case Settings() as body:
                 self.settings = body
-            case Assignment():
+            case Assignment() as body:
                 self.assignment = body
-        log.info("adopted", extra={"kind": accepted.kind.name, "digest": accepted.digest.hex()})
+            case _:
+                return False
         return True
 
     def come_into_force(self, now_s: int) -> bool:

@@ -1,36 +1,48 @@
-"""The content plane: what is new is fetched, judged, kept, and put into force."""
+"""The content plane's wiring: what is new is fetched, judged, kept, and put into force.
+
+Three loops: the identity (enrolment and the time), the signed objects, and their media.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import os
+import secrets
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.serialization import pkcs7
-
 from loa_endpoint.app.keeper import Keeper
-from loa_endpoint.app.stopgap import Content
 from loa_endpoint.app.timekeeper import Timekeeper
-from loa_endpoint.app.uplink import tls_context
+from loa_endpoint.app.tls import BENCH, DEVICE, tls_context
+from loa_endpoint.content import media as media_loop
+from loa_endpoint.content import sync as sync_loop
+from loa_endpoint.content.cache import Cache
+from loa_endpoint.content.enrol import Enrolment, enrol, life_of
+from loa_endpoint.content.fetch import Fetcher
+from loa_endpoint.content.media import MediaSync
+from loa_endpoint.content.sync import ContentSync
+from loa_endpoint.content.time_question import ask_time
 from loa_endpoint.core.director import Director
 from loa_endpoint.core.effect import Effect
-from loa_endpoint.host.clocks import monotonic_ms
+from loa_endpoint.core.renewal import is_due, is_usable
+from loa_endpoint.core.retry import RECONNECT, Retries
+from loa_endpoint.store.files import read_whole, write_atomically
 from loa_protocol.accept import accept
-from loa_protocol.errors import FetchError, FormatError
+from loa_protocol.errors import FetchError, FormatError, MessageError, StoreError
+from loa_protocol.keys import Signer
 from loa_protocol.objects.online import Head, TimeAnswer
+from loa_protocol.objects.playlist import Playlist
 from loa_protocol.record import Body, Refused
-from loa_protocol.trust import Accepted, TrustError
+from loa_protocol.trust import Accepted, Refusal, TrustError
 
 log = logging.getLogger("loa.endpoint")
 
-POLL_S = 30.0
+IDENTITY_CHECK_S = 3600.0
+_MAX_PEM = 16 * 1024
 
 
-class Performs(Protocol):
+class Stage(Protocol):
     """What the plane needs of the stage."""
 
     director: Director
@@ -43,114 +55,185 @@ class Performs(Protocol):
 
 
 class ContentPlane:
-    def __init__(self, keeper: Keeper, time: Timekeeper, stage: Performs) -> None:
-        self.keeper, self.time, self.stage = keeper, time, stage
-        self._wake = asyncio.Event()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self.cached: frozenset[bytes] = frozenset()
-        self.missing = 0
-        self._head_ms: int | None = None
-        self.content = Content(
+    """Everything that comes from the server, up to what the director is told of it."""
+
+    def __init__(
+        self,
+        keeper: Keeper,
+        time: Timekeeper,
+        signer: Signer,
+        *,
+        stage: Stage,
+        is_nudged: Callable[[], bool],
+    ) -> None:
+        """Join the loops; nothing runs yet.
+
+        Raises:
+            StoreError: the cache cannot be opened.
+        """
+        self._keeper, self._time, self._signer, self._stage = keeper, time, signer, stage
+        self.cache = Cache(keeper.store.home / "media")
+        self._content = Fetcher(lambda _: tls_context(keeper, time, certificate=None))
+        self._service = Fetcher(lambda _: tls_context(keeper, time, certificate=self._shown()))
+        identity = signer.public.kid
+        self.sync = ContentSync(
+            sync_loop.Surroundings(
+                identity=identity,
+                addresses=lambda: keeper.in_force.content,
+                is_nudged=is_nudged,
+                now=time.now,
+            ),
+            self._content,
             keeper,
-            lambda: tls_context(keeper, time, certificate=None),
-            time.now,
-            self._refused,
-            self._adopted,
-            self._on_head,
+            self,
         )
-
-    def wake(self) -> None:
-        self._wake.set()
-
-    def head_age_s(self) -> int | None:
-        return None if self._head_ms is None else (monotonic_ms() - self._head_ms) // 1000
-
-    def media_path(self, sha: bytes) -> Path:
-        return self.content.path(sha)
-
-    async def run(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        while True:
-            self._wake.clear()
-            try:
-                await self._round()
-            except (FetchError, OSError) as e:
-                log.warning("content_unreachable", extra={"why": str(e)})
-                await asyncio.sleep(1)
-                continue
-            try:
-                await asyncio.wait_for(self._wake.wait(), POLL_S)
-            except TimeoutError:
-                pass
-
-    async def _round(self) -> None:
-        if not (self.keeper.store.home / "identity" / "ldevid.pem").exists():
-            await asyncio.to_thread(self._enrol)
-        if self.time.wants_answer:
-            await self._ask()
-        await asyncio.to_thread(self.content.round)
-        self.cached = frozenset(self.content.cached())
-        self.stage.director.on_cached(self.cached)
-
-    def _enrol(self) -> None:
-        ctx = tls_context(self.keeper, self.time, certificate="bench.pem")
-        import base64
-
-        data = self.content.post(
-            "/enrol/simpleenroll", base64.b64encode(self.keeper.store.request()), ctx
+        self.media = MediaSync(
+            media_loop.Surroundings(
+                identity=identity,
+                addresses=lambda: keeper.in_force.content,
+                playlists=self._playlists,
+                denied=lambda: keeper.trusted().denied,
+                now=time.now,
+            ),
+            Fetcher(lambda _: tls_context(keeper, time, certificate=None)),
+            self.cache,
+            self,
         )
-        certs = pkcs7.load_der_pkcs7_certificates(base64.b64decode(data))
-        p = self.keeper.store.home / "identity" / "ldevid.pem"
-        p.write_bytes(b"".join(c.public_bytes(serialization.Encoding.PEM) for c in certs))
-        log.info("enrolled")
+        self.on_identity: Callable[[], None] = lambda: None  # a new certificate is there
 
-    async def _ask(self) -> None:
-        nonce = os.urandom(16)
-        asked = monotonic_ms()
-        ctx = tls_context(self.keeper, self.time, certificate="ldevid.pem")
-        data = await asyncio.to_thread(self.content.post, "/time", nonce, ctx)
-        answered = monotonic_ms()
-        try:
-            a = accept(data, self.keeper.trusted(nonce), self.time.now())
-        except (TrustError, FormatError) as e:
-            self._refused("time", str(e), "", None)
-            return
-        assert isinstance(a.body, TimeAnswer)
-        self.time.on_answer(a.body.time_ms, asked_ms=asked, answered_ms=answered)
+    # --- what the stage and the status ask
 
-    def _call(self, f: Callable[..., None], *a: object) -> None:
-        assert self._loop
-        self._loop.call_soon_threadsafe(f, *a)
+    def media_path(self, sha256: bytes) -> Path | None:
+        """Return the cached file after hashing it once more; None, and told, where it is not it."""
+        path = self.cache.checked(sha256)
+        if path is None:
+            self.refused("media", Refusal.MEDIA_HASH, "the cached file was damaged", sha256)
+            self._tell_cached()
+            self.media.look()
+        return path
 
-    def _refused(self, what: str, reason: str, detail: str, digest: bytes | None) -> None:
-        self._call(
-            self._tell,
-            Refused(what=what[:64], reason=reason[:64], detail=detail[:300], digest=digest),
-        )
-
-    def _tell(self, r: Refused) -> None:
-        self.stage.keep(r)
-
-    def _adopted(self, a: Accepted, data: bytes) -> None:
-        if self.keeper.adopt(a, data):
-            self._call(self.take_up)
-
-    def _on_head(self, head: Head) -> None:
-        self._head_ms = monotonic_ms()
-        self._call(self.time.on_signed_time, head.time * 1000)
-        self._call(self.stage.director.hold_until, 0)
+    @property
+    def missing(self) -> int:
+        """How many media of the playlists are not in the cache yet."""
+        wanted = {media.sha256 for playlist in self._playlists() for media in playlist.media}
+        return len(wanted - self.cache.held().keys())
 
     def take_up(self) -> None:
-        policy = self.keeper.effective_policy()
-        if policy:
-            self.time.allow_unsigned(policy.unsigned_time_s)
-        self.cached = frozenset(self.content.cached())
-        self.stage.director.on_cached(self.cached)
-        self.stage.perform(
-            self.stage.director.on_programme(self.keeper.programme(), self.time.read())
-        )
+        """Tell the director what is in force now."""
+        policy = self._keeper.effective_policy()
+        if policy is not None:
+            self._time.allow_unsigned(policy.unsigned_time_s)
+        self._tell_cached()
+        director, now = self._stage.director, self._time.read()
+        self._stage.perform(director.on_programme(self._keeper.programme(), now))
 
     def come_into_force(self) -> None:
-        r = self.time.read()
-        if r.trust >= 2 and self.keeper.come_into_force(r.unix_ms // 1000):
+        """Let a waiting playlist come into force when its time has come."""
+        now = self._time.now()
+        if now.is_known and self._keeper.come_into_force(now.unix_s):
             self.take_up()
+
+    # --- the identity loop
+
+    async def keep_identity(self) -> None:
+        """Enrol, renew, and ask for the time, again and again."""
+        retries = Retries(RECONNECT, self._signer.public.kid)
+        while True:
+            try:
+                await self._identity_round()
+                retries.failures, pause_s = 0, IDENTITY_CHECK_S
+            except (FetchError, MessageError, StoreError) as error:
+                log.warning("service_unreachable", extra={"why": str(error)})
+                pause_s = retries.ended(0) / 1000
+            await asyncio.sleep(pause_s)
+
+    async def _identity_round(self) -> None:
+        pem = read_whole(self._certificate(DEVICE), limit=_MAX_PEM)
+        life = None if pem is None else life_of(pem)
+        if is_due(life, self._time.now(), self._signer.public.kid):
+            await self._enrol()
+        if self._time.wants_answer:
+            await self._ask_time()
+
+    async def _enrol(self) -> None:
+        settings = self._keeper.in_force
+        request = Enrolment(
+            await asyncio.to_thread(self._keeper.store.request),
+            self._signer.public,
+            settings.authorities,
+        )
+        pem = await enrol(self._service, settings.service[0], request, self._time.now())
+        await asyncio.to_thread(write_atomically, self._certificate(DEVICE), pem)
+        log.info("enrolled", extra={"until": life_of(pem).not_after})
+        self.on_identity()
+
+    async def _ask_time(self) -> None:
+        nonce = secrets.token_bytes(16)
+        reply = await ask_time(self._service, self._keeper.in_force.service[0], nonce)
+        try:
+            body = accept(reply.answer, self._keeper.trusted(nonce), self._time.now()).body
+        except FormatError as error:
+            self.refused("time answer", "format", str(error), None)
+            return
+        except TrustError as error:
+            self.refused("time answer", error.reason, error.detail, None)
+            return
+        asked, answered = reply.asked_ms, reply.answered_ms
+        if isinstance(body, TimeAnswer) and self._time.on_answer(
+            body.time_ms, asked_ms=asked, answered_ms=answered
+        ):
+            self.sync.forget_refusals()
+            self.come_into_force()
+
+    def _shown(self) -> str:
+        """Return which certificate to show: our own for as long as it can be shown."""
+        pem = read_whole(self._certificate(DEVICE), limit=_MAX_PEM)
+        life = None if pem is None else life_of(pem)
+        return DEVICE if is_usable(life, self._time.now()) else BENCH
+
+    def _certificate(self, name: str) -> Path:
+        return self._keeper.store.home / "identity" / name
+
+    # --- what the loops tell
+
+    def kept(self, accepted: Accepted) -> None:
+        """An object is on the disk: put it into force."""
+        if isinstance(accepted.body, Head):
+            self._time.on_signed_time(accepted.body.time * 1000)
+            self._stage.director.hold_until(0)
+        elif self._keeper.put_into_force(accepted):
+            facts = {"kind": accepted.kind.name, "digest": accepted.digest.hex()}
+            log.info("adopted", extra=facts)
+            self.take_up()
+            self.media.look()
+
+    def refused(self, what: str, reason: str, detail: str, digest: bytes | None) -> None:
+        """Keep a refusal."""
+        self._stage.keep(
+            Refused(what=what[:64], reason=str(reason)[:64], detail=detail[:300], digest=digest)
+        )
+
+    def fetched(self, digest: bytes) -> None:
+        """A media file is here, whole."""
+        log.info("media_cached", extra={"sha256": digest.hex()})
+        self._tell_cached()
+
+    def fetch_failed(self, error: FetchError) -> None:
+        """Say what did not come."""
+        log.warning("fetch_failed", extra={"url": error.url, "why": error.why or error.status})
+
+    def store_failed(self, error: StoreError) -> None:
+        """Say what could not be stored."""
+        log.error("store_failed", extra={"where": error.where, "why": error.why})
+
+    def close(self) -> None:
+        """End all connections."""
+        self._content.close()
+        self._service.close()
+
+    def _tell_cached(self) -> None:
+        self._stage.director.on_cached(self.cache.held())
+
+    def _playlists(self) -> list[Playlist]:
+        both = (self._keeper.playlist, self._keeper.next_playlist)
+        return [playlist for playlist in both if playlist is not None]

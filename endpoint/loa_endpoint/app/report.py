@@ -77,8 +77,8 @@ class StatusReport:
                 for planned in coming[:5]
             ],
             "connected": agent.session.is_connected,
-            "head_age_s": agent.plane.head_age_s(),
-            "media": {"cached": len(agent.plane.cached), "missing": agent.plane.missing},
+            "head_age_s": agent.plane.sync.head_age_s(),
+            "media": {"cached": len(agent.plane.cache.held()), "missing": agent.plane.missing},
             "records": {"made": agent.stage.made, "unsent": load.unsent},
             "sound": {
                 "player": agent.player.pid,

@@ -33,7 +33,7 @@ class Parts:
 
     player: PlayerSupervisor
     outbox: Outbox
-    media_path: Callable[[bytes], pathlib.Path]
+    media_path: Callable[[bytes], pathlib.Path | None]  # None: damaged, and told already
     tuner: Tuner | None
     read_clock: Callable[[], Reading]
     on_kept: Callable[[], None]  # something waits for the uplink
@@ -66,6 +66,8 @@ class Stage:
                 self._tune(effect.frequency_khz)
             elif isinstance(effect, ask.Judge):
                 self._judge(effect.play)
+            elif isinstance(effect, ask.Prepare):
+                self._prepare(effect)
             else:
                 self._parts.player.send(self._message(effect))
 
@@ -88,13 +90,6 @@ class Stage:
     def _message(self, effect: ask.Effect) -> messages.Message:
         said: messages.Message
         match effect:
-            case ask.Prepare():
-                said = messages.Prepare(
-                    source=effect.source,
-                    path=str(self._parts.media_path(effect.sha256)),
-                    gain_db=effect.gain_cdb / 100,
-                    position_ms=effect.position_ms,
-                )
             case ask.Release():
                 said = messages.Release(source=effect.source)
             case ask.SoundMedia():
@@ -129,6 +124,21 @@ class Stage:
             case _:
                 raise ValueError(f"{type(effect).__name__} is no word to the player")
         return said
+
+    def _prepare(self, effect: ask.Prepare) -> None:
+        path = self._parts.media_path(effect.sha256)
+        if path is None:
+            now = self._parts.read_clock()
+            self.perform(self.director.on_source_ended(effect.source, "broken", now))
+            return
+        self._parts.player.send(
+            messages.Prepare(
+                source=effect.source,
+                path=str(path),
+                gain_db=effect.gain_cdb / 100,
+                position_ms=effect.position_ms,
+            )
+        )
 
     def _tune(self, khz: int) -> None:
         if self._parts.tuner is None:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from pathlib import Path
 from typing import Protocol
 
 from loa_endpoint.app.keeper import Keeper
 from loa_endpoint.app.timekeeper import Timekeeper
+from loa_endpoint.app.tls import DEVICE, tls_context
 from loa_endpoint.core.batch import Verdict
 from loa_endpoint.store.outbox import Outbox
 from loa_endpoint.uplink.session import Session, Surroundings
-from loa_endpoint.uplink.tls import ClientIdentity, EndpointContext, client_context
 from loa_protocol.errors import StoreError
 from loa_protocol.keys import Signer
 from loa_protocol.objects.online import Receipt
@@ -31,21 +29,6 @@ class Hears(Protocol):
         """Keep a refusal."""
 
 
-def tls_context(keeper: Keeper, time: Timekeeper, *, certificate: str | None) -> EndpointContext:
-    """Return the context of one connection, with *certificate* of identity/ where one is named.
-
-    Raises:
-        ConfigError: an authority of the settings is no certificate.
-        StoreError: the identity's files cannot be read.
-    """
-    assert keeper.settings is not None  # provisioned
-    home: Path = keeper.store.home
-    identity = None
-    if certificate is not None:
-        identity = ClientIdentity(home / "identity" / certificate, home / "device.key")
-    return client_context(time.now, authorities=keeper.settings.authorities, identity=identity)
-
-
 def open_session(
     keeper: Keeper, signer: Signer, time: Timekeeper, outbox: Outbox, hears: Hears
 ) -> Session:
@@ -53,22 +36,13 @@ def open_session(
     around = Surroundings(
         endpoint=signer.public.kid,
         signer=signer,
-        addresses=lambda: () if keeper.settings is None else keeper.settings.broker,
+        addresses=lambda: keeper.in_force.broker,
         scope=lambda: keeper.scope,
-        context=_broker_context(keeper, time),
+        context=lambda: tls_context(keeper, time, certificate=DEVICE, meters_packets=True),
         trusted=keeper.trusted,
         now=time.now,
     )
     return Session(around, outbox, _Listener(hears))
-
-
-def _broker_context(keeper: Keeper, time: Timekeeper) -> Callable[[], EndpointContext]:
-    def context() -> EndpointContext:
-        made = tls_context(keeper, time, certificate="ldevid.pem")
-        made.meters_packets = True
-        return made
-
-    return context
 
 
 class _Listener:
