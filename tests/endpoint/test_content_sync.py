@@ -110,6 +110,10 @@ class Board:
     def _fetcher(self) -> Fetcher:
         return Fetcher(lambda _: client_context(lambda: NOW, authorities=[self.authority.der]))
 
+    def close(self) -> None:
+        for fetcher in self.fetchers:
+            fetcher.close()
+
     @property
     def serial(self) -> int | None:
         return self.vault.serial(Kind.PLAYLIST, STATION)
@@ -140,8 +144,7 @@ async def board(
 ) -> AsyncIterator[Board]:
     board = Board(tmp_path, authority, [site.address])
     yield board
-    for fetcher in board.fetchers:
-        fetcher.close()
+    board.close()
 
 
 async def until(condition: Callable[[], object]) -> None:
@@ -484,6 +487,7 @@ async def test_media_without_room_are_told(
     board = Board(tmp_path, authority, [site.address], budget=15)
     await board.sync.round()
     await board.media.round()
+    board.close()
     assert board.told.media == [sha256(b"bulletin one")]
     assert board.told.refusals == [("media", "no_room")]
 
@@ -507,6 +511,7 @@ async def test_a_full_disk_is_told_and_what_nothing_needs_makes_room(
         assert "disk is full" in board.told.store_failures[0].why
         assert not old.exists()
         assert await board.media.round()
+        board.close()
         assert board.told.media == [sha256(content)]
 
 

@@ -265,13 +265,14 @@ async def test_a_server_that_is_not_there_is_named(site: WebServer, fetcher: Fet
 
 
 async def test_a_handshake_that_never_ends_is_given_up_in_time(authority: Authority) -> None:
+    before = set(threading.enumerate())
     with socket.create_server(("127.0.0.1", 0)) as listener:
         address = Address(scheme="https", host="127.0.0.1", port=listener.getsockname()[1])
         fetcher = Fetcher(lambda _: client_context(lambda: NOW, authorities=[authority.der]))
         with pytest.raises(FetchError, match="not done"):
             await fetcher.fetch(Request(address=address, path="/x", limit=Limit(1000, 0.3)))
         fetcher.close()
-    assert not [t for t in threading.enumerate() if t.name.startswith("fetch") and _is_stuck(t)]
+    assert not [thread for thread in set(threading.enumerate()) - before if _is_stuck(thread)]
 
 
 def _is_stuck(thread: threading.Thread) -> bool:
