@@ -39,7 +39,7 @@ DEFAULT_HOME = "/var/lib/loa-endpoint"
 REOPEN_S = 1.0  # how soon a line that hung up is looked for again
 
 
-@click.group(cls=Group)
+@click.group(cls=Group, example="loa-endpoint --lang en status")
 def loa_endpoint() -> None:
     """Run the agent of a loudspeaker cluster."""
 

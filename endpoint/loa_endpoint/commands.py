@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 
+from loa_protocol.click_words import teach_click
 from loa_protocol.errors import LoaError
 from loa_protocol.exit_codes import INTERRUPTED, OK, USAGE, exit_code
 from loa_protocol.language import LANGUAGES, choose_language, translator
@@ -33,9 +34,7 @@ class Command(click.Command):
         """Write the help, translated, and the example, which is never wrapped."""
         with _translated(self):
             super().format_help(ctx, formatter)
-        if self.example:
-            with formatter.section(_("Example")):
-                formatter.write(f"  {self.example}\n")
+        _write_example(self.example, formatter)
 
     def get_short_help_str(self, limit: int = 45) -> str:
         """Return the first line of the help, translated."""
@@ -44,18 +43,20 @@ class Command(click.Command):
 
 
 class Group(click.Group):
-    """A group with translated help and ``--lang``."""
+    """A group with translated help, an *example*, and ``--lang``."""
 
     command_class = Command
 
-    def __init__(self, **settings: Any) -> None:  # noqa: ANN401 - click's own
+    def __init__(self, *, example: str = "", **settings: Any) -> None:  # noqa: ANN401 - click's own
         super().__init__(**settings)
         self.params.append(_lang_option())
+        self.example = example
 
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the help, translated."""
+        """Write the help, translated, and the example."""
         with _translated(self):
             super().format_help(ctx, formatter)
+        _write_example(self.example, formatter)
 
 
 def run(group: click.Group, arguments: Sequence[str] | None = None) -> int:
@@ -64,6 +65,7 @@ def run(group: click.Group, arguments: Sequence[str] | None = None) -> int:
     for name, value in pairwise(given):
         if name == "--lang" and value in LANGUAGES:
             choose_language(value)  # before click prints help or faults while it parses
+    teach_click()
     try:
         with group.make_context(group.name or "loa-endpoint", given) as context:
             group.invoke(context)
@@ -93,6 +95,12 @@ def _translated(command: click.Command) -> Iterator[None]:
     finally:
         for owner, text in zip(owners, english, strict=True):
             owner.help = text
+
+
+def _write_example(example: str, formatter: click.HelpFormatter) -> None:
+    if example:
+        with formatter.section(_("Example")):
+            formatter.write(f"  {example}\n")  # never wrapped, so that it can be copied
 
 
 def _lang_option() -> click.Option:

@@ -10,6 +10,7 @@ import click
 from loa_hwsim.cli import board_command, cable_command
 from loa_hwsim.texts import SimGroup
 from loa_lab.cli import village_command
+from loa_protocol.click_words import teach_click
 from loa_protocol.errors import LoaError
 from loa_protocol.exit_codes import INTERRUPTED, OK, USAGE, exit_code
 from loa_protocol.language import LANGUAGES, choose_language
@@ -33,6 +34,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code; the one place where errors become words."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     _choose_language_early(given)
+    teach_click()
     try:
         sim.main(given, prog_name="loa-sim", standalone_mode=False)
     except click.exceptions.Exit as stop:

@@ -1,29 +1,39 @@
 """Keeps the Vietnamese catalogues true to the code.
 
-``python -m support.catalogue loa_manager`` (from tests/) brings ``locale/vi.po`` of a package up to
-date with the texts in its code and compiles it; the tests only compare.
+``make messages`` brings ``locale/vi.po`` of every package up to date with the texts in its code and
+compiles it; the tests only compare. A text belongs to the catalogue that its module's
+``translator("...")`` names; help of a command belongs to the program that has the command.
 """
 
 from __future__ import annotations
 
+import ast
 import importlib
+import inspect
 import io
+import re
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 import click
 from babel.messages.catalog import Catalog
-from babel.messages.extract import extract_from_dir
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
-from loa_manager.cli import click_words
-from loa_manager.cli.texts import LoaCommand, LoaGroup, messages
+from loa_protocol import click_words
 
-MADE = datetime(2026, 11, 22, tzinfo=UTC)
-COMMANDS = {"loa_manager": ("loa_manager.cli.main", "loa")}  # package -> where its commands begin
+MADE: Final = datetime(2026, 11, 22, tzinfo=UTC)
+CATALOGUES: Final = ("loa_protocol", "loa_endpoint", "loa_manager", "loa_lab")
+PACKAGES: Final = (*CATALOGUES, "loa_sound", "loa_hwsim")
+PROGRAMS: Final = {  # catalogue -> where the commands begin whose help it holds
+    "loa_endpoint": ("loa_endpoint.__main__", "loa_endpoint"),
+    "loa_manager": ("loa_manager.cli.main", "loa"),
+    "loa_lab": ("loa_lab.__main__", "sim"),
+}
+_OWNER: Final = re.compile(r"^_ = translator\(\"(\w+)\"\)$", re.MULTILINE)
 
 
 def folder_of(package: str) -> Path:
@@ -33,37 +43,84 @@ def folder_of(package: str) -> Path:
     return Path(file).parent
 
 
-def wanted(package: str) -> set[str]:
-    """Return every text that the code of *package* asks its catalogue for."""
-    found = {
-        message
-        for _file, _line, message, _comments, _context in extract_from_dir(
-            str(folder_of(package)), method_map=[("**.py", "python")], keywords={"_": None}
-        )
-        if isinstance(message, str) and message
-    }
-    if package in COMMANDS:
-        module, name = COMMANDS[package]
-        command = getattr(importlib.import_module(module), name)
-        found.update(text for each in walk(command) for text in messages(each))
+def wanted(catalogue: str) -> set[str]:
+    """Return every text that the code asks *catalogue* for."""
+    found = {text for path in _sources() if owner(path) == catalogue for text in texts_of(path)}
+    if catalogue in PROGRAMS:
+        found.update(text for each in commands(catalogue) for text in helps(each))
+    if catalogue == "loa_protocol":
         found.update(click_words.TEXTS)
     return found
 
 
-def walk(command: click.Command) -> Iterator[click.Command]:
-    """Yield *command* and every command below it."""
-    yield command
+def owner(path: Path) -> str | None:
+    """Return the catalogue that a module asks, None where it asks none."""
+    match = _OWNER.search(path.read_text(encoding="utf-8"))
+    return match.group(1) if match else None
+
+
+def texts_of(path: Path) -> Iterator[str]:
+    """Yield the texts that a module marks by ``_("...")``.
+
+    Read from the syntax tree: Babel's own reader passes over marks inside an f-string.
+    """
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"), str(path))):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "_":
+            text = node.args[0]
+            if isinstance(text, ast.Constant) and isinstance(text.value, str):
+                yield text.value
+
+
+def homeless() -> list[str]:
+    """Return modules that mark texts and name no catalogue."""
+    return [
+        str(path)
+        for path in _sources()
+        if owner(path) not in CATALOGUES and any(True for _text in texts_of(path))
+    ]
+
+
+def _sources() -> Iterator[Path]:
+    for package in PACKAGES:
+        yield from sorted(folder_of(package).rglob("*.py"))
+
+
+def root_command(catalogue: str) -> click.Command:
+    """Return the command with which the program of *catalogue* begins."""
+    module, name = PROGRAMS[catalogue]
+    command = getattr(importlib.import_module(module), name)
+    assert isinstance(command, click.Command)
+    return command
+
+
+def commands(catalogue: str) -> Iterator[click.Command]:
+    """Yield every command of a program, groups included."""
+    return (command for _path, command in paths(root_command(catalogue)))
+
+
+def paths(command: click.Command, *above: str) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """Yield *command* and all below it, each with the words a person types after the program."""
+    yield above, command
     if isinstance(command, click.Group):
         context = click.Context(command)
         for name in command.list_commands(context):
             below = command.get_command(context, name)
-            assert isinstance(below, (LoaCommand, LoaGroup)), name
-            yield from walk(below)
+            assert below is not None
+            yield from paths(below, *above, name)
 
 
-def read(package: str) -> Catalog:
-    """Return the catalogue of *package* as it is written."""
-    with (folder_of(package) / "locale" / "vi.po").open("rb") as file:
+def helps(command: click.Command) -> Iterator[str]:
+    """Yield the help of *command* and of its options."""
+    owners: list[click.Command | click.Option] = [command]
+    owners += [each for each in command.params if isinstance(each, click.Option)]
+    for each in owners:
+        if each.help:
+            yield inspect.cleandoc(each.help)
+
+
+def read(catalogue: str) -> Catalog:
+    """Return *catalogue* as it is written."""
+    with (folder_of(catalogue) / "locale" / "vi.po").open("rb") as file:
         return read_po(file, locale="vi")
 
 
@@ -74,24 +131,31 @@ def compiled(catalogue: Catalog) -> bytes:
     return out.getvalue()
 
 
-def update(package: str) -> list[str]:
-    """Bring the catalogue up to date and compile it; return what still lacks a translation."""
-    folder = folder_of(package) / "locale"
+def update(catalogue: str) -> list[str]:
+    """Bring *catalogue* up to date and compile it; return what still lacks a translation."""
+    folder = folder_of(catalogue) / "locale"
     folder.mkdir(exist_ok=True)
-    old = read(package) if (folder / "vi.po").exists() else Catalog()
+    old = read(catalogue) if (folder / "vi.po").exists() else Catalog()
     known = {str(message.id): str(message.string) for message in old if message.id}
     fresh = Catalog(locale="vi", project="Loa", fuzzy=False, version="0.1.0")
-    fresh.header_comment = f"# Vietnamese texts of {package}."
+    fresh.header_comment = f"# Vietnamese texts of {catalogue}."
     fresh.creation_date = fresh.revision_date = MADE  # a moment would change the file each time
     fresh.msgid_bugs_address = fresh.last_translator = fresh.language_team = "Loa"
-    for text in sorted(wanted(package)):
+    for text in sorted(wanted(catalogue)):
         fresh.add(text, known.get(text, ""))
     with (folder / "vi.po").open("wb") as file:
         write_po(file, fresh, width=100, omit_header=False, sort_output=True, no_location=True)
-    (folder / "vi.mo").write_bytes(compiled(read(package)))
+    (folder / "vi.mo").write_bytes(compiled(read(catalogue)))
     return [str(message.id) for message in fresh if message.id and not message.string]
 
 
+def main() -> int:
+    """Update all catalogues; return 1 when texts lack their Vietnamese."""
+    missing = [(catalogue, text) for catalogue in CATALOGUES for text in update(catalogue)]
+    for catalogue, text in missing:
+        print(f"{catalogue}: to be translated: {text!r}")
+    return 1 if missing else 0
+
+
 if __name__ == "__main__":
-    for missing in update(sys.argv[1]):
-        print(repr(missing))
+    sys.exit(main())

@@ -14,10 +14,10 @@ from typing import Any, Final
 
 import click
 
-from loa_manager.cli.click_words import teach_click
 from loa_manager.cli.options import home_option
 from loa_manager.cli.output import failure_code, report, wants_json
 from loa_manager.cli.texts import LoaCommand, LoaGroup
+from loa_protocol.click_words import teach_click
 from loa_protocol.errors import LoaError
 from loa_protocol.exit_codes import FAILURE, INTERRUPTED, OK, USAGE, exit_code
 from loa_protocol.language import LANGUAGES, choose_language

@@ -1,35 +1,21 @@
 """What click itself says, in the language in force.
 
 Click asks gettext's process-wide catalogue, which goes by the environment and knows no ``--lang``.
-So its modules are handed our translator instead.
+So its modules are handed our translator instead. This module does not import click: a program that
+has commands has imported it already.
 """
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
 from types import ModuleType
 from typing import Final
 
-import click
-import click.decorators
-import click.exceptions
-import click.formatting
-import click.parser
-import click.termui
-import click.types
-
 from loa_protocol.language import translator
 
-_ = translator("loa_manager")
+_ = translator("loa_protocol")
 
-MODULES: Final[tuple[ModuleType, ...]] = (
-    click.core,
-    click.decorators,
-    click.exceptions,
-    click.formatting,
-    click.parser,
-    click.termui,
-    click.types,
-)
 TEXTS: Final = (  # those that a command of ours can show; a test looks for each in click
     "Usage:",
     "Options",
@@ -38,6 +24,7 @@ TEXTS: Final = (  # those that a command of ours can show; a test looks for each
     "Show this message and exit.",
     "Try '{command} {option}' for help.",
     "Error: {message}",
+    "Error: invalid input",
     "Invalid value: {message}",
     "Invalid value for {param_hint}: {message}",
     "Missing argument",
@@ -59,6 +46,7 @@ TEXTS: Final = (  # those that a command of ours can show; a test looks for each
     "Repeat for confirmation",
     "Error: The two entered values do not match.",
     "default: {default}",
+    "required",
     "Did you mean {possibility}?",
     "(Did you mean one of: {possibilities}?)",
     "Got unexpected extra argument ({args})",
@@ -71,11 +59,18 @@ TEXTS: Final = (  # those that a command of ours can show; a test looks for each
 
 def teach_click() -> None:
     """Let click speak through our catalogue from now on; again changes nothing."""
-    for module in MODULES:
+    for module in modules():
         if hasattr(module, "_"):
             vars(module)["_"] = _
         if hasattr(module, "ngettext"):
             vars(module)["ngettext"] = _plural
+
+
+def modules() -> Iterator[ModuleType]:
+    """Yield the modules of click that this process has imported."""
+    for name, module in list(sys.modules.items()):
+        if name.partition(".")[0] == "click":
+            yield module
 
 
 def _plural(one: str, many: str, count: int) -> str:
