@@ -115,7 +115,8 @@ def reading(engine: Engine) -> Iterator[Connection]:
     Raises:
         StoreError: the database cannot be read.
     """
-    with _named(engine), engine.connect() as connection:
+    options = {} if engine.dialect.name == "sqlite" else {"isolation_level": "REPEATABLE READ"}
+    with _named(engine), engine.connect().execution_options(**options) as connection:
         yield connection
 
 

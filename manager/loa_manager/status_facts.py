@@ -6,7 +6,7 @@ from collections import defaultdict
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, select
 
 from loa_manager import tables
 from loa_manager.devices import ACTIVE
@@ -65,19 +65,16 @@ def _heard(row: Row[Any]) -> Heard:
 
 
 def _plays(connection: Connection, *, with_end: bool) -> dict[str, Play]:
-    """Return the newest play of each endpoint; *with_end*: of those that have ended."""
-    table = tables.play
-    last = select(table.c.endpoint, func.max(table.c.began_ms).label("began_ms"))
+    """Return the newest play of each active endpoint; *with_end*: of those that have ended."""
+    board, table, other = tables.endpoint, tables.play, tables.play.alias("other")
+    # one step back in an index for each board, however many plays there are
+    last = select(other.c.play).where(other.c.endpoint == board.c.id)
     if with_end:
-        last = last.where(table.c.outcome.is_not(None))
-    newest = last.group_by(table.c.endpoint).subquery()
-    same = (table.c.endpoint == newest.c.endpoint) & (table.c.began_ms == newest.c.began_ms)
-    found: dict[str, Play] = {}
-    for row in connection.execute(select(table).join(newest, same).order_by(table.c.sequence)):
-        if with_end and row.outcome is None:
-            continue
-        found[row.endpoint] = _play(row)
-    return found
+        last = last.where(other.c.outcome.is_not(None))
+    newest = last.order_by(other.c.began_ms.desc()).limit(1).correlate(board).scalar_subquery()
+    same = (table.c.endpoint == board.c.id) & (table.c.play == newest)
+    query = select(table).select_from(board.join(table, same)).where(board.c.state == ACTIVE)
+    return {row.endpoint: _play(row) for row in connection.execute(query)}
 
 
 def _play(row: Row[Any]) -> Play:

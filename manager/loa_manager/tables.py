@@ -266,7 +266,7 @@ play = Table(
     Column("uncertainty_ms", BigInteger),
     Column("loudness_clufs", Integer),
     Column("true_peak_cdb", Integer),
-    Index("ix_play_cluster", "cluster", "began_ms"),
+    Index("ix_play_endpoint", "endpoint", "began_ms"),
     Index("ix_play_began", "began_ms"),
 )
 

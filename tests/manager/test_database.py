@@ -10,6 +10,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import select, text
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.schema import CreateIndex, CreateTable
 
 from loa_manager import database, tables
 from loa_protocol.errors import StoreError
@@ -29,6 +31,16 @@ def test_a_new_database_has_exactly_the_tables_of_the_code(url: str) -> None:
     engine = database.create(url)
     with database.reading(engine) as connection:
         assert compare_metadata(MigrationContext.configure(connection), tables.METADATA) == []
+
+
+def test_the_tables_can_be_made_in_postgresql_too() -> None:
+    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]  # of SQLAlchemy
+    for table in tables.METADATA.sorted_tables:
+        assert "CREATE TABLE" in str(CreateTable(table).compile(dialect=dialect))
+        for index in table.indexes:
+            assert "INDEX" in str(CreateIndex(index).compile(dialect=dialect))
+    rows = str(CreateTable(tables.batch).compile(dialect=dialect))
+    assert "id BIGSERIAL" in rows
 
 
 def test_the_version_in_the_code_is_the_newest_migration() -> None:

@@ -106,8 +106,13 @@ def test_a_play_without_its_end_waits_for_it(
     assert row["outcome"] == Outcome.INTERRUPTED
 
 
-def test_a_play_told_twice_counts_once(engine: Engine, ingest: Ingest, teller: Teller) -> None:
+@pytest.mark.parametrize("together", [True, False])
+def test_a_play_told_twice_counts_once(
+    engine: Engine, ingest: Ingest, teller: Teller, together: bool
+) -> None:
     teller.play(1)
+    if not together:
+        bring(ingest, engine, teller)
     teller.boot()  # the board had to tell it again in a new place
     teller.play(1)
     bring(ingest, engine, teller, size=1)

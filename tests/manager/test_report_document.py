@@ -202,6 +202,12 @@ def test_the_same_facts_make_the_same_bytes(write: Any) -> None:
     assert write(document()) == write(document())
 
 
+@pytest.mark.requirement("REP-5")
+def test_the_spreadsheet_does_not_carry_the_moment_of_its_making() -> None:
+    book = openpyxl.load_workbook(io.BytesIO(write_xlsx(document())))
+    assert book.properties.created.date() == date(2026, 12, 31)
+
+
 def test_json_gives_single_figures_by_key_and_ids_when_asked() -> None:
     found = document()
     plain = json.loads(write_json(found, explain=False))

@@ -79,6 +79,8 @@ def place(
 def merge_commune(connection: Connection, old: str, new: str, *, on: date, source: Source) -> int:
     """Move everything that stands in the commune *old* to *new* on the day *on*.
 
+    What came later and was still entered under *old* is put right from its first day.
+
     Returns:
         How many stations and clusters moved.
 
@@ -94,7 +96,7 @@ def merge_commune(connection: Connection, old: str, new: str, *, on: date, sourc
         each
         for places in load_placements(connection).values()
         for each in places
-        if each.commune == old and each.last_day is None and each.first_day < on
+        if each.commune == old and each.last_day is None
     ]
     if not moving:
         raise ConfigError("unit", [_("nothing stands in {code} on that day").format(code=old)])

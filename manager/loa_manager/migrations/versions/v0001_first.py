@@ -113,7 +113,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("endpoint", "play", name=op.f("pk_play")),
     )
     op.create_index("ix_play_began", "play", ["began_ms"], unique=False)
-    op.create_index("ix_play_cluster", "play", ["cluster", "began_ms"], unique=False)
+    op.create_index("ix_play_endpoint", "play", ["endpoint", "began_ms"], unique=False)
     op.create_table(
         "projection",
         sa.Column("name", sa.String(length=20), nullable=False),
