@@ -30,6 +30,16 @@ HELPS = [
 ]
 
 
+FIXED = ("draft", "assignment", "policy", "epoch", "evidence", "bearer", "head", "session")
+"""Words that have one translation, whatever sentence they stand in."""
+
+
+def glossary() -> dict[str, str]:
+    """Return the Vietnamese of each English word."""
+    text = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
+    return dict(re.findall(r"^\| ([^|]+) \| ([^|]+) \|", text, re.M)[2:])
+
+
 @pytest.fixture(params=CATALOGUES)
 def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
@@ -77,6 +87,17 @@ def test_translations_are_nfc_and_keep_the_paragraphs(texts: dict[str, str]) -> 
     assert [text for text in texts.values() if not unicodedata.is_normalized("NFC", text)] == []
     breaks = [text for text in texts if text.count("\n\n") != texts[text].count("\n\n")]
     assert breaks == []
+
+
+@pytest.mark.parametrize(
+    ("word", "vietnamese"), [pair for pair in glossary().items() if pair[0] in FIXED]
+)
+def test_the_glossary_has_the_word(word: str, vietnamese: str) -> None:
+    for name in CATALOGUES:
+        for message in catalogue.read(name):
+            english = re.sub(r"{.*?}|\[\[.*?\]\]", "", str(message.id))  # names are no words
+            if re.search(rf"\b{word}s?\b", english, re.I):
+                assert vietnamese in str(message.string).lower(), english
 
 
 def test_every_module_with_texts_names_a_catalogue() -> None:
