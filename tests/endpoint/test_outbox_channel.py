@@ -28,7 +28,7 @@ from loa_protocol.errors import FormatError
 from loa_protocol.objects.online import Batch, Receipt
 from loa_protocol.record import PlayEnded, PlayStarted
 from loa_protocol.trust import TrustError
-from support.ingest_model import IngestModel
+from support.ingest_model import IngestModel, ManagersIngest
 from support.outbox_lab import ENDPOINT, OutboxLab, drain
 from support.province import NOW, Person, person, province
 from support.records import ended, heartbeat, play_id, started
@@ -150,12 +150,14 @@ def _all_received() -> bytes:
 class OutboxAgainstIngest(RuleBasedStateMachine):
     """Runs of the agent, receipts of any age, and servers that come back from backups."""
 
+    make_server: type[IngestModel] = IngestModel
+
     def __init__(self) -> None:
         super().__init__()
         self.folder = Path(tempfile.mkdtemp(dir="/dev/shm" if Path("/dev/shm").is_dir() else None))
         self.lab = OutboxLab(self.folder, capacity_bytes=200_000)
         self.outbox = self.lab.boot()
-        self.server = IngestModel(ENDPOINT)
+        self.server = self.make_server(ENDPOINT)
         self.backups: list[IngestModel] = []
         self.receipts: list[Receipt] = []
         self.plays = 0
@@ -232,8 +234,15 @@ class OutboxAgainstIngest(RuleBasedStateMachine):
         shutil.rmtree(self.folder)
 
 
+class OutboxAgainstManager(OutboxAgainstIngest):
+    """The same against the manager's judgement, which asks once before it takes a hole."""
+
+    make_server = ManagersIngest
+
+
 @pytest.mark.requirement("OFF-1")
-def test_every_play_is_at_the_server_once_whatever_came_back_from_a_backup() -> None:
-    run_state_machine_as_test(
-        OutboxAgainstIngest, settings=settings(max_examples=80, stateful_step_count=30)
-    )
+@pytest.mark.parametrize("machine", [OutboxAgainstIngest, OutboxAgainstManager])
+def test_every_play_is_at_the_server_once_whatever_came_back_from_a_backup(
+    machine: type[RuleBasedStateMachine],
+) -> None:
+    run_state_machine_as_test(machine, settings=settings(max_examples=80, stateful_step_count=30))

@@ -61,11 +61,21 @@ def test_a_batch_without_a_receipt_is_sent_again_and_then_the_line_is_given_up()
     assert sender.phase is Phase.OFFLINE
 
 
-@pytest.mark.parametrize("verdict", [Verdict.STALE, Verdict.SAME])
-def test_a_receipt_that_changes_nothing_leaves_the_deadline_running(verdict: Verdict) -> None:
+def test_an_old_receipt_leaves_the_deadline_running() -> None:
     sender = waiting((100,))
-    assert sender.on_receipt(verdict, 50) == ()
+    assert sender.on_receipt(Verdict.STALE, 50) == ()
     assert sender.deadline_ms == 100
+
+
+def test_a_receipt_for_the_place_we_are_at_asks_for_the_batch_once_more() -> None:
+    """A server that sees a hole before a new epoch asks once, and then takes it as it is."""
+    sender = waiting((100_000, 200_000, 300_000))
+    assert sender.on_receipt(Verdict.SAME, 50) == ()
+    assert sender.on_time(50 + PAUSE_MS) == (Effect.SEND_AGAIN,)
+    sender.handle(Event.SENT, 2000)
+    assert sender.on_receipt(Verdict.SAME, 2050) == ()
+    assert sender.on_time(2050 + PAUSE_MS) == ()  # not at every answer
+    assert sender.deadline_ms == 202_000
 
 
 @pytest.mark.parametrize("verdict", [Verdict.REWOUND, Verdict.LOST, Verdict.FORKED])
@@ -76,6 +86,24 @@ def test_a_receipt_that_sends_us_elsewhere_is_followed_after_a_pause(verdict: Ve
     assert sender.on_receipt(verdict, 20) == ()
     assert sender.on_time(10 + PAUSE_MS - 1) == ()
     assert sender.on_time(10 + PAUSE_MS) == SEND
+
+
+def test_servers_that_disagree_are_followed_ever_more_slowly_until_all_is_sent() -> None:
+    sender, now, pauses = waiting(), 0, []
+    for _ in range(9):
+        assert sender.on_receipt(Verdict.REWOUND, now) == ()
+        assert sender.deadline_ms is not None
+        pauses.append(sender.deadline_ms - now)
+        now = sender.deadline_ms
+        assert sender.on_time(now) == SEND
+        sender.handle(Event.SENT, now)
+        sender.on_receipt(Verdict.ADVANCED, now)
+        sender.handle(Event.SENT, now)
+    assert pauses == [1000, 2000, 4000, 8000, 16_000, 32_000, 64_000, 64_000, 64_000]
+    sender.on_receipt(Verdict.ADVANCED, now)
+    sender.handle(Event.EMPTY, now)
+    sender.on_receipt(Verdict.REWOUND, now)
+    assert sender.deadline_ms == now + 1000
 
 
 def test_a_receipt_that_comes_unasked_rewinds_an_idle_line() -> None:

@@ -1,13 +1,12 @@
-"""A model of ingest: what the server does with a batch, in its fewest words.
-
-The real one is ``loa_manager.serve``; this one is the oracle for the endpoint's half.
-"""
+"""Servers for the endpoint's half: a model in the fewest words, and the manager's own judge."""
 
 from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, field
+from typing import Self
 
+from loa_manager.continuity import Chains, Fit
 from loa_protocol.objects.online import Batch, Receipt
 from loa_protocol.record import CHAIN_START, Boot, Record, chain
 
@@ -49,15 +48,15 @@ class IngestModel:
             time_ms=self.time_ms,
         )
 
-    def backup(self) -> IngestModel:
+    def backup(self) -> Self:
         """Return a copy that stays as it is."""
         return copy.deepcopy(self)
 
-    def restore(self, backup: IngestModel) -> None:
+    def restore(self, backup: Self) -> None:
         """Come back from *backup*; the clock does not."""
-        old = copy.deepcopy(backup)
-        self.epoch, self.next, self.chain = old.epoch, old.next, old.chain
-        self.stored, self.gaps = old.stored, old.gaps
+        facts = copy.deepcopy(backup.__dict__)
+        del facts["time_ms"]
+        self.__dict__.update(facts)
 
     def records(self) -> list[Record]:
         """Return what is stored, in order of (epoch, sequence)."""
@@ -75,3 +74,26 @@ class IngestModel:
             assert (self.epoch, sequence) not in self.stored, "stored twice"
             self.stored[self.epoch, sequence] = record
         self.next, self.chain = batch.first + len(batch.records), hashes[-1]
+
+
+@dataclass
+class ManagersIngest(IngestModel):
+    """The same with the manager's judgement of continuity."""
+
+    chains: Chains = field(default_factory=Chains)
+
+    def receive(self, batch: Batch) -> Receipt:
+        """Take a verified batch and answer."""
+        judged = self.chains.judge(batch)
+        self.broken += judged.fit in (Fit.BROKEN, Fit.NO_BOOT)
+        if judged.fit is Fit.STORED:
+            for sequence, record in enumerate(batch.records[judged.skip :], judged.skip):
+                key = (batch.epoch, batch.first + sequence)
+                assert key not in self.stored, "stored twice"
+                self.stored[key] = record
+            if judged.hole:
+                boot = Record.from_bytes(batch.records[0]).body
+                assert isinstance(boot, Boot)
+                self.gaps.append(boot)
+        self.epoch, self.next, self.chain = judged.epoch, judged.head.next, judged.head.chain
+        return self.receipt()

@@ -12,7 +12,8 @@ from typing import Final
 from loa_endpoint.core.batch import Verdict
 
 PATIENCE_MS: Final = (15_000, 30_000, 60_000)  # after each sending of the same batch
-PAUSE_MS: Final = 1000  # after a receipt that sends us elsewhere: two servers must not play tennis
+PAUSE_MS: Final = 1000  # after a receipt that sends us elsewhere, doubled each time without
+MOST_PAUSE_MS: Final = 64_000  # an end in between: two servers that disagree must not play tennis
 
 
 class Phase(enum.Enum):
@@ -99,7 +100,7 @@ class Sender:
     def __init__(self, patience_ms: tuple[int, ...] = PATIENCE_MS) -> None:
         self.phase = Phase.OFFLINE
         self.deadline_ms: int | None = None
-        self._patience_ms, self._tries = patience_ms, 0
+        self._patience_ms, self._tries, self._moves = patience_ms, 0, 0
 
     def handle(self, event: Event, now_ms: int) -> tuple[Effect, ...]:
         """Take *event* and return what to do."""
@@ -109,13 +110,22 @@ class Sender:
             self._tries = self._tries + 1 if before is Phase.WAITING else 1
             self.deadline_ms = now_ms + self._patience_ms[self._tries - 1]
         elif self.phase is Phase.PAUSED and before is not Phase.PAUSED:
-            self.deadline_ms = now_ms + PAUSE_MS
+            self.deadline_ms = now_ms + min(PAUSE_MS << min(self._moves, 20), MOST_PAUSE_MS)
+            self._moves += 1
         elif self.phase not in (Phase.WAITING, Phase.PAUSED):
             self.deadline_ms = None
+        if event is Event.EMPTY:
+            self._moves = 0
         return effects
 
     def on_receipt(self, verdict: Verdict, now_ms: int) -> tuple[Effect, ...]:
-        """Take what a receipt meant; one that changed nothing leaves the deadline running."""
+        """Take what a receipt meant.
+
+        One that names the place we are at, while a batch is on its way, asks for that batch once
+        more: a server does so before it takes a new epoch that shows a hole.
+        """
+        if verdict is Verdict.SAME and self._tries == 1 and self.deadline_ms is not None:
+            self.deadline_ms = min(self.deadline_ms, now_ms + PAUSE_MS)
         if verdict in (Verdict.STALE, Verdict.SAME):
             return ()
         is_advance = verdict is Verdict.ADVANCED
