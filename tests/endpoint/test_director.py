@@ -346,3 +346,20 @@ def test_the_line_in_of_a_tuner_that_stands_elsewhere_is_never_taken_for_the_sta
     stage = Stage(with_fm())
     stage.run(BEGIN + 2000, machine.TunerTuned(91_000), *GOOD_FM[1:], line_in=MUSIC)
     assert stage.all(SoundLineIn) == []
+
+
+def test_items_shorter_than_the_look_ahead_still_follow_without_a_silence() -> None:
+    base = playlist(items=4)
+    short = dataclasses.replace(
+        base,
+        items=tuple(
+            dataclasses.replace(item, offset_ms=4000 * n, duration_ms=4000)
+            for n, item in enumerate(base.items)
+        ),
+    )
+    stage = Stage(short)
+    stage.run(BEGIN + 20_000)
+    assert [s.at_ms - MONO for s in stage.all(SoundMedia)] == [0, 4000, 8000, 12_000]
+    assert [s.at_ms - MONO for s in stage.all(Silence)] == [16_000]
+    for play, prepared in zip(stage.all(SoundMedia), stage.all(Prepare), strict=True):
+        assert play.source == prepared.source

@@ -6,6 +6,7 @@ which FM windows are open. Which bearer sounds is the machine's decision alone.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -28,6 +29,22 @@ from loa_protocol.objects.playlist import BearerKind, Item, Media, Playlist, Pro
 from loa_protocol.record import ClockTrust, Happening
 
 _SWITCH_LEAD_MS = 40  # two blocks: the player needs one to hear us
+# What goes into the records; the machine's other notes repeat what plays and segments say.
+_TOLD = frozenset(
+    {
+        "suspect",
+        "fail",
+        "switch",
+        "fallback",
+        "return",
+        "hold",
+        "release",
+        "mute",
+        "unmute",
+        "pi_mismatch",
+        "fm_rejected",
+    }
+)
 _NEAR_END_MS = 1000  # files end a few frames before or after what was planned
 
 
@@ -53,6 +70,8 @@ class BearerDesk:
         self._fm: machine.Bearer | None = None  # the FM bearer that is open, sounding or not
         self._fm_is_ready = False
         self._tuned_khz = 0  # where the tuner says it stands
+        self._untold: deque[machine.Event] = deque()
+        self._is_telling = False
 
     def on_programme(self, playlist: Playlist | None, planned: Iterable[Planned]) -> None:
         """Know the items and FM windows of the playlist in force."""
@@ -105,26 +124,39 @@ class BearerDesk:
         return effects
 
     def handle(self, event: machine.Event, play: Play | None, now: Reading) -> list[Effect]:
-        """Tell the machine of *event*; return what it wants done while *play* is under way."""
+        """Tell the machine of *event*; return what it wants done while *play* is under way.
+
+        What one word of the machine makes known (a file that is not there) is told when all words
+        before it are carried out: an inner answer must not overtake an outer one.
+        """
+        self._untold.append(event)
+        if self._is_telling:
+            return []
+        self._is_telling = True
         effects: list[Effect] = []
-        for said in self._fallback.handle(event, now.mono_ms):
-            match said:
-                case machine.PreOpen(bearer=bearer):
-                    effects += self._open(bearer, play, now)
-                case machine.Close(bearer=bearer):
-                    effects += self._close(bearer)
-                case machine.SwitchTo():
-                    effects += self._switch(said, play, now)
-                case machine.Mute(fade_out_ms=fade):
-                    if play is not None:
-                        play.carry(None, now.unix_ms)
-                    effects.append(Silence(0, fade))
-                case machine.Alarm(active=active):
-                    detail = "active" if active else "idle"
-                    effects.append(Keep(Happening(name="programme_failure_alarm", detail=detail)))
-                case machine.Note():
-                    effects.append(Keep(_happening(said)))
+        while self._untold:
+            for said in self._fallback.handle(self._untold.popleft(), now.mono_ms):
+                effects += self._turn(said, play, now)
+        self._is_telling = False
         return effects
+
+    def _turn(self, said: machine.Effect, play: Play | None, now: Reading) -> list[Effect]:
+        match said:
+            case machine.PreOpen(bearer=bearer):
+                return self._open(bearer, play, now)
+            case machine.Close(bearer=bearer):
+                return self._close(bearer)
+            case machine.SwitchTo():
+                return self._switch(said, play, now)
+            case machine.Mute(fade_out_ms=fade):
+                if play is not None:
+                    play.carry(None, now.unix_ms)
+                return [Silence(0, fade)]
+            case machine.Alarm(active=active):
+                detail = "active" if active else "idle"
+                return [Keep(Happening(name="programme_failure_alarm", detail=detail))]
+            case machine.Note():
+                return [Keep(_happening(said))] if said.name in _TOLD else []
 
     def on_reading(self, reading: machine.Event, play: Play | None, now: Reading) -> list[Effect]:
         """Hear the tuner."""

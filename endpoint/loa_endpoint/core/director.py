@@ -63,7 +63,7 @@ class Director:
         self._hold_until_ms: int | None = 0
         self._play: Play | None = None
         self._endings = Endings()
-        self._announced: set[str] = set()
+        self._announced: Planned | None = None
         self._told: set[str] = set()  # blocked items, held starts and plays: each once an epoch
         self._gain: int | None = None
         self._gain_known = False
@@ -85,7 +85,7 @@ class Director:
         self._programme = programme
         self._planned = () if programme is None else plan(programme.playlist, programme.policy)
         self._desk.on_programme(None if programme is None else programme.playlist, self._planned)
-        self._announced.clear()
+        self._announced = None
         if self._play is not None and not self._is_still_planned(self._play):
             return self._end(now, Outcome.STOPPED, None)
         return []
@@ -175,16 +175,16 @@ class Director:
         ]
 
     def _announce(self, now: Reading) -> list[Effect]:
-        effects: list[Effect] = []
+        """Let the next item's bearers be opened ahead: one item, the machine knows no more."""
         if now.trust < ClockTrust.T2:
-            return effects
-        for planned in upcoming(self._planned, now.unix_ms, now.unix_ms + AHEAD_MS):
-            key = f"{planned.item.id}@{planned.start_ms}"
-            if planned.block is None and key not in self._announced:
-                self._announced.add(key)
-                announced = machine.ItemAnnounced(self._desk.machine_item(planned))
-                effects += self._desk.handle(announced, self._play, now)
-        return effects
+            return []
+        coming = upcoming(self._planned, now.unix_ms + 1, now.unix_ms + AHEAD_MS)
+        following = next((p for p in coming if p.block is None), None)
+        if following is None or following == self._announced:
+            return []
+        self._announced = following
+        announced = machine.ItemAnnounced(self._desk.machine_item(following))
+        return self._desk.handle(announced, self._play, now)
 
     def _advance(self, now: Reading) -> list[Effect]:
         due = sounding(self._planned, now.unix_ms + LEAD_MS)
@@ -212,7 +212,7 @@ class Director:
             id=self._id(planned), planned=planned, volume=volume, uncertainty_ms=now.uncertainty_ms
         )
         self._told.add(play.name)
-        self._play = play
+        self._play, self._announced = play, None
         kept = play.started(playlist=programme.digest, scope=place.scope, mark=place.mark)
         start_ms = max(now.mono_ms, planned.start_ms - now.unix_ms + now.mono_ms)
         effects: list[Effect] = [Keep(kept), Judge(play.name), _measure(play, start_ms)]

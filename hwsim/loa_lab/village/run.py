@@ -53,14 +53,15 @@ def _play(village: Village) -> None:
     evening = story.pieces()
     story.provision(village)
     earlier = story.publish_earlier(village, evening)
+    unapproved = story.draft_unapproved(village, evening)
     with story.altered_media(village, evening[-1]):
-        half = story.publish_evening(village, evening)
+        story.publish_evening(village, evening)
     story.raise_poles(village)
     plan = village.plan
     assert plan is not None  # it was published just now
     narrator = Narrator(Home.open(village.province).database_url, village.say, _titles(evening))
     narrator.until((plan.start_ms + ATTACK_MS) / 1000)
-    story.attack(village, half, earlier, narrator)
+    story.attack(village, unapproved, earlier, narrator)
     narrator.until((plan.allowed_end_ms + _TAIL_MS) / 1000)
 
 

@@ -203,12 +203,16 @@ def publish_earlier(village: Village, evening: tuple[Piece, ...]) -> bytes:
     return draft.read_bytes()
 
 
-def publish_evening(village: Village, evening: tuple[Piece, ...]) -> bytes:
-    """Choose the start, write the schedule, have it signed by two people, publish it.
+def draft_unapproved(village: Village, evening: tuple[Piece, ...]) -> bytes:
+    """Return what the editor signed and nobody approved, as it lies on the editor's desk."""
+    text = script.earlier_toml(datetime.now(UTC), evening[1])
+    draft = _draft(village, "unapproved", text, evening[1:2])
+    _sign(village, draft, "editor")
+    return draft.read_bytes()
 
-    Returns:
-        The draft as it was with the editor's signature alone.
-    """
+
+def publish_evening(village: Village, evening: tuple[Piece, ...]) -> None:
+    """Choose the start, write the schedule, have it signed by two people, publish it."""
     lead_s = _LEAD_S + 1.5 * village.publishing_s
     plan = Plan(start_ms=int(time.time() + lead_s) * 1000, pieces=evening)
     village.plan = plan
@@ -220,11 +224,9 @@ def publish_evening(village: Village, evening: tuple[Piece, ...]) -> bytes:
     _hand_out_rules(village)
     draft = _draft(village, "evening", script.schedule_toml(plan), evening)
     _sign(village, draft, "editor")
-    half = draft.read_bytes()
     _sign(village, draft, "approver")
     village.crew.run("loa", "playlist", "publish", "--home", village.province, draft, "--yes")
     village.say(_("the evening's schedule is signed by two people and published"))
-    return half
 
 
 def _hand_out_rules(village: Village) -> None:
@@ -300,12 +302,12 @@ def altered_media(village: Village, piece: Piece) -> Iterator[None]:
             future.result()
 
 
-def attack(village: Village, half: bytes, earlier: bytes, narrator: Narrator) -> None:
+def attack(village: Village, unapproved: bytes, earlier: bytes, narrator: Narrator) -> None:
     """Try to make a loudspeaker speak, and to make it forget."""
     attacker = _attacker(village)
     genuine = _genuine(village)
     offers = (
-        (_("a playlist with one signature"), half),
+        (_("a playlist with one signature"), unapproved),
         (_("last week's playlist"), earlier),
         (_("a playlist by certificates of no province"), attacker.forger.playlist(genuine)),
     )

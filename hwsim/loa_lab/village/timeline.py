@@ -126,7 +126,7 @@ def _lane(cluster: Cluster, axis: _Axis, top: int, titles: dict[str, str]) -> st
             if room > 40:
                 text = label if room > 7 * len(label) else label[: int(room / 8)] + "…"
                 parts.append(f'<text class="on" x="{x:.1f}" y="{top + 81}">{escape(text)}</text>')
-            evidence = _evidence(play["evidence"])
+            evidence = _evidence(play["evidence"]) if room > 140 else ""
             parts.append(
                 f'<text class="soft" x="{x:.1f}" y="{top + 103}">{escape(evidence)}</text>'
             )
