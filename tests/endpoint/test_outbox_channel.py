@@ -26,7 +26,7 @@ from loa_protocol.accept import accept
 from loa_protocol.envelope import Kind, open_seal, seal
 from loa_protocol.errors import FormatError
 from loa_protocol.objects.online import Batch, Receipt
-from loa_protocol.record import PlayEnded, PlayStarted
+from loa_protocol.record import Boot, PlayEnded, PlayStarted
 from loa_protocol.trust import TrustError
 from support.ingest_model import IngestModel, ManagersIngest
 from support.outbox_lab import ENDPOINT, OutboxLab, drain
@@ -226,6 +226,12 @@ class OutboxAgainstIngest(RuleBasedStateMachine):
         self.outbox.mark(self.server.receipt())
         drain(self.outbox, self.server)
         bodies = [record.body for record in self.server.records()]
+        boots = [
+            key
+            for key, body in zip(sorted(self.server.stored), bodies, strict=True)
+            if isinstance(body, Boot)
+        ]
+        assert all(sequence == 0 for _, sequence in boots)  # they begin an epoch, or are not told
         for kind in (PlayStarted, PlayEnded):
             plays = sorted(body.play for body in bodies if isinstance(body, kind))
             assert plays == [play_id(number) for number in range(self.plays)]

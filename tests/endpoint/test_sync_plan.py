@@ -205,7 +205,9 @@ def another_stations_editors(lab: ContentLab) -> None:
 def an_altered_payload(lab: ContentLab) -> None:
     digest = lab.publish(BODY)
     path = f"/objects/{digest.hex()}"
-    lab.files[path] = lab.files[path].replace("Bản tin".encode(), b"Ban tin!")
+    altered = lab.files[path].replace(b"n tin s", b"n tan s")
+    assert altered != lab.files[path]
+    lab.files[path] = altered
 
 
 def an_older_playlist(lab: ContentLab) -> None:
