@@ -20,16 +20,12 @@ _IN_ONE_QUERY: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """A batch whose form is right."""
+    """A batch whose form is right; *endpoint* is who sent it, in hex."""
 
+    endpoint: str
     data: bytes
     seal: Seal
     batch: Batch
-
-    @property
-    def endpoint(self) -> str:
-        """Who sent it, in hex."""
-        return self.batch.endpoint.hex()
 
 
 Verdict = Judgement | str  # a text says why it was refused

@@ -36,11 +36,6 @@ class Told:
     received_ms: int
     data: bytes
 
-    @property
-    def place(self) -> dict[str, Any]:
-        """The key of its row."""
-        return {"endpoint": self.endpoint, "epoch": self.epoch, "sequence": self.sequence}
-
 
 @dataclass(slots=True)
 class Sheet:
@@ -57,7 +52,8 @@ class Sheet:
 
     def put_apart(self, each: Told, reason: str) -> None:
         """Keep a record that fits no row."""
-        self.unplaced.append({**each.place, "reason": reason, "data": each.data})
+        place = {"endpoint": each.endpoint, "epoch": each.epoch, "sequence": each.sequence}
+        self.unplaced.append({**place, "reason": reason, "data": each.data})
 
 
 Places = Mapping[str, list[tuple[int, str]]]  # endpoint -> (since ms, cluster), oldest first
@@ -80,8 +76,12 @@ def expand(records: Iterable[Told], places: Places) -> Sheet:
 
 def cluster_at(places: list[tuple[int, str]], at_ms: int) -> str:
     """Return the pole a board hung on at *at_ms*; before its first one, the first."""
-    hung = [cluster for since, cluster in places if since <= at_ms]
-    return hung[-1] if hung else places[0][1]
+    found = places[0][1]
+    for since, cluster in places:
+        if since > at_ms:
+            break
+        found = cluster
+    return found
 
 
 def newer(before: Mapping[str, Any] | None, news: dict[str, Any], *order: str) -> dict[str, Any]:
@@ -93,31 +93,41 @@ def newer(before: Mapping[str, Any] | None, news: dict[str, Any], *order: str) -
 
 
 def _place(sheet: Sheet, each: Told, record: Record, places: Places) -> None:
-    # a clock below T2 is only a floor: then the time of arrival says better which pole it was
-    at_ms = record.at_ms if record.trust >= ClockTrust.T2 else each.received_ms
-    cluster = cluster_at(places[each.endpoint], at_ms)
-    where = {**each.place, "cluster": cluster}
     match record.body:
+        case PlayEnded() as body:
+            _once(sheet, sheet.ends, each, _end(body), body.play.hex())
+        case PlayStarted() as body:
+            row = _start(body)
+            row.update(_where(each, record, places), trust=int(record.trust))
+            row["began_ms"] = record.at_ms
+            _once(sheet, sheet.starts, each, row, row["play"])
+        case Heartbeat() as body:
+            beat = _beat(body)
+            beat.update(epoch=each.epoch, sequence=each.sequence, heartbeat_ms=record.at_ms)
+            before = sheet.beats.get(each.endpoint)
+            sheet.beats[each.endpoint] = newer(before, beat, "epoch", "sequence")
+        case Refused() as body:
+            row = {"what": body.what, "reason": body.reason, "detail": body.detail}
+            row.update(_where(each, record, places), digest=_hex(body.digest))
+            sheet.refusals.append({**row, "at_ms": record.at_ms})
+        case Happening() as body:
+            row = {"at_ms": record.at_ms, "name": body.name, "detail": body.detail}
+            sheet.events.append({**row, **_where(each, record, places)})
         case Boot(version=version):
             boot = {"booted_ms": record.at_ms, "version": version, "boot_epoch": each.epoch}
             sheet.boots[each.endpoint] = newer(sheet.boots.get(each.endpoint), boot, "boot_epoch")
-        case PlayStarted() as body:
-            row = {**where, **_start(body), "trust": int(record.trust), "began_ms": record.at_ms}
-            _once(sheet, sheet.starts, each, row, row["play"])
-        case PlayEnded() as body:
-            _once(sheet, sheet.ends, each, _end(body), body.play.hex())
-        case Refused() as body:
-            told_row = {"what": body.what, "reason": body.reason, "detail": body.detail}
-            digest = _hex(body.digest)
-            sheet.refusals.append({**where, "at_ms": record.at_ms, **told_row, "digest": digest})
-        case Happening() as body:
-            row = {"at_ms": record.at_ms, "name": body.name, "detail": body.detail}
-            sheet.events.append({**where, **row})
-        case Heartbeat() as body:
-            beat = {"epoch": each.epoch, "sequence": each.sequence, "heartbeat_ms": record.at_ms}
-            beat.update(_beat(body))
-            before = sheet.beats.get(each.endpoint)
-            sheet.beats[each.endpoint] = newer(before, beat, "epoch", "sequence")
+
+
+def _where(each: Told, record: Record, places: Places) -> dict[str, Any]:
+    # a clock below T2 is only a floor: then the time of arrival says better which pole it was
+    at_ms = record.at_ms if record.trust >= ClockTrust.T2 else each.received_ms
+    cluster = cluster_at(places[each.endpoint], at_ms)
+    return {
+        "endpoint": each.endpoint,
+        "epoch": each.epoch,
+        "sequence": each.sequence,
+        "cluster": cluster,
+    }
 
 
 def _once(sheet: Sheet, rows: Plays, each: Told, row: dict[str, Any], play: str) -> None:

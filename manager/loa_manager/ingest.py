@@ -207,7 +207,7 @@ def _parse(data: bytes) -> Arrived | None:
         seal, batch = open_batch(data)
     except FormatError:
         return None
-    return Arrived(data, seal, batch)
+    return Arrived(batch.endpoint.hex(), data, seal, batch)
 
 
 def _has_receipt(verdict: Verdict) -> TypeGuard[Judgement]:
