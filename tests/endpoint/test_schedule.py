@@ -91,8 +91,9 @@ def test_an_item_longer_than_its_slot_is_blocked() -> None:
 
 def test_an_item_outside_the_playlists_validity_is_blocked() -> None:
     schedule = day("2026-12-04 05:30", "2026-12-06 05:30")
-    week = {"not_before": at("2026-12-04 00:00"), "expires": at("2026-12-06 05:30")}
-    assert blocks(dataclasses.replace(schedule, **week)) == [None, Block.VALIDITY]
+    first, last = at("2026-12-04 00:00"), at("2026-12-06 05:30")
+    week = dataclasses.replace(schedule, not_before=first, expires=last)
+    assert blocks(week) == [None, Block.VALIDITY]
 
 
 @pytest.mark.requirement("MSG-7")

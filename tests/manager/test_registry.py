@@ -169,7 +169,7 @@ def test_odd_wattage_warns_and_stops_nothing(commune: Connection) -> None:
 
 
 def test_importing_again_changes_nothing(commune: Connection) -> None:
-    rows = [cluster("st1/c1", **registry.money("new", 50, 3)), cluster("st1/c2")]
+    rows = [cluster("st1/c1") | registry.money("new", 50, 3), cluster("st1/c2")]
     first, again = bring_clusters(commune, *rows), bring_clusters(commune, *rows)
     assert (first.added, first.unchanged) == (2, 0)  # type: ignore[attr-defined]  # Imported
     assert (again.added, again.changed, again.unchanged) == (0, 0, 2)  # type: ignore[attr-defined]  # Imported

@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 
 import aiomqtt
-import psutil  # type: ignore[import-untyped]  # ships no types
+import psutil
 import pytest
 
 from loa_manager.serve import repeats

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import aiomqtt
 import httpx
-import psutil  # type: ignore[import-untyped]  # ships no types
+import psutil
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 from sqlalchemy import func, select

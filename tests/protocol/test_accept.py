@@ -241,7 +241,9 @@ def test_an_assignment_is_for_one_board_and_an_old_one_never_looks_new() -> None
     data = P.sign(Kind.ASSIGNMENT, body, *P.officers)
     assert accept(data, P.trusted(scope=None), NOW).body == body
     assert refusal(data, fingerprint=bytes(32)) is Refusal.NOT_ADDRESSED
-    moved: dict[str, Any] = {"positions": {(Kind.ASSIGNMENT, fingerprint.hex()): Position(1, 5, bytes(32))}}
+    moved: dict[str, Any] = {
+        "positions": {(Kind.ASSIGNMENT, fingerprint.hex()): Position(1, 5, bytes(32))}
+    }
     elsewhere = dataclasses.replace(body, scope=f"{STATION}/c09")
     old = P.sign(Kind.ASSIGNMENT, elsewhere, *P.officers)
     assert refusal(old, scope=None, **moved) is Refusal.ROLLBACK
