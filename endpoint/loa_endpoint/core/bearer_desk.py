@@ -25,10 +25,11 @@ from loa_endpoint.core.effect import (
 from loa_endpoint.core.fallback import Fallback
 from loa_endpoint.core.play import Play
 from loa_endpoint.core.schedule import Planned
-from loa_protocol.objects.playlist import BearerKind, Item, Media, Playlist, ProofKind
+from loa_protocol.objects.playlist import BearerKind, FmWindow, Item, Media, Playlist, ProofKind
 from loa_protocol.record import ClockTrust, Happening
 
 _SWITCH_LEAD_MS = 40  # two blocks: the player needs one to hear us
+_EARLY_MS = 300  # a window is told so long before, for what begins with it is decided ahead
 # What goes into the records; the machine's other notes repeat what plays and segments say.
 _TOLD = frozenset(
     {
@@ -64,7 +65,7 @@ class BearerDesk:
         self._playlist: Playlist | None = None
         self._sources: dict[str, _Source] = {}  # media bearer id -> what it is
         self._cached: frozenset[bytes] = frozenset()
-        self._windows: set[str] = set()
+        self._windows: dict[str, int] = {}  # FM bearer id -> unix s at which its window closes
         self._opened: dict[str, str] = {}  # bearer id -> the player's name for it
         self._opens = 0
         self._fm: machine.Bearer | None = None  # the FM bearer that is open, sounding or not
@@ -93,8 +94,8 @@ class BearerDesk:
 
     def fm_volume_cap(self, unix_ms: int) -> int:
         """Return the cap of the FM windows that are open at *unix_ms*; 0 where none is."""
-        windows = () if self._playlist is None else self._playlist.fm_windows
-        return min((w.volume for w in windows if w.start <= unix_ms // 1000 < w.end), default=0)
+        second = unix_ms // 1000
+        return min((w.volume for w in self._fm_windows() if w.start <= second < w.end), default=0)
 
     def machine_item(self, planned: Planned) -> machine.Item:
         """Return *planned* as the fallback machine knows it."""
@@ -108,20 +109,42 @@ class BearerDesk:
         )
 
     def move_windows(self, play: Play | None, now: Reading) -> list[Effect]:
-        """Open and close FM windows as the time asks; none opens on an untrusted clock."""
+        """Open and close FM windows as the time asks; none opens on an untrusted clock.
+
+        The machine is told a moment early; what sounds is put off until the window is really open.
+        """
         effects: list[Effect] = []
-        for window in () if self._playlist is None else self._playlist.fm_windows:
-            name = _fm_id(window.frequency_khz)
-            second = now.unix_ms // 1000
-            is_open = window.start <= second < window.end and now.trust >= ClockTrust.T2
-            if is_open and name not in self._windows:
-                self._windows.add(name)
-                closes = now.mono_ms + window.end * 1000 - now.unix_ms
+        closing = self._closing(now)
+        for name in [name for name in self._windows if name not in closing]:
+            del self._windows[name]
+            effects += self.handle(machine.WindowClosed(name), play, now)
+        for name, end in closing.items():
+            if self._windows.get(name) != end:
+                self._windows[name] = end
+                closes = now.mono_ms + end * 1000 - now.unix_ms
                 effects += self.handle(machine.WindowOpened(name, closes), play, now)
-            elif second >= window.end and name in self._windows:
-                self._windows.discard(name)
-                effects += self.handle(machine.WindowClosed(name), play, now)
         return effects
+
+    def _closing(self, now: Reading) -> dict[str, int]:
+        """Return when the windows close that are open or about to be; unbroken rows are one."""
+        closing: dict[str, int] = {}
+        if now.trust < ClockTrust.T2:
+            return closing
+        for window in sorted(self._fm_windows(), key=lambda window: window.start):
+            if window.start * 1000 - _EARLY_MS <= now.unix_ms < window.end * 1000:
+                end = closing.setdefault(_fm_id(window.frequency_khz), window.end)
+                if window.start <= end:
+                    closing[_fm_id(window.frequency_khz)] = max(end, window.end)
+        return closing
+
+    def _opens_ms(self, frequency_khz: int, unix_ms: int) -> int:
+        """Return the first instant from *unix_ms* on at which FM may sound on a frequency."""
+        mine = [w for w in self._fm_windows() if w.frequency_khz == frequency_khz]
+        starts = (max(unix_ms, w.start * 1000) for w in mine if unix_ms < w.end * 1000)
+        return min(starts, default=unix_ms)
+
+    def _fm_windows(self) -> tuple[FmWindow, ...]:
+        return () if self._playlist is None else self._playlist.fm_windows
 
     def handle(self, event: machine.Event, play: Play | None, now: Reading) -> list[Effect]:
         """Tell the machine of *event*; return what it wants done while *play* is under way.
@@ -149,14 +172,19 @@ class BearerDesk:
             case machine.SwitchTo():
                 return self._switch(said, play, now)
             case machine.Mute(fade_out_ms=fade):
-                if play is not None:
-                    play.carry(None, now.unix_ms)
-                return [Silence(0, fade)]
+                return [self._mute(fade, play, now)]
             case machine.Alarm(active=active):
                 detail = "active" if active else "idle"
                 return [Keep(Happening(name="programme_failure_alarm", detail=detail))]
             case machine.Note():
                 return [Keep(_happening(said))] if said.name in _TOLD else []
+
+    def _mute(self, fade_ms: int, play: Play | None, now: Reading) -> Silence:
+        """End what sounds; before a play's own start that is the item before, on its end."""
+        ahead_ms = 0 if play is None else max(0, play.planned.start_ms - now.unix_ms)
+        if play is not None:
+            play.carry(None, now.unix_ms + ahead_ms)
+        return Silence(now.mono_ms + ahead_ms if ahead_ms else 0, fade_ms)
 
     def on_reading(self, reading: machine.Event, play: Play | None, now: Reading) -> list[Effect]:
         """Hear the tuner."""
@@ -224,7 +252,9 @@ class BearerDesk:
         at_ms = max(start_ms, now.mono_ms + _SWITCH_LEAD_MS)
         unix_ms = at_ms - now.mono_ms + now.unix_ms
         if to.bearer.kind is BearerKind.FM:
+            unix_ms = self._opens_ms(to.bearer.frequency_khz, unix_ms)
             play.carry(BearerKind.FM, unix_ms)
+            at_ms = unix_ms - now.unix_ms + now.mono_ms
             return [SoundLineIn(at_ms, to.fade_in_ms, to.fade_out_ms)]
         effects: list[Effect] = []
         if to.bearer.id not in self._opened:  # a new player has lost what the old one had opened

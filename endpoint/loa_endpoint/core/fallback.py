@@ -364,6 +364,12 @@ class Fallback:
         self._roster.shut(closed, still_open=self._journal.opened)
 
     def _of_use(self) -> Iterator[Bearer]:
+        """Give the bearers to have open; of FM the first alone, for there is one tuner."""
+        wishes = list(self._wishes())
+        station = next((each.id for each in wishes if each.kind is BearerKind.FM), "")
+        yield from (b for b in wishes if b.kind is not BearerKind.FM or b.id == station)
+
+    def _wishes(self) -> Iterator[Bearer]:
         using = self._sounding or self._wanted
         if using is not None:
             yield using.bearer
@@ -378,10 +384,7 @@ class Fallback:
 
     def _standby(self, using: BearerWatch | None) -> Iterator[Bearer]:
         following = self._next(besides=using)
-        if following is None:
-            return
-        both_fm = using is not None and using.bearer.kind is BearerKind.FM
-        if not (both_fm and following.bearer.kind is BearerKind.FM):  # there is one tuner
+        if following is not None:
             yield following.bearer
 
     def _timers(self) -> Iterator[int]:

@@ -157,12 +157,19 @@ class Roster:
                 yield self._revives_ms(watch)
 
     def first_of_coming(self) -> Iterator[Bearer]:
-        """Give the bearer that the announced item will want first."""
+        """Give the bearer that the announced item will want first.
+
+        FM is listened to before its window opens: the station takes seconds to prove itself. In
+        case it does not, what may sound without a window is ready too.
+        """
         if self.coming is not None:
-            watches = (self._watch(bearer) for bearer in self.coming.order())
-            free = (watch for watch in watches if watch.bar(self.coming.sound) is None)
-            able = (watch.bearer for watch in free if not watch.has_failed)
-            yield from list(able)[:1]
+            watches = [self._watch(bearer) for bearer in self.coming.order()]
+            for watch in [watch for watch in watches if not watch.has_failed]:
+                bar = watch.bar(self.coming.sound)
+                if bar in {None, "no_window"}:
+                    yield watch.bearer
+                if bar is None:
+                    return
 
     def to_open(self, using: BearerWatch | None, now_ms: int) -> Iterator[Bearer]:
         """Give the bearers to listen to besides the one in use: the best FM, and who was better.
