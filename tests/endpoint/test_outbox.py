@@ -18,6 +18,7 @@ from loa_protocol.record import (
     Boot,
     ClockTrust,
     Evidence,
+    Happening,
     Outcome,
     PlayEnded,
     PlayStarted,
@@ -288,6 +289,20 @@ def test_a_damaged_outbox_is_moved_aside_and_named_not_remade(lab: OutboxLab) ->
         lab.open(create=False)
 
 
+def test_what_was_found_damaged_is_told_once_in_the_new_outbox(
+    lab: OutboxLab, server: IngestModel
+) -> None:
+    lab.boot().close()
+    lab.path.write_bytes(b"noise" * 1000)
+    with pytest.raises(DamagedError):
+        lab.open()
+    for _ in range(2):
+        lab.boot().close()
+    drain(lab.open(), server)
+    told = [r.body.detail for r in server.records() if isinstance(r.body, Happening)]
+    assert told == ["outbox.db.damaged-1"]
+
+
 def test_a_record_that_the_disk_changed_is_stepped_over_and_told(
     lab: OutboxLab, server: IngestModel
 ) -> None:
@@ -311,12 +326,12 @@ def test_a_record_that_the_disk_changed_is_stepped_over_and_told(
 
 def _fill_with_plays_and_heartbeats(outbox: Outbox, server: IngestModel, *, plays: int) -> None:
     """Append until acknowledged heartbeats had to go."""
-    for number in range(3000):
-        if number % 100 == 0 and number < plays * 100:
-            outbox.append(started(number // 100))
-            outbox.append(ended(number // 100))
-        outbox.append(heartbeat(number))
-        if number % 60 == 0:
+    for number in range(plays * 20):
+        if number % 20 == 0:
+            outbox.append(started(number // 20))
+            outbox.append(ended(number // 20))
+        outbox.append(heartbeat(number, faults=20))
+        if number % 40 == 0:
             drain(outbox, server)
     drain(outbox, server)
 

@@ -251,4 +251,4 @@ class OutboxAgainstManager(OutboxAgainstIngest):
 def test_every_play_is_at_the_server_once_whatever_came_back_from_a_backup(
     machine: type[RuleBasedStateMachine],
 ) -> None:
-    run_state_machine_as_test(machine, settings=settings(max_examples=80, stateful_step_count=30))
+    run_state_machine_as_test(machine, settings=settings(max_examples=50, stateful_step_count=30))

@@ -128,13 +128,51 @@ def test_settings_and_assignment_are_looked_for_on_the_way_up() -> None:
     board.lab.settle()
     board.catch_up(with_state=True)
     assert [path for path in board.asked if path.startswith("state")] == [
+        f"state/{CLUSTER}/assignment",
         f"state/{CLUSTER}/settings",
         f"state/{STATION}/settings",
         f"state/{SCOPE}/settings",
-        f"state/{CLUSTER}/assignment",
     ]
     assert board.vault.serial(Kind.SETTINGS, SCOPE) == 1
     assert board.refused == []
+
+
+def test_of_several_settings_the_nearest_count() -> None:
+    board = Board()
+    board.lab.settle()
+    board.lab.settle(scope=STATION)
+    board.catch_up(with_state=True)
+    assert f"state/{SCOPE}/settings" not in board.asked
+    assert board.vault.serial(Kind.SETTINGS, STATION) == 1
+    assert board.vault.serial(Kind.SETTINGS, SCOPE) is None
+
+
+def test_a_cluster_with_a_playlist_of_its_own_plays_no_other() -> None:
+    board = Board()
+    own = media_playlist(b"for one pole", serial=5, scope=CLUSTER)
+    board.lab.publish(own, scope=CLUSTER)
+    board.lab.renew()
+    board.catch_up()
+    assert board.vault.serial(Kind.PLAYLIST, CLUSTER) == 5
+    assert board.playlist_serial is None
+    board.lab.publish(BODY)
+    board.lab.renew()
+    assert board.catch_up().playlist_serial is None
+    board.lab.publish(media_playlist(NEWER, serial=3))
+    board.lab.renew()
+    del board.lab.files[f"/proof/{CLUSTER}"]  # whoever withholds it changes nothing
+    assert board.catch_up().playlist_serial is None
+
+
+def test_a_playlist_of_the_cluster_that_is_refused_leaves_the_field_to_the_stations() -> None:
+    board = Board()
+    own = media_playlist(b"for one pole", serial=5, scope=CLUSTER)
+    alone = board.lab.sign(Kind.PLAYLIST, own, province().editor)
+    board.lab.publish(own, alone, scope=CLUSTER)
+    board.lab.renew()
+    board.catch_up()
+    assert board.refused == [("playlist", "threshold")]
+    assert board.playlist_serial == 1
 
 
 def test_another_station_is_none_of_our_business() -> None:

@@ -21,9 +21,11 @@ def sha256(data: bytes) -> bytes:
     return hashlib.sha256(data).digest()
 
 
-def media_playlist(*contents: bytes, serial: int = 1, start: int | None = None) -> Playlist:
+def media_playlist(
+    *contents: bytes, serial: int = 1, start: int | None = None, scope: str = STATION
+) -> Playlist:
     """Return a playlist that plays each of *contents* for a minute, one after the other."""
-    base = playlist(items=len(contents), serial=serial)
+    base = playlist(items=len(contents), serial=serial, scope=scope)
     media = tuple(
         Media(
             sha256=sha256(content),

@@ -75,6 +75,7 @@ class ContentPlane:
         self.cache = Cache(keeper.store.home / "media")
         self._content = Fetcher(lambda _: tls_context(keeper, time, certificate=None))
         self._service = Fetcher(lambda _: tls_context(keeper, time, certificate=self._shown()))
+        self._media = Fetcher(lambda _: tls_context(keeper, time, certificate=None))
         identity = signer.public.kid
         self.sync = ContentSync(
             sync_loop.Surroundings(
@@ -95,7 +96,7 @@ class ContentPlane:
                 denied=lambda: keeper.trusted().denied,
                 now=time.now,
             ),
-            Fetcher(lambda _: tls_context(keeper, time, certificate=None)),
+            self._media,
             self.cache,
             self,
         )
@@ -230,6 +231,7 @@ class ContentPlane:
         """End all connections."""
         self._content.close()
         self._service.close()
+        self._media.close()
 
     def _tell_cached(self) -> None:
         self._stage.director.on_cached(self.cache.held())

@@ -88,6 +88,7 @@ class _Round:
 
     wants_head: bool = False
     wants_state: bool = False
+    has_settings: bool = False  # those of the nearest scope: farther ones do not count
     done: set[str] = field(default_factory=set)  # paths that gave all they could
     proves_again: bool = False
 
@@ -144,6 +145,8 @@ class CatchUp:
             self._round.wants_head = False
         elif want.step is Step.PROOF and is_absent:
             self._proofs[want.scope] = None
+        elif want.step is Step.SETTINGS and not is_absent:
+            self._round.has_settings = True
 
     def on_body(
         self, want: Want, data: bytes, have: Have, *, now: Now, now_ms: int
@@ -174,12 +177,13 @@ class CatchUp:
             proof = wants.proof(scope)
             if scope not in self._proofs and proof.path not in self._round.done:
                 yield proof
-        yield from (w for w in self._playlists(have) if not self._is_shut(w, now_ms))
+        yield from self._playlist(have, now_ms)
 
     def _of_state(self, have: Have) -> Iterator[Want]:
         if self._round.wants_state and have.trusted.scope is not None:
-            found = [wants.state(Step.SETTINGS, scope) for scope in self._scopes(have)]
-            found.append(wants.state(Step.ASSIGNMENT, have.trusted.scope))
+            found = [wants.state(Step.ASSIGNMENT, have.trusted.scope)]
+            if not self._round.has_settings:
+                found += [wants.state(Step.SETTINGS, scope) for scope in self._scopes(have)]
             yield from (want for want in found if want.path not in self._round.done)
 
     def _root(self, have: Have) -> Iterator[Want]:
@@ -198,12 +202,22 @@ class CatchUp:
             if mark.scope in self._scopes(have) and mark.digest not in have.held:
                 yield wants.object_named(Step.POLICY, mark.digest, mark.scope)
 
-    def _playlists(self, have: Have) -> Iterator[Want]:
-        """Yield the playlists that are proven to be the newest of our scopes, and not held."""
+    def _playlist(self, have: Have, now_ms: int) -> Iterator[Want]:
+        """Yield the playlist that is proven to be the newest of our nearest scope that has one.
+
+        A cluster with a playlist of its own plays no other. Only where none of its own was ever
+        accepted does one that is refused leave the field to the station's.
+        """
         for scope in self._scopes(have):
             leaf = self._proofs.get(scope)
             if leaf is not None and leaf.digest not in have.held:
-                yield wants.object_named(Step.PLAYLIST, leaf.digest, scope)
+                want = wants.object_named(Step.PLAYLIST, leaf.digest, scope)
+                if not self._is_shut(want, now_ms):
+                    yield want
+                    return
+            is_held = leaf is not None and leaf.digest in have.held
+            if is_held or (Kind.PLAYLIST, scope) in have.trusted.positions:
+                return  # also where its proof is withheld
 
     def _scopes(self, have: Have) -> list[str]:
         """Return our scope and those above it down to the root's, nearest first."""

@@ -45,7 +45,8 @@ Row = tuple[object, ...]
 class DamagedError(StoreError):
     """A database is damaged and was moved aside; nothing was made in its place.
 
-    The caller decides to start afresh, and says so: what was in the file is gone from the board.
+    Only a caller that asks for it gets a fresh one, and the outbox tells of it (`moved_aside`):
+    what was in the file is gone from the board.
     """
 
     def __init__(self, where: str, kept_as: Path) -> None:
@@ -168,6 +169,12 @@ class Database:
     def _pragma(self, name: str) -> int:
         with self._lock, _explained(self.path, at_run_time=True):
             return int(self._connection.execute(f"PRAGMA {name}").fetchone()[0])
+
+
+def moved_aside(folder: Path) -> list[str]:
+    """Return the names of damaged databases in *folder*; raises StoreError."""
+    with storing(folder):
+        return sorted(each.name for each in folder.glob("*.damaged-*[0-9]"))
 
 
 class _DamageFoundError(Exception):

@@ -25,7 +25,7 @@ from loa_endpoint.core import batch as batches
 from loa_endpoint.core import outbox as rules
 from loa_endpoint.core.batch import MAX_RECORDS, BrokenChainError, Run, Stored, Verdict, View
 from loa_endpoint.core.outbox import Value
-from loa_endpoint.store.database import MAX_CHANGES, Database
+from loa_endpoint.store.database import MAX_CHANGES, Database, moved_aside
 from loa_endpoint.store.ledger import SCHEMA, Entry, Ledger
 from loa_protocol.errors import FormatError, StoreError
 from loa_protocol.objects.online import Batch, Receipt
@@ -100,6 +100,8 @@ class Outbox:
     def begin(self) -> tuple[Entry, ...]:
         """Begin an epoch: the boot record, and an end for each play that the last run left open.
 
+        A database that was found damaged since is told of too.
+
         Raises:
             StoreError: they could not be kept.
         """
@@ -112,6 +114,7 @@ class Outbox:
                     last_ms = started.at_ms if last is None else last.at_ms
                     ended = self._stamped(rules.interrupted(started, last_ms))
                     entries.append(self._ledger.add(connection, ended))
+                entries += self._tell_damage(connection)
             self._has_begun = True
             return tuple(entries)
 
@@ -209,6 +212,14 @@ class Outbox:
             version=self._writer.version,
         )
         return self._ledger.add(connection, self._stamped(boot))
+
+    def _tell_damage(self, connection: sqlite3.Connection) -> list[Entry]:
+        names = moved_aside(self._database.path.parent)
+        if len(names) <= self._ledger.number("damaged"):
+            return []
+        self._ledger.set_numbers(connection, damaged=len(names))
+        event = Happening(name="database_damaged", detail=", ".join(names)[-300:])
+        return [self._ledger.add(connection, self._stamped(event))]
 
     def _stamped(self, body: Body) -> Record:
         at_ms, trust = self._writer.stamp()
