@@ -97,9 +97,9 @@ def run_command(home: Path, bench_port: Path | None, sink: str | None, line_in: 
             _wait_for_technician(server, store, bench_port, stop)
         if stop.is_set():
             return
-        agent = Agent(Options(home=home, sink=sink, line_in=line_in), store, _software()[:64])
-        # the agent takes over the signals
-        asyncio.run(agent.run())
+        options = Options(home=home, sink=sink, line_in=line_in)
+        while asyncio.run(Agent(options, store, _software()[:64]).run()):
+            pass  # other settings: begin again, with what they say
 
 
 @loa_endpoint.command(example="loa-endpoint status --json", params=[home_option()])

@@ -11,7 +11,7 @@ from pathlib import Path
 from loa_endpoint.app.keeper import Keeper
 from loa_endpoint.app.options import Hardware, Options
 from loa_endpoint.app.plane import ContentPlane
-from loa_endpoint.app.report import StatusReport
+from loa_endpoint.app.report import Observed, StatusReport
 from loa_endpoint.app.stage import Parts, Stage
 from loa_endpoint.app.tasks import every, keep_running
 from loa_endpoint.app.timekeeper import Timekeeper
@@ -73,14 +73,28 @@ class Agent:
             is_nudged=lambda: self.session.is_connected,
         )
         self.plane.on_identity = self.session.renew
-        self.report = StatusReport(self)
+        self.plane.on_settings = self._on_settings
+        self._began_with = settings
+        self._wants_again = False
+        self._stop = asyncio.Event()
+        self.report = StatusReport(
+            Observed(
+                keeper=self.keeper,
+                time=self.time,
+                stage=self.stage,
+                plane=self.plane,
+                session=self.session,
+                outbox=self.outbox,
+                player=self.player,
+                hardware=self.hardware,
+            )
+        )
         self._manager = ServiceManager.from_environment()
 
-    async def run(self) -> None:
-        """Run until SIGTERM or SIGINT."""
-        stop = asyncio.Event()
+    async def run(self) -> bool:
+        """Run until told to stop; tell whether to begin again, with other hardware settings."""
         for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+            asyncio.get_running_loop().add_signal_handler(number, self._end_for_good)
         socket = StatusSocket(self._home, self.report.status)
         await socket.open()
         await self._begin()
@@ -88,7 +102,7 @@ class Agent:
         self._manager.say("READY=1")
         log.info("ready", extra={"scope": self.keeper.scope})
         try:
-            await stop.wait()
+            await self._stop.wait()
         finally:
             self._manager.say("STOPPING=1")
             for task in tasks:
@@ -96,6 +110,19 @@ class Agent:
             await asyncio.gather(*tasks, return_exceptions=True)
             await socket.close()
             await self._end()
+        return self._wants_again
+
+    def _end_for_good(self) -> None:
+        self._wants_again = False
+        self._stop.set()
+
+    def _on_settings(self) -> None:
+        """Take up new settings: addresses at once, hardware when nothing sounds."""
+        new, old = self.keeper.in_force, self._began_with
+        if (new.broker, new.authorities) != (old.broker, old.authorities):
+            self.session.renew()
+        hardware = (old.fittings, old.fallback, old.heartbeat_s)
+        self._wants_again = (new.fittings, new.fallback, new.heartbeat_s) != hardware
 
     def nudged(self, head: bytes) -> None:
         """Somebody says that there is something new; *head* may be the new head itself."""
@@ -163,6 +190,9 @@ class Agent:
             self.stage.keep(told)
         self.time.save_floor()
         self.plane.come_into_force()
+        if self._wants_again and self.stage.director.play is None:
+            log.info("restart_for_settings")
+            self._stop.set()
 
     async def _hear_player(self) -> None:
         async for event in self.player.events():

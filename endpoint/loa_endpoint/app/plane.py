@@ -32,6 +32,7 @@ from loa_protocol.accept import accept
 from loa_protocol.errors import FetchError, FormatError, MessageError, StoreError
 from loa_protocol.keys import Signer
 from loa_protocol.objects.online import Head, TimeAnswer
+from loa_protocol.objects.placement import Settings
 from loa_protocol.objects.playlist import Playlist
 from loa_protocol.record import Body, Refused
 from loa_protocol.trust import Accepted, Refusal, TrustError
@@ -101,6 +102,7 @@ class ContentPlane:
             self,
         )
         self.on_identity: Callable[[], None] = lambda: None  # a new certificate is there
+        self.on_settings: Callable[[], None] = lambda: None  # other settings are in force
 
     # --- what the stage and the status ask
 
@@ -207,6 +209,8 @@ class ContentPlane:
             log.info("adopted", extra=facts)
             self.take_up()
             self.media.look()
+            if isinstance(accepted.body, Settings):
+                self.on_settings()
 
     def refused(self, what: str, reason: str, detail: str, digest: bytes | None) -> None:
         """Keep a refusal."""
