@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import signal
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -65,6 +66,56 @@ def _live_until_killed(lab: OutboxLab, life: int, *, wanted: int) -> list[int]:
         lines += told.readlines()
     os.waitpid(child, 0)
     return [int(line) for line in lines if line.endswith(b"\n")]
+
+
+@pytest.mark.requirement("OFF-1")
+def test_killed_while_records_are_told_again_none_is_lost_or_told_twice(
+    tmp_path: Path, server: IngestModel
+) -> None:
+    lab, chance, plays = OutboxLab(tmp_path), random.Random(4), 150
+    outbox = lab.boot()
+    for number in range(plays):
+        outbox.append(started(number))
+        outbox.append(ended(number))
+        outbox.append(heartbeat(number, faults=20))
+        if number % 20 == 0:
+            drain(outbox, server)
+    drain(outbox, server)
+    outbox.close()
+    empty = IngestModel(ENDPOINT, time_ms=server.time_ms)
+    for _ in range(15):
+        child = os.fork()
+        if child == 0:
+            lab.boot().mark(empty.receipt())
+            os._exit(0)
+        time.sleep(0.004 + chance.random() * 0.02)  # the instant of the kill is the point
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        lab.epoch += 1
+        empty.time_ms += 1
+    outbox = lab.boot()
+    drain(outbox, empty)
+    bodies = [record.body for record in empty.records()]
+    for kind in (PlayStarted, PlayEnded):
+        told = sorted(body.play for body in bodies if isinstance(body, kind))
+        assert told == [play_id(number) for number in range(plays)]
+
+
+def test_an_outbox_full_of_plays_still_boots_and_drains(
+    tmp_path: Path, server: IngestModel
+) -> None:
+    lab = OutboxLab(tmp_path)
+    outbox = lab.boot()
+    plays = _append_plays_until_full(outbox, tmp_path)
+    outbox.close()
+    for _ in range(5):
+        lab.boot().close()
+    outbox = lab.boot()
+    drain(outbox, server)
+    outbox.append(started(PLAY_PAIRS))
+    drain(outbox, server)
+    begun = [r.body for r in server.records() if isinstance(r.body, PlayStarted)]
+    assert len(begun) == plays + 1
 
 
 # -- no room in the outbox

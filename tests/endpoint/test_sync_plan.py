@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fuzz.fuzz_sync import fuzz
 from loa_endpoint.core import want as wants
 from loa_endpoint.core.sync import CatchUp, Keep, KeepRoot, Refuse
 from loa_endpoint.core.want import Step, Want
@@ -483,6 +484,11 @@ def test_any_bytes_are_refused_by_name_and_change_nothing(data: bytes, step: Ste
     board.take(want, data)
     assert [what for what, _ in board.refused] == [step]
     assert (board.vault.kept, board.core.head) == (kept, head)
+
+
+@given(st.binary(max_size=300))
+def test_the_fuzz_target_holds(data: bytes) -> None:
+    fuzz(data)
 
 
 @given(st.data())

@@ -7,8 +7,9 @@ record. A record's sequence is its id less that. What is dropped later leaves a 
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, cast
 
@@ -53,9 +54,10 @@ class Ledger:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self.epochs = self._read_epochs()
-        self.tip = self._read_tip()
-        self._numbers = self._read_numbers()
+        self.epochs: dict[int, int] = {}
+        self.tip = Tip(0, 0, 0, CHAIN_START)
+        self._numbers: dict[str, int] = {}
+        self._reload()
 
     @property
     def cursor(self) -> int:
@@ -67,9 +69,28 @@ class Ledger:
         """From this id on nothing was dropped."""
         return self._numbers.get("whole", 0)
 
+    @property
+    def is_moving(self) -> bool:
+        """Whether records before the cursor are on their way to a new place."""
+        return self.number("moving") < self.number("goal")
+
     def number(self, name: str) -> int:
         """Return a kept number, 0 where none was set."""
         return self._numbers.get(name, 0)
+
+    @contextlib.contextmanager
+    def changing(self) -> Iterator[sqlite3.Connection]:
+        """Run a transaction; what is remembered of the rows is right however it ends.
+
+        Raises:
+            StoreError: it could not be kept; nothing is changed.
+        """
+        try:
+            with self._database.transaction() as connection:
+                yield connection
+        except BaseException:
+            self._reload()
+            raise
 
     def set_numbers(self, connection: sqlite3.Connection, **numbers: int) -> None:
         """Keep numbers within a transaction."""
@@ -100,12 +121,6 @@ class Ledger:
         )
         self.tip = replace(tip, next=tip.next + 1, chain=linked)
         return Entry(tip.epoch, tip.next - tip.base, linked)
-
-    def reload(self) -> None:
-        """Forget what a failed transaction would have changed."""
-        self.epochs = self._read_epochs()
-        self.tip = self._read_tip()
-        self._numbers = self._read_numbers()
 
     def epoch_of(self, record_id: int) -> tuple[int, int, int]:
         """Return (epoch, first id, id after its last record) of the epoch that holds *record_id*.
@@ -194,6 +209,11 @@ class Ledger:
         """Return the newest record."""
         rows = self._database.read("SELECT body FROM record ORDER BY id DESC LIMIT 1")
         return Record.from_bytes(cast("bytes", rows[0][0])) if rows else None
+
+    def _reload(self) -> None:
+        self.epochs = self._read_epochs()
+        self.tip = self._read_tip()
+        self._numbers = self._read_numbers()
 
     def _read_epochs(self) -> dict[int, int]:
         return dict(cast("list[tuple[int, int]]", self._database.read("SELECT * FROM epoch")))

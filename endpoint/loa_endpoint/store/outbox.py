@@ -7,35 +7,30 @@ gets no place when the room in the file itself runs short is decided in ``core/o
 Where the server wants records that are no longer held as one chain (it came back from a very old
 backup), or holds a chain that we never wrote (we did), the log goes on in a new epoch: its first
 record names the true end of the one before, so the server sees the gap, and what is still held of
-the missing part is told again there. Each record moves in the transaction that drops the old place,
-so none is ever told twice.
+the missing part is told again there (``retelling.py``).
 """
 
 from __future__ import annotations
 
-import contextlib
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
 from loa_endpoint.core import batch as batches
 from loa_endpoint.core import outbox as rules
-from loa_endpoint.core.batch import MAX_RECORDS, BrokenChainError, Run, Stored, Verdict, View
+from loa_endpoint.core.batch import MAX_RECORDS, BrokenChainError, Run, Verdict, View
 from loa_endpoint.core.outbox import Value
 from loa_endpoint.store.database import MAX_CHANGES, Database, moved_aside
 from loa_endpoint.store.ledger import SCHEMA, Entry, Ledger
-from loa_protocol.errors import FormatError, StoreError
+from loa_endpoint.store.retelling import Retelling
+from loa_endpoint.store.room import BOOT_PAGES, Room
 from loa_protocol.objects.online import Batch, Receipt
 from loa_protocol.record import CHAIN_START, Body, Boot, ClockTrust, Happening, Record
-from loa_protocol.record import chain as link
 
 CAPACITY_BYTES: Final = 12_000_000  # 400 days of plays take under 10 MB (architecture.md section 4)
-_FEWEST_PAGES: Final = 8  # room in which a record of 4,096 bytes and the tree above it always fit
-_DROPS_AT_ONCE: Final = 4  # an append may be waited for by a play about to start
-_MOVED_AT_ONCE: Final = 10  # fits into the fewest pages that are ever left
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,9 +61,10 @@ class Outbox:
         """Use :meth:`open`."""
         self._database, self._writer = database, writer
         self._ledger = Ledger(database)
+        self._room = Room(database, self._ledger)
+        self._retelling = Retelling(self._ledger, self._boot, self._stamped)
         self._lock = threading.RLock()
         self._number = self._ledger.number("batch")
-        self._searched = 0  # below this id there is nothing to drop but plays
         self._has_begun = False
 
     @classmethod
@@ -106,10 +102,10 @@ class Outbox:
             StoreError: they could not be kept.
         """
         with self._lock:
-            self._make_room(Value.PLAY)
+            self._room.make(Value.PLAY, fewest=BOOT_PAGES)
             last = self._ledger.last()
-            with self._changing() as connection:
-                entries = [self._boot(connection, at_least=1)]
+            with self._ledger.changing() as connection:
+                entries = [self._boot(connection, 1)]
                 for started in self._ledger.open_plays(MAX_CHANGES // 4):
                     last_ms = started.at_ms if last is None else last.at_ms
                     ended = self._stamped(rules.interrupted(started, last_ms))
@@ -132,9 +128,9 @@ class Outbox:
         with self._lock:
             if not self._has_begun:
                 raise RuntimeError("begin() comes before the first record")
-            self._make_room(value)
-            with self._changing() as connection:
-                if not rules.is_admitted(value, self._free_permille()):
+            self._room.make(value)
+            with self._ledger.changing() as connection:
+                if not rules.is_admitted(value, self._room.free_permille):
                     self._withhold(connection, value)
                     return None
                 self._tell_withheld(connection, record)
@@ -147,6 +143,7 @@ class Outbox:
             StoreError: they cannot be read.
         """
         with self._lock:
+            self._retelling.finish()
             ledger = self._ledger
             epoch, base, end = ledger.epoch_of(ledger.cursor)
             previous = ledger.chain_before(ledger.cursor)
@@ -175,6 +172,7 @@ class Outbox:
             StoreError: it could not be carried out; the next receipt will say the same.
         """
         with self._lock:
+            self._retelling.finish()
             now_ms, trust = self._writer.stamp()
             view, place = self._view(receipt)
             known_ms = now_ms if trust >= ClockTrust.T2 else None
@@ -183,16 +181,16 @@ class Outbox:
                 return verdict
             if verdict.needs_new_place:
                 start = place if verdict is Verdict.LOST else self._ledger.cursor
-                place = self._tell_again(start, receipt.epoch)
+                place = self._retelling.tell(start, receipt.epoch)
             self._move_to(place, receipt.time_ms)
-            self._retire(receipt.time_ms)
+            self._room.retire(receipt.time_ms)
             return verdict
 
     def load(self) -> Load:
         """Return how full it is."""
         with self._lock:
             unsent = self._ledger.tip.next - self._ledger.cursor
-            return Load(unsent=unsent, free_permille=self._free_permille())
+            return Load(unsent=unsent, free_permille=self._room.free_permille)
 
     def close(self) -> None:
         """Close the file."""
@@ -201,7 +199,7 @@ class Outbox:
 
     # -- the end of the log
 
-    def _boot(self, connection: sqlite3.Connection, *, at_least: int) -> Entry:
+    def _boot(self, connection: sqlite3.Connection, at_least: int) -> Entry:
         tip = self._ledger.tip
         epoch = self._writer.next_epoch(max(at_least, tip.epoch + 1))
         self._ledger.start_epoch(connection, epoch)
@@ -232,46 +230,12 @@ class Outbox:
     def _tell_withheld(self, connection: sqlite3.Connection, record: Record) -> None:
         counts = {value: self._ledger.number(f"withheld.{int(value)}") for value in Value}
         missing = {value: count for value, count in counts.items() if count}
-        if not missing or not rules.is_admitted(max(missing), self._free_permille()):
+        if not missing or not rules.is_admitted(max(missing), self._room.free_permille):
             return
         event = Record(at_ms=record.at_ms, trust=record.trust, body=rules.withheld(missing))
         self._ledger.add(connection, event)
         zeros = {f"withheld.{int(value)}": 0 for value in missing}
         self._ledger.set_numbers(connection, **zeros)
-
-    # -- room
-
-    def _free_permille(self) -> int:
-        return self._database.free_pages * 1000 // self._database.pages
-
-    def _make_room(self, value: Value) -> None:
-        """Drop what the server has, if room is wanted; see that a play fits in any case."""
-        for _ in range(_DROPS_AT_ONCE):
-            if self._free_permille() >= rules.PRUNE_BELOW or not self._drop_some(Value.EVENT):
-                break
-        while value is Value.PLAY and self._database.free_pages < _FEWEST_PAGES:
-            if not self._drop_some(Value.EVENT) and not self._drop_some(Value.PLAY):
-                raise StoreError(
-                    str(self._database.path),
-                    "full of records that the server has not acknowledged; bring the link back, "
-                    "or give the outbox more room",
-                )
-
-    def _drop_some(self, most: Value) -> bool:
-        """Drop a few acknowledged records worth *most* or less, oldest first."""
-        end = self._ledger.cursor - 1  # the last acknowledged one holds the chain
-        first = 0 if most is Value.PLAY else max(self._ledger.whole, self._searched)
-        ids = self._ledger.droppable(most, first, end, MAX_CHANGES)
-        if not ids:
-            self._searched = max(self._searched, end)
-            return False
-        self._drop(ids)
-        return True
-
-    def _drop(self, ids: list[int]) -> None:
-        with self._changing() as connection:
-            self._ledger.drop(connection, ids)
-            self._ledger.drop_empty_epochs(connection)
 
     # -- receipts
 
@@ -296,80 +260,18 @@ class Outbox:
         return view, place
 
     def _move_to(self, place: int, time_ms: int) -> None:
-        with self._changing() as connection:
+        with self._ledger.changing() as connection:
             self._ledger.set_mark(connection, place, time_ms)
             self._ledger.set_numbers(
                 connection, cursor=place, receipt_ms=time_ms, batch=self._number
             )
-        self._searched = min(self._searched, place)
-
-    def _retire(self, time_ms: int) -> None:
-        """Drop what was acknowledged longer ago than plays are kept; a few at a time."""
-        end = min(self._ledger.marked_before(time_ms - rules.RETENTION_MS), self._ledger.cursor - 1)
-        ids = self._ledger.droppable(Value.PLAY, 0, end, MAX_CHANGES)
-        if ids:
-            self._drop(ids)
-
-    # -- a new place for what the chain cannot carry any more
-
-    def _tell_again(self, start: int, epoch: int) -> int:
-        """Tell what is held from id *start* on after *epoch*; return the id to send from."""
-        ledger = self._ledger
-        later = (base for e, base in ledger.epochs.items() if e > epoch and base >= ledger.whole)
-        goal = min(later, default=None)
-        if goal is None:
-            with self._changing() as connection:
-                self._boot(connection, at_least=epoch + 1)
-            goal = ledger.tip.base
-        sequence, moved = start - ledger.epoch_of(start)[1], 0
-        while rows := ledger.stored(start, goal, _MOVED_AT_ONCE):
-            moved += self._move(rows)
-        with self._changing() as connection:
-            ledger.set_numbers(connection, whole=max(ledger.whole, goal))
-            if moved:
-                ledger.add(connection, self._stamped(rules.retold(epoch, sequence, moved)))
-        return goal
-
-    def _move(self, rows: list[tuple[int, Stored]]) -> int:
-        """Write records again at the end in the transaction that drops their old places."""
-        moved = 0
-        with self._changing() as connection:
-            sound = [record for row in rows if (record := self._sound_record(*row)) is not None]
-            self._ledger.drop(connection, [record_id for record_id, _ in rows])
-            for record in sound:
-                if not isinstance(record.body, Boot):  # the new epoch's own tells of the gap
-                    value = rules.VALUES[type(record.body)]
-                    self._ledger.add_again(connection, record.to_bytes(), value)
-                    moved += 1
-        return moved
-
-    def _sound_record(self, record_id: int, stored: Stored) -> Record | None:
-        """Return the record unless the disk changed it."""
-        before = self._ledger.chain_before(record_id)
-        if before is not None and link(before, stored.body) != stored.chain:
-            return None
-        try:
-            return Record.from_bytes(stored.body)
-        except FormatError:
-            return None
+        self._room.search_again(place)
 
     def _step_over_damage(self) -> None:
         """Go on after a record that the disk changed: the chain cannot pass over it."""
-        epoch, base, _ = self._ledger.epoch_of(self._ledger.cursor)
         damaged = self._ledger.cursor
+        epoch, base, _ = self._ledger.epoch_of(damaged)
+        self._retelling.tell(damaged, epoch)
         event = Happening(name="record_damaged", detail=f"{epoch}/{damaged - base}")
-        with self._changing() as connection:
-            self._ledger.drop(connection, [damaged])
-        place = self._tell_again(damaged + 1, epoch)
-        with self._changing() as connection:
-            self._ledger.set_numbers(connection, cursor=place)
+        with self._ledger.changing() as connection:
             self._ledger.add(connection, self._stamped(event))
-
-    @contextlib.contextmanager
-    def _changing(self) -> Iterator[sqlite3.Connection]:
-        try:
-            with self._database.transaction() as connection:
-                yield connection
-        except BaseException:
-            self._ledger.reload()  # what it remembers of the rows was not kept
-            raise
