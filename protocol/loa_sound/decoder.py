@@ -191,14 +191,13 @@ class Decoder:
         """Decode one packet into the resampler, or drain it at the end."""
         try:
             packet = next(self._packets, None)
-            frames = packet.decode() if packet is not None else []
+            for frame in packet.decode() if packet is not None else []:
+                self._push(frame)
         except av.error.EOFError:
-            packet, frames = None, []
+            packet = None
         except av.error.FFmpegError as error:
             self._judge_error(error.strerror or "does not decode")
-            packet, frames = None, []
-        for frame in frames:
-            self._push(frame)
+            packet = None
         if packet is None:
             self._finished = True
             if self._graph is not None:
@@ -224,10 +223,7 @@ class Decoder:
             first = self._first_sample(frame)
             self._graph = Resampler(frame)
             frame = self._align(frame, first)
-        try:
-            self._graph.push(frame)
-        except av.error.FFmpegError as error:
-            raise SoundError("damaged", self.path, "the sound changes its shape") from error
+        self._graph.push(frame)
 
     def _first_sample(self, frame: av.AudioFrame) -> int:
         """Return which sample, at the file's own rate, the first frame begins with."""

@@ -53,10 +53,10 @@ class Resampler:
         """
         if frame is not None:
             frame.pts = None  # gaps in time stamps must not make gaps in the resampler
-            self._in += frame.samples
         else:
             self._drained = True
         self._source.push(frame)
+        self._in += frame.samples if frame is not None else 0
 
     def pull(self) -> Samples | None:
         """Take out the next chunk, or None where more has to go in first."""

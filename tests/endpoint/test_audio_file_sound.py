@@ -61,6 +61,26 @@ def test_reading_through_gives_the_file_however_often_the_ring_goes_round(
     assert sound.failure == ""
 
 
+def test_the_ring_may_begin_anywhere(media: pathlib.Path, notices: Queue) -> None:
+    first = 3 * RATE + 11  # far enough to be sought, so that no chunk lies on the ring's seam
+    sound = FileSound("x", media, notices, gain=1.0, position=first)
+    places = range(first, 12 * RATE, CHUNK - 100)
+    heard = np.concatenate([read(sound, at, CHUNK - 100) for at in places])
+    assert np.array_equal(heard, whole(media)[first:][: len(heard)])
+    sound.close()
+
+
+def test_what_the_ring_has_overwritten_is_decoded_again(
+    sound: FileSound, media: pathlib.Path
+) -> None:
+    for at in range(0, 10 * RATE, CHUNK):
+        read(sound, at, CHUNK)
+    soon(lambda: sound.is_ready(12 * RATE))
+    assert not sound.is_ready(8 * RATE)
+    sound.aim(8 * RATE)
+    assert np.array_equal(read(sound, 8 * RATE, CHUNK), whole(media)[8 * RATE :][:CHUNK])
+
+
 def test_opening_is_told_with_the_length(sound: FileSound, notices: Queue) -> None:
     assert notices.get(timeout=10) == Notice(sound, failed=False, duration_ms=20_000)
 

@@ -61,6 +61,13 @@ def test_a_start_in_the_past_goes_in_further_on() -> None:
     assert mixer.take_happenings()[0].position == 6_000
 
 
+def test_a_start_that_comes_late_comes_in_softly() -> None:
+    mixer = Mixer()
+    render(mixer, 10_000)
+    mixer.play(start(Tape(tone(1)), 4_000 - 13))  # it comes in near a peak
+    assert steps(render(mixer, 5_000)) < CLICK
+
+
 def test_a_start_without_an_instant_loses_nothing_of_its_beginning() -> None:
     mixer, tape = Mixer(), Tape(noise(1))
     tape.there = 0
@@ -281,6 +288,14 @@ def test_a_source_that_is_never_ready_is_given_up() -> None:
     assert happened[1].detail.startswith("late")
 
 
+def test_a_source_that_waits_is_told_where_it_is_wanted_by_now() -> None:
+    mixer, tape = Mixer(), Tape(tone(3))
+    tape.there = 0
+    mixer.play(start(tape, 1_000, 500))
+    render(mixer, 11_000, block=1_000)
+    assert tape.aimed == [500, *range(500, 10_000, 1_000)]
+
+
 def test_the_newest_of_several_that_wait_wins() -> None:
     mixer, one, two = Mixer(), Tape(tone(3), "one"), Tape(tone(3, 300), "two")
     one.there = 0
@@ -329,13 +344,13 @@ def test_a_starving_source_goes_silent_and_comes_back_in_place_without_clicks() 
     mixer, tape = Mixer(), Tape(tone(3))
     tape.finish, tape.there = None, 10_011
     mixer.play(start(tape, 0))
-    before = render(mixer, 30_000)
+    before = render(mixer, 30_013)  # comes back near a peak of the wave
     tape.there = 3 * S
     after = render(mixer, 30_000)
     heard = np.concatenate([before, after])
     assert steps(heard) < CLICK
-    assert not heard[10_011 + DECLICK : 30_000].any()
-    assert np.array_equal(after[DECLICK:], tape.samples[30_000 + DECLICK : 60_000])
+    assert not heard[10_011 + DECLICK : 30_013].any()
+    assert np.array_equal(after[DECLICK:], tape.samples[30_013 + DECLICK : 60_013])
     assert mixer.starvations == 1
 
 

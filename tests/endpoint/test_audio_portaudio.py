@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from loa_endpoint.audio import messages as m
+from loa_endpoint.audio import portaudio
 from loa_endpoint.audio.stall import StallSettings
 from loa_endpoint.audio.supervisor import PlayerSupervisor
 from support.player_lab import LivePlayer, at, play
@@ -121,6 +122,50 @@ def test_the_card_keeps_the_time_and_instants_are_kept_on_it(
     heard = raw(card)
     (first,) = np.flatnonzero(heard)[:1]
     assert np.array_equal(heard[first : first + 24_000], to_pcm(noise(4))[:24_000])
+
+
+class Card:
+    """A stream a little off the rate, with a buffer of 100 ms, that stops when it is dry."""
+
+    def __init__(self, ppm: int) -> None:
+        self.rate = 48_000 * (1 + ppm / 1e6)
+        self.written, self.played, self.now_ns = 0, 0.0, 0
+
+    def pass_time(self, ns: int) -> None:
+        self.now_ns += ns
+        self.played = min(self.written, self.played + ns * self.rate / 1e9)
+
+    def get_write_available(self) -> int:
+        return round(4_800 - (self.written - self.played))
+
+    def write(self, data: bytes, frames: int, *_: object) -> None:
+        while self.get_write_available() < frames:
+            self.pass_time(100_000)
+        self.written += frames
+
+
+@pytest.mark.parametrize("ppm", [-500, 0, 500])
+def test_the_timeline_follows_the_clock_of_the_card(
+    monkeypatch: pytest.MonkeyPatch, ppm: int
+) -> None:
+    stream = Card(ppm)
+    monkeypatch.setattr(portaudio, "_open", lambda *_, **__: stream)
+    monkeypatch.setattr("time.monotonic_ns", lambda: stream.now_ns)
+    sink, block = portaudio.PortAudioSink("card", 0), np.zeros(2_400, dtype=np.float32)
+
+    def error_ms() -> float:
+        """How far the instant of the sample that sounds now is from now."""
+        return (sink.epoch_ns + stream.played * 1e9 / 48_000 - stream.now_ns) / 1e6
+
+    for at_sample in range(0, 20 * 48_000, 2_400):
+        sink.write(at_sample, block)
+    assert abs(error_ms()) < 2
+    assert sink.xruns == 0
+    stream.pass_time(500_000_000)  # it runs dry, and waits to be fed
+    for at_sample in range(20 * 48_000, 21 * 48_000, 2_400):
+        sink.write(at_sample, block)
+    assert abs(error_ms()) < 30
+    assert sink.xruns == 1
 
 
 async def test_a_card_that_stalls_without_a_word_is_noticed_and_the_player_replaced(

@@ -284,11 +284,41 @@ def test_an_mp3_without_a_header_of_its_length_is_not_judged_by_a_guess(
     assert len(decode_whole(path)) > 5 * RATE
 
 
-def test_rubbish_behind_a_whole_sound_does_not_spoil_it(tmp_path: pathlib.Path) -> None:
-    path = write(tmp_path / "x.mp3", chirp(3))
+@pytest.mark.parametrize("rubbish", ["tag", "zeros", "noise", "another"])
+def test_rubbish_behind_a_whole_sound_does_not_spoil_it(
+    tmp_path: pathlib.Path, rubbish: str
+) -> None:
+    path = write(tmp_path / "x.mp3", chirp(6))
+    other = write(tmp_path / "y.mp3", tone(0.1, rate=44_100), 44_100).read_bytes()
     with path.open("ab") as file:
-        file.write(b"TAG" + b"An officer's remark".ljust(125, b"\0"))
-    assert len(decode_whole(path)) == pytest.approx(3 * RATE, abs=RATE // 10)
+        file.write(
+            {
+                "tag": b"TAG" + b"An officer's remark".ljust(125, b"\0"),
+                "zeros": bytes(600),
+                "noise": np.random.default_rng(1).bytes(600),
+                "another": other[-1_500:],
+            }[rubbish]
+        )
+    assert len(decode_whole(path)) == pytest.approx(6 * RATE, abs=RATE // 10)
+
+
+def test_a_sound_that_changes_its_rate_on_the_way_is_damaged(tmp_path: pathlib.Path) -> None:
+    one = write(tmp_path / "x.aac", chirp(1))
+    two = write(tmp_path / "y.aac", chirp(1, 44_100), 44_100)
+    one.write_bytes(one.read_bytes() + two.read_bytes())
+    assert refusal(one) in ("damaged", "truncated")
+
+
+def test_a_seek_back_to_the_beginning_of_an_mp4_is_the_beginning(tmp_path: pathlib.Path) -> None:
+    path = write(tmp_path / "x.m4a", chirp(12))
+    whole, decoder = decode_whole(path), Decoder(path)
+    for position in (9 * RATE, 0, 9 * RATE, 600):
+        decoder.seek(position)
+        chunk = decoder.read()
+        assert chunk is not None
+        wanted = whole[position : position + 400]
+        assert np.corrcoef(chunk[:400], wanted)[0, 1] > 0.999, position
+    decoder.close()
 
 
 def test_limits_are_kept(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -207,10 +207,11 @@ class LineIn:
             out.fill(0)
             return len(out)
         starts = not self._flowing
+        # It stops while there is still enough to fade with, not when the last sample is gone.
+        self._flowing = len(self._held) >= len(out) + BLEND
         count = min(len(out), len(self._held))
         out[:count] = self._held[:count]
-        self._held = self._held[count:]
-        self._flowing = count == len(out)
+        self._held = self._held[count:] if self._flowing else self._held[:0]
         if starts:
             _ramp(out[:count], up=True)
         if not self._flowing:
