@@ -19,7 +19,7 @@ from loa_endpoint.audio.file_sound import FileSound, Notice
 from loa_endpoint.audio.item_meter import ItemMeter
 from loa_endpoint.audio.line_in import LineIn
 from loa_endpoint.audio.mixer import Mixer, Start
-from loa_endpoint.audio.voice import Happening
+from loa_endpoint.audio.voice import NEVER, Happening
 from loa_sound.blocks import RATE, Samples
 from loa_sound.meters import to_db
 
@@ -275,13 +275,14 @@ class Desk:
             return  # replaced or released meanwhile
         if not notice.failed:
             self._emit(m.Prepared(source=sound.name, duration_ms=notice.duration_ms))
-        elif not self.mixer.uses(sound):  # else the mixer reports it, once it has faded
+        elif sound.finish == 0:  # nothing of it can be played; else the mixer reports the break
+            self.mixer.forget(sound)
             self._emit(m.Ended(source=sound.name, reason="broken", at_ns=0, detail=sound.failure))
             self._forget(sound)
 
     def _report(self, happening: Happening) -> None:
         sound = happening.sound
-        at_ns = self._instant_of(happening.sample)
+        at_ns = 0 if happening.sample == NEVER else self._instant_of(happening.sample)
         if happening.kind == "started":
             offset_ms = _to_ms(happening.position)
             self._emit(m.Started(source=sound.name, at_ns=at_ns, offset_ms=offset_ms))

@@ -182,5 +182,6 @@ class FileSound:
 
     def _fail(self, error: SoundError) -> None:
         self.failure = f"{error.reason}: {error.detail}"
-        self.finish = self._window.end if self._window.seek == self._seek else 0
+        seek, start, end = self._window
+        self.finish = end if seek == self._seek and end > start else 0
         self._notices.put(Notice(self, True, None))

@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from loa_endpoint.audio.voice import DECLICK, Happening, Sound, Voice
+from loa_endpoint.audio.voice import DECLICK, NEVER, Happening, Sound, Voice
 from loa_sound.blocks import CHUNK, RATE, Samples
 
 LATE_LIMIT: Final = 10 * RATE
@@ -131,6 +131,11 @@ class Mixer:
         """Nothing sounds, and nothing is planned."""
         return not (self.voices or self._waiting or self._plans)
 
+    def forget(self, sound: Sound) -> None:
+        """Forget every start of *sound* that has not come about."""
+        self._waiting = [start for start in self._waiting if start.sound is not sound]
+        self._plans = [p for p in self._plans if p.start is None or p.start.sound is not sound]
+
     def skip(self, samples: int) -> None:
         """Let time pass without sound, as the sink could not take it."""
         self.now += samples
@@ -186,7 +191,7 @@ class Mixer:
             finish = start.sound.finish
             if finish is not None and position >= finish:
                 del self._waiting[number]
-                self._happened.append(_unstarted(start.sound, self.now, position))
+                self._happened.append(_unstarted(start.sound, position))
             elif start.sound.is_ready(position):
                 del self._waiting[: number + 1]
                 self._start(start, position, late)
@@ -194,7 +199,7 @@ class Mixer:
             elif late > LATE_LIMIT:
                 del self._waiting[number]
                 detail = "late: not decoded 10 s after its start"
-                happening = Happening("broken", start.sound, self.now, position, detail)
+                happening = Happening("broken", start.sound, NEVER, position, detail)
                 self._happened.append(happening)
             elif self.voice_of(start.sound) is None:
                 start.sound.aim(position)  # it may have been elsewhere when this was planned
@@ -246,8 +251,8 @@ class Mixer:
         self.voices = [other for other in self.voices if other is not voice]
 
 
-def _unstarted(sound: Sound, now: int, position: int) -> Happening:
-    return Happening("broken" if sound.failure else "end", sound, now, position, sound.failure)
+def _unstarted(sound: Sound, position: int) -> Happening:
+    return Happening("broken" if sound.failure else "end", sound, NEVER, position, sound.failure)
 
 
 class _Volume:

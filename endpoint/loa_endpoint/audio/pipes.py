@@ -19,7 +19,7 @@ from loa_endpoint.audio.messages import (
 from loa_protocol.errors import MessageError
 
 BACKLOG: Final = 256
-"""Events kept for an agent that does not read; later ones are lost, signs of life before any."""
+"""Events kept for an agent that does not read; the oldest are lost, signs of life before any."""
 READ_BYTES: Final = 65_536
 
 

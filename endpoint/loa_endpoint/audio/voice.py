@@ -24,6 +24,7 @@ PATIENCE: Final = 3 * RATE
 CLICK: Final = 0.001
 """-60 dBFS: a sound that ends on a larger sample is led to zero over `DECLICK`."""
 
+NEVER: Final = -1
 Kind = Literal["started", "end", "faded", "broken"]
 _STEPS: Final = np.arange(1, CHUNK + 1, dtype=np.float64)
 """Fades are worked out in double precision, so that the size of the blocks cannot be heard."""
@@ -61,7 +62,8 @@ class Happening:
     """A source started or ended.
 
     Attributes:
-        sample: Of the timeline: the first in which it sounded, or the first in which it did not.
+        sample: Of the timeline: the first in which it sounded, or the first in which it did not any
+            more; `NEVER` when it did not at all.
         position: Of the source, at that sample.
     """
 
