@@ -41,8 +41,12 @@ async def run_parts(
     try:
         async with asyncio.TaskGroup() as group:
             await _run_in(group, parts, stop, on_ready)
-    except* LoaError as errors:
-        raise first_error(errors) from None
+    except BaseExceptionGroup as errors:
+        # not `except*`: before Python 3.11.4 what is raised in there comes out wrapped once more
+        ours, rest = errors.split(LoaError)
+        if ours is None or rest is not None:
+            raise
+        raise first_error(ours) from None
 
 
 async def _run_in(
