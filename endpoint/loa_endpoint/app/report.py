@@ -12,6 +12,7 @@ from loa_endpoint.app.plane import ContentPlane
 from loa_endpoint.app.stage import Stage
 from loa_endpoint.app.timekeeper import Timekeeper
 from loa_endpoint.audio.supervisor import PlayerSupervisor
+from loa_endpoint.core.clock import Reading
 from loa_endpoint.core.schedule import upcoming
 from loa_endpoint.host.clocks import monotonic_ms
 from loa_endpoint.store.outbox import Outbox
@@ -104,7 +105,7 @@ class StatusReport:
                 "player": parts.player.pid,
                 "restarts": parts.player.restarts,
                 "sink": parts.hardware.sink,
-                "epoch_unix_ms": parts.stage.sink_epoch_unix_ms,
+                "epoch_unix_ms": _unix(parts.stage.sink_epoch_ms, now),
             },
         }
 
@@ -116,6 +117,11 @@ class StatusReport:
 
 def _name(bearer: BearerKind | None) -> str | None:
     return None if bearer is None else bearer.name.lower()
+
+
+def _unix(mono_ms: int | None, now: Reading) -> int | None:
+    """Turn an instant into unix ms by what is known of the time now, not of the time then."""
+    return None if mono_ms is None else mono_ms - now.mono_ms + now.unix_ms
 
 
 def _free_bytes(keeper: Keeper) -> int:

@@ -49,7 +49,7 @@ class Stage:
         self.last_beat: messages.Beat | None = None
         self.last_evidence: Evidence | None = None  # of the play before
         self.made = 0  # records kept in this run
-        self.sink_epoch_unix_ms: int | None = None  # when sample 0 of the sink sounded
+        self.sink_epoch_ms: int | None = None  # monotonic: when sample 0 of the sink sounded
         self._judged: str | None = None  # the play whose output is being watched
         self._samples = 0
 
@@ -174,7 +174,7 @@ class Stage:
         match event:
             case messages.Ready(epoch_ns=epoch_ns):
                 self._samples = 0
-                self.sink_epoch_unix_ms = epoch_ns // 1_000_000 - now.mono_ms + now.unix_ms
+                self.sink_epoch_ms = epoch_ns // 1_000_000
                 # the first player, or a later one: it knows nothing of what was said before
                 self.perform(self.director.on_player_restarted(now))
             case messages.Prepared(source=source):
