@@ -7,6 +7,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -110,6 +111,17 @@ def test_every_dependency_has_its_reason() -> None:
     asked = house.needs("") | house.extra("", "dev") | house.extra("", "audio")
     unexplained = {house.name_of(each).removeprefix("pytest-") for each in asked}
     assert sorted(name for name in unexplained if name not in page) == []
+
+
+def test_ruff_asks_for_docstrings_and_annotations_everywhere_but_in_tests() -> None:
+    lint = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["ruff"][
+        "lint"
+    ]
+    assert {"D", "ANN"} <= set(lint["select"])
+    assert [path for path, rules in lint["per-file-ignores"].items() if "D" in rules] == [
+        "tests/**"
+    ]
+    assert {rule for rule in lint["ignore"] if rule.startswith("D1")} == {"D105", "D107"}
 
 
 def test_imports_run_downwards_only() -> None:
