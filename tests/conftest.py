@@ -13,10 +13,9 @@ from hypothesis import settings
 pytest_plugins = ("requirement_table",)
 
 NEEDS: dict[str, Callable[[], bool]] = {
-    "root": lambda: os.geteuid() == 0,
     "ffmpeg": lambda: shutil.which("ffmpeg") is not None,
+    "openssl": lambda: shutil.which("openssl") is not None,
     "portaudio": lambda: importlib.util.find_spec("pyaudio") is not None,
-    "chromium": lambda: shutil.which("chromium") is not None,
     "loop-mount": lambda: os.geteuid() == 0 and shutil.which("losetup") is not None,
 }
 

@@ -127,6 +127,7 @@ def test_the_database_names_the_province_and_accounts_for_its_founding(home: Hom
     engine.dispose()
 
 
+@pytest.mark.needs("openssl")
 def test_tls_certificates_are_what_openssl_expects(home: Home, tmp_path: Path) -> None:
     enrolment = open_issuer(
         home.server_keys / "enrol-ca", home.server_keys / "enrol-ca.pem", PASSPHRASE
