@@ -33,7 +33,7 @@ from loa_protocol.record import (
     PlayStarted,
     Refused,
 )
-from support.director_stage import BEGIN, GOOD_FM, HISS, MONO, MUSIC, Stage, with_fm
+from support.director_stage import BEGIN, GOOD_FM, HISS, MONO, MUSIC, SHA, Stage, with_fm
 from support.province import playlist, policy
 
 
@@ -164,6 +164,32 @@ def test_a_file_that_is_not_in_the_cache_is_no_bearer_and_the_play_is_told_as_br
     assert [e.outcome for e in stage.kept(PlayEnded)] == [Outcome.BROKEN] * 2
 
 
+@pytest.mark.requirement("OFF-2")
+def test_a_file_that_comes_before_its_item_ends_is_joined_at_once_at_the_right_place() -> None:
+    stage = Stage(cached=())
+    stage.run(BEGIN + 5000)
+    assert stage.all(SoundMedia) == []
+    stage.fetch(SHA)
+    stage.run(BEGIN + 6000)
+    (sound,) = stage.all(SoundMedia)
+    assert MONO + 5000 < sound.at_ms <= MONO + 5200
+    assert sound.position_ms == sound.at_ms - MONO
+
+
+@pytest.mark.requirement("OFF-2")
+def test_a_file_that_is_replaced_before_its_item_is_in_time_for_it() -> None:
+    stage = Stage()
+    stage.answers = False
+    stage.run(BEGIN - 9000)
+    (prepared,) = stage.all(Prepare)
+    stage.do(stage.director.on_source_ended(prepared.source, "broken", stage.reading()))
+    stage.fetch()
+    stage.answers = True
+    stage.fetch(SHA)
+    stage.run(BEGIN + 1000)
+    assert [sound.at_ms for sound in stage.all(SoundMedia)] == [MONO]
+
+
 def test_a_new_player_goes_on_where_the_old_one_died() -> None:
     stage = Stage()
     stage.run(BEGIN + 30_000)
@@ -174,6 +200,19 @@ def test_a_new_player_goes_on_where_the_old_one_died() -> None:
     assert stage.all(Measure)[-1].play == stage.all(Measure)[0].play
     stage.run(BEGIN + 125_000)
     assert [e.outcome for e in stage.kept(PlayEnded)] == [Outcome.COMPLETE] * 2
+
+
+def test_what_was_opened_for_the_next_item_is_opened_anew_by_a_new_player() -> None:
+    stage = Stage()
+    stage.answers = False  # the first player died, or was not there yet, before it could
+    stage.run(BEGIN - 5000)
+    stage.answers = True
+    stage.do(stage.director.on_player_restarted(stage.reading()))
+    stage.run(BEGIN + 55_000)
+    assert [sound.at_ms for sound in stage.all(SoundMedia)] == [MONO]
+    stage.do(stage.director.on_player_restarted(stage.reading()))
+    stage.run(BEGIN + 61_000)
+    assert [sound.at_ms for sound in stage.all(SoundMedia)][-1] == MONO + 60_000
 
 
 def test_a_play_is_written_down_even_when_nobody_answers_what_it_was_like() -> None:

@@ -24,6 +24,7 @@ from loa_endpoint.core.bearer import (
     ReturnAsked,
     Sound,
     SoundFailed,
+    SoundFound,
     WindowClosed,
 )
 from loa_endpoint.core.fallback_table import State
@@ -130,6 +131,10 @@ class FallbackMachine(RuleBasedStateMachine):
         assert self.scene.audible is not None
         self.scene.ready.discard(self.scene.audible)
         self.scene.tell(SoundFailed(self.scene.audible, "broken"))
+
+    @rule(bearer=st.sampled_from((MEDIA, LOCAL)))
+    def a_file_comes(self, bearer: Bearer) -> None:
+        self.scene.tell(SoundFound(bearer.id))
 
     # --- the programme
 

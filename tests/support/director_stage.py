@@ -51,11 +51,15 @@ class Stage:
         self.trust, self.now_ms = trust, BEGIN - 30_000
         self.done: list[tuple[int, Effect]] = []
         self.answers = True
-        self.director.on_cached(cached)
+        self.fetch(*cached)
         programme = Programme(
             playlist=schedule or playlist(), digest=b"d" * 32, policy=policy(**rules)
         )
         self.do(self.director.on_programme(programme, self.reading()))
+
+    def fetch(self, *media: bytes) -> None:
+        """Have these media in the cache, and no others."""
+        self.do(self.director.on_cached(media, self.reading()))
 
     def replace(self, schedule: Playlist) -> None:
         """Bring another playlist into force."""

@@ -238,7 +238,8 @@ class ContentPlane:
         self._media.close()
 
     def _tell_cached(self) -> None:
-        self._stage.director.on_cached(self.cache.held())
+        director, now = self._stage.director, self._time.read()
+        self._stage.perform(director.on_cached(self.cache.held(), now))
 
     def _playlists(self) -> list[Playlist]:
         both = (self._keeper.playlist, self._keeper.next_playlist)

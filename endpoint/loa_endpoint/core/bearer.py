@@ -121,6 +121,13 @@ class SoundFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class SoundFound:
+    """What kept a bearer from being opened is over: its file has come."""
+
+    bearer: str
+
+
+@dataclass(frozen=True, slots=True)
 class SoundRead:
     """The meter of an open bearer, several times a second, whether it sounds or not.
 
@@ -194,7 +201,8 @@ class Tick:
 Command = ItemAnnounced | ItemStarted | ItemEnded | PauseHeard | ReturnAsked
 Alert = EmergencyStarted | EmergencyEnded
 Window = WindowOpened | WindowClosed
-Reading = SoundReady | SoundFailed | SoundRead | FlowRead | SignalRead | PiRead | TunerTuned
+Sounding = SoundReady | SoundFailed | SoundFound | SoundRead | FlowRead
+Reading = Sounding | SignalRead | PiRead | TunerTuned
 Event = Command | Alert | Window | Reading | TunerQuiet | Tick
 
 

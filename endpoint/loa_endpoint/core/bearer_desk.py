@@ -84,13 +84,21 @@ class BearerDesk:
                 if bearer.kind is BearerKind.MEDIA and bearer.reference < len(media):
                     self._sources[_media_id(each.item)] = _Source(each, media[bearer.reference])
 
-    def on_cached(self, media: Iterable[bytes]) -> None:
-        """Know which media are in the cache, whole and verified."""
-        self._cached = frozenset(media)
+    def on_cached(self, media: Iterable[bytes], *, play: Play | None, now: Reading) -> list[Effect]:
+        """Know which media are in the cache, whole and verified; try what has come just now."""
+        before, self._cached = self._cached, frozenset(media)
+        found = [
+            name
+            for name, source in self._sources.items()
+            if source.media.sha256 in self._cached - before
+        ]
+        tried = [self.handle(machine.SoundFound(name), play, now) for name in found]
+        return [effect for effects in tried for effect in effects]
 
-    def on_player_restarted(self) -> None:
-        """Know that nothing is open any more."""
-        self._opened.clear()
+    def on_player_restarted(self, play: Play | None, now: Reading) -> list[Effect]:
+        """Open again what is open: another player knows nothing of it."""
+        reopened = [self._open_media(bearer, play, now) for bearer in list(self._opened)]
+        return [effect for effects in reopened for effect in effects]
 
     def fm_volume_cap(self, unix_ms: int) -> int:
         """Return the cap of the FM windows that are open at *unix_ms*; 0 where none is."""
@@ -229,12 +237,16 @@ class BearerDesk:
         if bearer.kind is BearerKind.FM:
             self._fm, self._fm_is_ready = bearer, False
             return [Tune(bearer.frequency_khz)]
-        source = self._sources.get(bearer.id)
+        return self._open_media(bearer.id, play, now)
+
+    def _open_media(self, bearer: str, play: Play | None, now: Reading) -> list[Effect]:
+        source = self._sources.get(bearer)
         if source is None or source.media.sha256 not in self._cached:
-            return self.handle(machine.SoundFailed(bearer.id, "not_cached"), play, now)
+            self._opened.pop(bearer, None)
+            return self.handle(machine.SoundFailed(bearer, "not_cached"), play, now)
         self._opens += 1
-        name = f"{bearer.id}#{self._opens}"
-        self._opened[bearer.id] = name
+        name = f"{bearer}#{self._opens}"
+        self._opened[bearer] = name
         position = max(0, now.unix_ms - source.planned.start_ms)
         return [Prepare(name, source.media.sha256, source.media.gain_cdb, position)]
 

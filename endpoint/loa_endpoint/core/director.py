@@ -90,9 +90,9 @@ class Director:
             return self._end(now, Outcome.STOPPED, None)
         return []
 
-    def on_cached(self, media: Iterable[bytes]) -> None:
+    def on_cached(self, media: Iterable[bytes], now: Reading) -> list[Effect]:
         """Know which media are in the cache, whole and verified."""
-        self._desk.on_cached(media)
+        return self._desk.on_cached(media, play=self._play, now=now)
 
     def hold_until(self, mono_ms: int | None) -> None:
         """Begin nothing before *mono_ms* (None: until told): a fresh head may bring a hold."""
@@ -129,14 +129,14 @@ class Director:
 
     def on_player_restarted(self, now: Reading) -> list[Effect]:
         """A new player knows nothing: let sound what should, at the right place in it."""
-        self._desk.on_player_restarted()
         self._gain_known = False
         effects = _keep(self._endings.on_player_lost())
         play = self._play
         if play is None:
-            return effects
+            return effects + self._desk.on_player_restarted(None, now)
         play.carry(None, now.unix_ms)
         effects += self._desk.handle(machine.ItemEnded(), play, now)
+        effects += self._desk.on_player_restarted(play, now)
         effects.append(_measure(play, now.mono_ms))
         effects += self._volume(now)
         return effects + self._start_item(play, now)

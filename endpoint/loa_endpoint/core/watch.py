@@ -20,6 +20,7 @@ from loa_endpoint.core.bearer import (
     SignalRead,
     Sound,
     SoundFailed,
+    SoundFound,
     SoundRead,
     SoundReady,
     TunerTuned,
@@ -122,6 +123,10 @@ class BearerWatch:
                 if self.is_shut_out:  # a probe in vain
                     self.probe.schedule(now_ms)
                 self._shut_out(now_ms)
+            case SoundFound():
+                self.monitors["open"] = Monitor(self.monitors["open"].limits)
+                self.is_shut_out = False
+                self.probe.reset()
             case SoundRead(level_cdbfs=level, flatness_permille=flatness):
                 self._level_cdbfs, self._flatness_permille = level, flatness
                 self._hisses = self._is_hiss(level, flatness)
