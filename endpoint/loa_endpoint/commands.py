@@ -15,7 +15,7 @@ from typing import Any
 import click
 
 from loa_protocol.click_words import teach_click
-from loa_protocol.errors import LoaError
+from loa_protocol.errors import LoaError, SilentError
 from loa_protocol.exit_codes import INTERRUPTED, OK, USAGE, exit_code
 from loa_protocol.language import LANGUAGES, choose_language, translator
 
@@ -77,6 +77,11 @@ def run(group: click.Group, arguments: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         error.show()
         return USAGE
+    except SilentError as error:
+        text = _("{port}: no answer after {seconds} s. Is the agent running (loa-endpoint run)?")
+        text = text.format(port=error.port, seconds=f"{error.after_s:g}")
+        click.echo(_("Error: {text}").format(text=text), err=True)
+        return exit_code(error)
     except LoaError as error:
         click.echo(_("Error: {text}").format(text=error), err=True)
         return exit_code(error)

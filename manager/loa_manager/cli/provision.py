@@ -134,7 +134,7 @@ def _tell(progress: Progress) -> None:
         Step.CERTIFICATE: _("Bench certificate"),
         Step.PROOF: _("The board has proved its key"),
         Step.RECORD: _("Entered into the registry"),
-        Step.FINISH: _("Complete"),
+        Step.FINISH: _("All steps"),
     }
     mark = _("was there") if progress.was_there else _("done")
     number = f"{_STEPS.index(progress.step) + 1}/{len(_STEPS)}"

@@ -22,6 +22,15 @@ from loa_protocol.trust import Refusal, TrustError
 
 _ = translator("loa_manager")
 
+SYSTEM = (  # what the operating system says of files, so that the catalogue holds it
+    _("No such file or directory"),
+    _("Permission denied"),
+    _("Is a directory"),
+    _("Not a directory"),
+    _("No space left on device"),
+    _("Read-only file system"),
+)
+
 
 def words(error: LoaError) -> str:
     """Return what a person reads about *error*."""
@@ -33,7 +42,10 @@ def words(error: LoaError) -> str:
         case RefusedError(peer=peer, code=code):
             text = _("{peer} refused: {why}").format(peer=peer, why=_refusal(code))
         case SilentError(port=port, after_s=after_s):
-            text = _("{port}: no answer after {seconds} s. Is the board on, and is this its port?")
+            text = _(
+                "{port}: no answer after {seconds} s. Is the board on, is this its port,"
+                " and does the board wait (loa-endpoint bench)?"
+            )
             text = text.format(port=port, seconds=f"{after_s:.0f}")
         case FetchError(url=url, status=status, why=why):
             text = f"{url}: {_(why) if why else _('status {n}').format(n=status)}"
