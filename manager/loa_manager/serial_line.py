@@ -114,7 +114,7 @@ def open_line(path: Path, timing: Timing | None = None) -> Iterator[SerialLine]:
     except (OSError, termios.error) as error:
         if line >= 0:
             os.close(line)
-        raise PeerError(f"{path}: {error.args[-1]}") from None
+        raise PeerError(f"{path}: {_(str(error.args[-1]))}") from None
     try:
         yield SerialLine(str(path), line, timing)
     finally:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from types import ModuleType
-from typing import Final
+from typing import Any, Final
 
 from loa_protocol.language import translator
 
@@ -64,6 +64,9 @@ def teach_click() -> None:
             vars(module)["_"] = _
         if hasattr(module, "ngettext"):
             vars(module)["ngettext"] = _plural
+        if hasattr(module, "ParamType"):
+            # types that were made before the language was chosen named themselves in English
+            vars(module)["ParamType"].get_metavar = _metavar
 
 
 def modules() -> Iterator[ModuleType]:
@@ -71,6 +74,24 @@ def modules() -> Iterator[ModuleType]:
     for name, module in list(sys.modules.items()):
         if name.partition(".")[0] == "click":
             yield module
+
+
+def _metavar(kind: Any, param: Any, ctx: Any) -> str | None:  # noqa: ANN401, ARG001 - click's own
+    """Name the value of an option in the language in force; arguments keep their own names."""
+    if param.param_type_name != "option":
+        return None
+    names = {
+        "text": _("text"),
+        "integer": _("integer"),
+        "integer range": _("integer"),
+        "float": _("number"),
+        "float range": _("number"),
+        "file": _("file"),
+        "directory": _("directory"),
+        "path": _("path"),
+    }
+    name = str(kind.name)
+    return names.get(name, name).upper()
 
 
 def _plural(one: str, many: str, count: int) -> str:
