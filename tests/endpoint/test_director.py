@@ -300,3 +300,28 @@ def test_items_shorter_than_the_look_ahead_still_follow_without_a_silence() -> N
     assert [s.at_ms - MONO for s in stage.all(Silence)] == [16_000]
     for play, prepared in zip(stage.all(SoundMedia), stage.all(Prepare), strict=True):
         assert play.source == prepared.source
+
+
+def test_another_file_under_the_same_item_takes_the_place_of_the_one_that_sounds() -> None:
+    other = bytes([8]) * 32
+    stage = Stage(cached=(SHA, other))
+    stage.run(BEGIN + 5000)
+    old = playlist()
+    media = tuple(dataclasses.replace(each, sha256=other) for each in old.media)
+    stage.replace(dataclasses.replace(old, serial=old.serial + 1, media=media))
+    stage.run(BEGIN + 6000)
+    assert [each.sha256 for each in stage.all(Prepare)] == [SHA, other]
+    assert [each.playlist for each in stage.kept(PlayStarted)] == [b"d" * 32, b"e" * 32]
+
+
+def test_another_file_that_comes_after_the_old_one_was_opened_is_what_sounds() -> None:
+    other = bytes([8]) * 32
+    stage = Stage(cached=(SHA, other))
+    stage.run(BEGIN - 5000)
+    old = playlist()
+    media = tuple(dataclasses.replace(each, sha256=other) for each in old.media)
+    stage.replace(dataclasses.replace(old, serial=old.serial + 1, media=media))
+    stage.run(BEGIN + 1000)
+    (sound,) = stage.all(SoundMedia)
+    (prepared,) = [each for each in stage.all(Prepare) if each.source == sound.source]
+    assert prepared.sha256 == other

@@ -82,7 +82,8 @@ class BearerDesk:
         for each in planned:
             for bearer in each.item.bearers:
                 if bearer.kind is BearerKind.MEDIA and bearer.reference < len(media):
-                    self._sources[_media_id(each.item)] = _Source(each, media[bearer.reference])
+                    source = _Source(each, media[bearer.reference])
+                    self._sources[_media_id(each.item, source.media)] = source
 
     def on_cached(self, media: Iterable[bytes], *, play: Play | None, now: Reading) -> list[Effect]:
         """Know which media are in the cache, whole and verified; try what has come just now."""
@@ -285,8 +286,9 @@ class BearerDesk:
 
 def _bearer(playlist: Playlist, item: Item, index: int) -> machine.Bearer | None:
     signed = item.bearers[index]
-    if signed.kind is BearerKind.MEDIA:
-        return machine.Bearer(id=_media_id(item), kind=signed.kind, cost=signed.cost)
+    if signed.kind is BearerKind.MEDIA and signed.reference < len(playlist.media):
+        media = playlist.media[signed.reference]
+        return machine.Bearer(id=_media_id(item, media), kind=signed.kind, cost=signed.cost)
     if signed.kind is BearerKind.FM and signed.reference < len(playlist.fm_windows):
         window = playlist.fm_windows[signed.reference]
         pis = [proof.value for proof in window.proofs if proof.kind is ProofKind.PI]
@@ -300,8 +302,9 @@ def _bearer(playlist: Playlist, item: Item, index: int) -> machine.Bearer | None
     return None  # a stream, or a window that is not there: no way to this item's sound
 
 
-def _media_id(item: Item) -> str:
-    return f"media-{item.session}-{item.id}"
+def _media_id(item: Item, media: Media) -> str:
+    # with the file's hash: another file under the same item must never count as opened already
+    return f"media-{item.session}-{item.id}-{media.sha256.hex()[:16]}"
 
 
 def _fm_id(frequency_khz: int) -> str:

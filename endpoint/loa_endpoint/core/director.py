@@ -82,11 +82,12 @@ class Director:
 
     def on_programme(self, programme: Programme | None, now: Reading) -> list[Effect]:
         """Play from *programme* from now on; what is in both goes on unbroken."""
+        before = None if self._play is None else self._desk.machine_item(self._play.planned)
         self._programme = programme
         self._planned = () if programme is None else plan(programme.playlist, programme.policy)
         self._desk.on_programme(None if programme is None else programme.playlist, self._planned)
         self._announced = None
-        if self._play is not None and not self._is_still_planned(self._play):
+        if self._play is not None and not self._is_still_planned(self._play, before):
             return self._end(now, Outcome.STOPPED, None)
         return []
 
@@ -272,8 +273,10 @@ class Director:
         self._told.add(key)
         return True
 
-    def _is_still_planned(self, play: Play) -> bool:
-        return play.planned in self._planned
+    def _is_still_planned(self, play: Play, before: machine.Item | None) -> bool:
+        """Tell whether *play* goes on: the same item, by the same files and frequencies."""
+        is_planned = play.planned in self._planned
+        return is_planned and self._desk.machine_item(play.planned) == before
 
 
 def _measure(play: Play, at_ms: int) -> Measure:
