@@ -163,6 +163,10 @@ class Keeper:
         waiting = self.next_playlist
         if data is None or waiting is None or now_s < waiting.not_before:
             return False
+        if self._names_denied(data):  # denied while it waited: the one before stays
+            self.store.drop(NEXT_PLAYLIST)
+            self.next_playlist = None
+            return False
         position = position_of(waiting, Bundle.from_bytes(data).digest)
         assert position is not None  # a playlist is state
         self.store.keep("playlist", data, subject_of(Kind.PLAYLIST, waiting), position)
@@ -173,8 +177,11 @@ class Keeper:
     def is_denied(self) -> bool:
         """Tell whether the deny list names the playlist in force, or one who signed it."""
         data = self.store.bundle("playlist")
+        return data is not None and self._names_denied(data)
+
+    def _names_denied(self, data: bytes) -> bool:
         entries = () if self.deny_list is None else self.deny_list.entries
-        if data is None or not entries:
+        if not entries:
             return False
         bundle = Bundle.from_bytes(data)
         named = {bundle.digest, *(open_seal(each).kid for each in bundle.seals)}
