@@ -34,6 +34,8 @@ from loa_manager.founding import Plan, found_province
 from loa_manager.home import Home
 from loa_manager.keyring import Passphrase
 from loa_manager.policy_file import preset_policy
+from loa_manager.registry.stations import import_stations
+from loa_manager.registry.units import import_units
 from loa_protocol.envelope import Bundle, Kind, sign_bundle
 from loa_protocol.errors import PeerError
 from loa_protocol.objects.authority import Level, Role
@@ -50,7 +52,7 @@ from loa_protocol.objects.playlist import (
 from loa_protocol.objects.policy import Hours, Policy
 from support.bench_lab import Board, provision
 from support.province import Person, person
-from support.registry import add_clusters, cluster, load_village
+from support.registry import add_clusters, cluster, shipped, source
 from support.sound_files import noise, write
 from support.waiting import soon
 
@@ -146,6 +148,7 @@ class Hamlet:
 
     folder: Path
     crew: Crew
+    poles: int  # registered as c01, c02, ...
     https: int = field(default_factory=free_port)
     mqtt: int = field(default_factory=free_port)
     authority: Authority = field(init=False)
@@ -165,10 +168,11 @@ class Hamlet:
             self._certified("duyệt", Role.APPROVER),
         )
         self.sign_policy(hours=ALWAYS, start_wait_s=3)
-        others = [cluster(f"st0137/c{number:02}", "M20101") for number in range(4, 20)]
+        poles = [cluster(f"st0137/c{n:02}", "M20101") for n in range(1, self.poles + 1)]
         with self._engine() as engine, database.writing(engine) as connection:
-            load_village(connection)
-            add_clusters(connection, *others)
+            import_units(connection, source(shipped("units.csv")))
+            import_stations(connection, source(shipped("stations.csv")), province=PROVINCE)
+            add_clusters(connection, *poles)
 
     @property
     def home(self) -> Home:
@@ -300,10 +304,10 @@ class Hamlet:
 
 
 @contextlib.contextmanager
-def hamlet(folder: Path) -> Iterator[Hamlet]:
+def hamlet(folder: Path, *, poles: int = 10) -> Iterator[Hamlet]:
     """Give a hamlet with its server; every process ends with the block."""
     with crew(folder / "logs", "en") as people:
-        here = Hamlet(folder, people)
+        here = Hamlet(folder, people, poles)
         here.open_server()
         yield here
 
