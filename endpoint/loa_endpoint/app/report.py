@@ -79,13 +79,18 @@ class StatusReport:
         parts = self._parts
         now = parts.time.read()
         play = parts.stage.director.play
+        policy = parts.keeper.policy
         load = parts.outbox.load()
         coming = upcoming(parts.stage.director.planned, now.unix_ms, now.unix_ms + _DAY_MS)
         return {
             "scope": parts.keeper.scope,
             "state": self.state.name.lower(),
             "faults": list(self.faults),
-            "time": {"unix_ms": now.unix_ms, "trust": now.trust.name},
+            "time": {
+                "unix_ms": now.unix_ms,
+                "trust": now.trust.name,
+                "utc_offset_min": 0 if policy is None else policy.utc_offset_min,
+            },
             "item": None if play is None else play.planned.item.title,
             "bearer": None if play is None else _name(play.bearer),
             "volume": None if play is None else play.volume,

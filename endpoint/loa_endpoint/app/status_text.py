@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from loa_protocol.language import translator
@@ -12,7 +12,7 @@ _ = translator("loa_endpoint")
 
 
 def status_lines(facts: Mapping[str, Any]) -> Iterator[str]:
-    """Yield one line for each thing worth knowing, times in the board's local time."""
+    """Yield one line for each thing worth knowing, times as the province's clocks show them."""
     states = {
         "connected": _("waiting"),
         "playing": _("playing"),
@@ -24,14 +24,17 @@ def status_lines(facts: Mapping[str, Any]) -> Iterator[str]:
     if facts["item"]:
         text = _("Now: {item}, by {bearer}, volume {volume}")
         yield text.format(item=facts["item"], bearer=facts["bearer"] or "-", volume=facts["volume"])
+    clock = facts["time"]
+    zone = timezone(timedelta(minutes=clock["utc_offset_min"]))  # of the policy: boards have none
     for planned in facts["next"]:
-        at = datetime.fromtimestamp(planned["at_ms"] / 1000).astimezone()
+        at = datetime.fromtimestamp(planned["at_ms"] / 1000, zone)
         mark = f" [{planned['block']}]" if planned["block"] else ""
         yield _("Next: {time} {item}").format(
             time=f"{at:%d/%m %H:%M:%S}", item=planned["item"] + mark
         )
-    clock = facts["time"]
     yield _("Clock trust: {trust}").format(trust=clock["trust"])
+    if clock["trust"] in {"T0", "T1"}:
+        yield _("Nothing scheduled plays until the time is known; the server tells it.")
     link = _("connected") if facts["connected"] else _("not connected")
     yield _("Server: {link}; {unsent} records wait to be received").format(
         link=link, unsent=facts["records"]["unsent"]
