@@ -74,7 +74,7 @@ class Agent:
         )
         self.plane.on_identity = self.session.renew
         self.plane.on_settings = self._on_settings
-        self._began_with = settings
+        self._began_with, self._began_in = settings, self.keeper.scope
         self._wants_again = False
         self._stop = asyncio.Event()
         self.report = StatusReport(
@@ -117,12 +117,13 @@ class Agent:
         self._stop.set()
 
     def _on_settings(self) -> None:
-        """Take up new settings: addresses at once, hardware when nothing sounds."""
+        """Take up new settings or another place: addresses now, the rest when nothing sounds."""
         new, old = self.keeper.in_force, self._began_with
         if (new.broker, new.authorities) != (old.broker, old.authorities):
             self.session.renew()
         hardware = (old.fittings, old.fallback, old.heartbeat_s)
-        self._wants_again = (new.fittings, new.fallback, new.heartbeat_s) != hardware
+        is_moved = self.keeper.scope != self._began_in
+        self._wants_again = is_moved or (new.fittings, new.fallback, new.heartbeat_s) != hardware
 
     def nudged(self, head: bytes) -> None:
         """Somebody says that there is something new; *head* may be the new head itself."""
@@ -188,8 +189,8 @@ class Agent:
         told = self.time.hear_wall_clock()
         if told is not None:
             self.stage.keep(told)
-        self.time.save_floor()
         self.plane.come_into_force()
+        self.time.save_floor()
         if self._wants_again and self.stage.director.play is None:
             log.info("restart_for_settings")
             self._stop.set()

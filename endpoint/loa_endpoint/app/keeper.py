@@ -20,6 +20,7 @@ from loa_protocol.objects.placement import Assignment, DenyList, Settings
 from loa_protocol.objects.playlist import Playlist
 from loa_protocol.objects.policy import Policy
 from loa_protocol.schema import Wire
+from loa_protocol.scope import is_inside
 from loa_protocol.trust import Accepted, Trusted, position_of, subject_of
 
 log = logging.getLogger("loa.endpoint")
@@ -99,6 +100,8 @@ class Keeper:
         policy, digest = self.effective_policy(), self.digest("playlist")
         if self.playlist is None or policy is None or digest is None or self.is_denied():
             return None
+        if not is_inside(self.scope, self.playlist.scope):
+            return None  # the board hangs elsewhere now; what it played from there is not ours
         return Programme(playlist=self.playlist, digest=digest, policy=policy)
 
     def digest(self, name: str) -> bytes | None:

@@ -27,12 +27,13 @@ from loa_endpoint.core.director import Director
 from loa_endpoint.core.effect import Effect
 from loa_endpoint.core.renewal import is_due, is_usable
 from loa_endpoint.core.retry import RECONNECT, Retries
+from loa_endpoint.host.clocks import monotonic_ms
 from loa_endpoint.store.files import read_whole, write_atomically
 from loa_protocol.accept import accept
-from loa_protocol.errors import FetchError, FormatError, MessageError, StoreError
+from loa_protocol.errors import FetchError, FormatError, LoaError, MessageError, StoreError
 from loa_protocol.keys import Signer
 from loa_protocol.objects.online import Head, TimeAnswer
-from loa_protocol.objects.placement import Settings
+from loa_protocol.objects.placement import Assignment, Settings
 from loa_protocol.objects.playlist import Playlist
 from loa_protocol.record import Body, Refused
 from loa_protocol.trust import Accepted, Refusal, TrustError
@@ -40,6 +41,7 @@ from loa_protocol.trust import Accepted, Refusal, TrustError
 log = logging.getLogger("loa.endpoint")
 
 IDENTITY_CHECK_S = 3600.0
+_AFTER_HEAD_MS = 1500  # for the deny list and the policies that a head names
 _MAX_PEM = 16 * 1024
 
 
@@ -101,6 +103,7 @@ class ContentPlane:
             self.cache,
             self,
         )
+        self._has_head = False
         self.on_identity: Callable[[], None] = lambda: None  # a new certificate is there
         self.on_settings: Callable[[], None] = lambda: None  # other settings are in force
 
@@ -153,10 +156,18 @@ class ContentPlane:
     async def _identity_round(self) -> None:
         pem = read_whole(self._certificate(DEVICE), limit=_MAX_PEM)
         life = None if pem is None else life_of(pem)
+        failed: LoaError | None = None
         if is_due(life, self._time.now(), self._signer.public.kid):
-            await self._enrol()
+            try:
+                await self._enrol()
+            except (FetchError, MessageError, StoreError) as error:
+                failed = error  # the time is worth a question of its own
         if self._time.wants_answer:
             await self._ask_time()
+        if self._time.wants_answer:
+            failed = MessageError("no time answer that could be trusted, or none in time")
+        if failed is not None:
+            raise failed
 
     async def _enrol(self) -> None:
         settings = self._keeper.in_force
@@ -203,14 +214,20 @@ class ContentPlane:
         """An object is on the disk: put it into force."""
         if isinstance(accepted.body, Head):
             self._time.on_signed_time(accepted.body.time * 1000)
-            self._stage.director.hold_until(0)
+            self._shorten_the_wait()
         elif self._keeper.put_into_force(accepted):
             facts = {"kind": accepted.kind.name, "digest": accepted.digest.hex()}
             log.info("adopted", extra=facts)
             self.take_up()
             self.media.look()
-            if isinstance(accepted.body, Settings):
+            if isinstance(accepted.body, (Assignment, Settings)):
                 self.on_settings()
+
+    def _shorten_the_wait(self) -> None:
+        """End the wait after boot soon: a fresh head is here, what it names comes right after."""
+        if not self._has_head:
+            self._has_head = True
+            self._stage.director.hold_until(monotonic_ms() + _AFTER_HEAD_MS)
 
     def refused(self, what: str, reason: str, detail: str, digest: bytes | None) -> None:
         """Keep a refusal."""

@@ -167,6 +167,7 @@ class Stage:
     def end(self) -> None:
         """Write down what is under way; the agent is being stopped in order."""
         self.perform(self.director.on_shutdown(self._parts.read_clock()))
+        self.perform(self.director.write_down_all())
 
     def on_player(self, event: messages.Event) -> None:
         """Hear the player."""

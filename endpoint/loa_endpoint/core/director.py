@@ -143,9 +143,12 @@ class Director:
         return effects + self._start_item(play, now)
 
     def on_shutdown(self, now: Reading) -> list[Effect]:
-        """Stop what sounds and write down every play; the agent is about to end."""
-        effects = [] if self._play is None else self._end(now, Outcome.STOPPED, None)
-        return effects + _keep(self._endings.give_up(None))
+        """Stop what sounds; the agent is about to end."""
+        return [] if self._play is None else self._end(now, Outcome.STOPPED, None)
+
+    def write_down_all(self) -> list[Effect]:
+        """Give up what still waits for a measurement: nobody will answer any more."""
+        return _keep(self._endings.give_up(None))
 
     def on_round(self, now: Reading) -> list[Effect]:
         """Do what the time asks for; to be called several times a second."""
