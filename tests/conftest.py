@@ -16,6 +16,7 @@ NEEDS: dict[str, Callable[[], bool]] = {
     "ffmpeg": lambda: shutil.which("ffmpeg") is not None,
     "openssl": lambda: shutil.which("openssl") is not None,
     "portaudio": lambda: importlib.util.find_spec("pyaudio") is not None,
+    "systemd": lambda: shutil.which("systemd-analyze") is not None,
     "loop-mount": lambda: os.geteuid() == 0 and shutil.which("losetup") is not None,
 }
 

@@ -155,13 +155,20 @@ def _serve_bench(
 def _wait_for_technician(
     server: BenchServer, store: IdentityStore, port: Path | None, stop: threading.Event
 ) -> None:
-    """Stay silent until the board is provisioned."""
-    ServiceManager.from_environment().say("READY=1\nSTATUS=not provisioned: silent")
+    """Stay silent until the board is provisioned; to wait is to be well, so the watchdog is fed."""
+    manager = ServiceManager.from_environment()
+    manager.say("READY=1\nSTATUS=not provisioned: silent")
+
+    def is_over() -> bool:
+        manager.say("WATCHDOG=1")
+        return stop.is_set() or server.is_finished
+
     if port is None:
         click.echo(_("Give --bench-port, or run loa-endpoint bench, and provision this board."))
-        stop.wait()
+        while not stop.wait(REOPEN_S):
+            manager.say("WATCHDOG=1")
         return
-    _serve_bench(server, store, port, until=lambda: stop.is_set() or server.is_finished)
+    _serve_bench(server, store, port, until=is_over)
 
 
 @contextlib.contextmanager
