@@ -196,7 +196,8 @@ def test_health_answers_unknown_to_what_it_cannot_look_at(arguments: tuple[str, 
 
 
 def _fleet(home: Path) -> dict[str, Any]:
-    return _loa("status", home, "--lost-after", ALIVE_S)[1]
+    facts: dict[str, Any] = _loa("status", home, "--lost-after", ALIVE_S)[1]
+    return facts
 
 
 def _check(health: dict[str, Any], name: str) -> dict[str, Any]:
