@@ -31,11 +31,26 @@ class Narrator:
     def until(self, unix_s: float) -> None:
         """Narrate until *unix_s*."""
         while (left := unix_s - time.time()) > 0:
-            with self._engine.connect() as connection:
-                self._plays(connection)
-                self._events(connection)
-                self._refusals(connection)
+            self._look()
             time.sleep(min(_LOOK_S, max(0.0, left)))
+
+    def until_refused(self, digest: bytes, by: int, *, within_s: float) -> None:
+        """Narrate until *by* endpoints have refused the object of that digest, or no longer."""
+        until = time.monotonic() + within_s
+        while self._refused(digest) < by and time.monotonic() < until:
+            self._look()
+            time.sleep(_LOOK_S)
+
+    def _look(self) -> None:
+        with self._engine.connect() as connection:
+            self._plays(connection)
+            self._events(connection)
+            self._refusals(connection)
+
+    def _refused(self, digest: bytes) -> int:
+        wanted = select(tables.refusal.c.endpoint).where(tables.refusal.c.digest == digest.hex())
+        with self._engine.connect() as connection:
+            return len({row.endpoint for row in connection.execute(wanted)})
 
     def _plays(self, connection: Connection) -> None:
         for row in connection.execute(select(tables.play)):
