@@ -142,10 +142,11 @@ def _check_replay(bundle: Bundle, body: Object, signers: list[Resolved], trusted
 
 
 def _check_time(body: Object, signers: list[Resolved], now: Now) -> bool:
-    if isinstance(body, Head) and any(
-        s.certificate is not None and body.time > s.certificate.expires for s in signers
+    claimed = _claimed_time(body)
+    if claimed is not None and any(
+        s.certificate is not None and claimed > s.certificate.expires for s in signers
     ):
-        raise TrustError(Refusal.EXPIRED, "a head later than its signer's certificate")
+        raise TrustError(Refusal.EXPIRED, "a time later than its signer's certificate")
     expires, not_before = getattr(body, "expires", None), getattr(body, "not_before", 0)
     if expires is not None and now.unix_s >= expires:
         raise TrustError(Refusal.EXPIRED, f"at {expires}")
@@ -156,3 +157,13 @@ def _check_time(body: Object, signers: list[Resolved], now: Now) -> bool:
             raise TrustError(Refusal.NOT_YET, f"not before {not_before}")
         return True
     return False
+
+
+def _claimed_time(body: Object) -> int | None:
+    """Return the time that an object by an online key claims it to be, unix seconds."""
+    match body:
+        case Head():
+            return body.time
+        case TimeAnswer():
+            return body.time_ms // 1000
+    return None

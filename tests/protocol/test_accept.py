@@ -292,6 +292,12 @@ def test_a_head_is_never_later_than_its_signers_certificate() -> None:
     assert refusal(P.sign(Kind.HEAD, late, P.online)) is Refusal.EXPIRED
 
 
+@pytest.mark.requirement("TIM-4")
+def test_a_stolen_time_key_cannot_lead_past_its_certificate() -> None:
+    late = TimeAnswer(nonce=b"n" * 16, time_ms=(START + 15 * 86_400) * 1000)
+    assert refusal(P.sign(Kind.TIME_ANSWER, late, P.online), nonce=b"n" * 16) is Refusal.EXPIRED
+
+
 def test_the_online_key_can_sign_nothing_that_speaks() -> None:
     assert refusal(P.sign(Kind.PLAYLIST, playlist(), P.online, P.approver)) is Refusal.THRESHOLD
     deny = DenyList(scope=SCOPE, epoch=1, serial=1, entries=())
