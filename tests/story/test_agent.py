@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 
@@ -58,6 +59,28 @@ def test_a_killed_agent_joins_its_item_again_at_the_right_place_and_tells_of_bot
     assert killed_ms < again_ms < killed_ms + 9000
     assert abs(stray_ms(pole, piece.file, start * 1000 + 500, start * 1000)) < RIGHT_PLACE_MS
     assert abs(stray_ms(pole, piece.file, again_ms, start * 1000)) < RIGHT_PLACE_MS
+    assert here.is_chain_whole()
+    pole.stop()
+
+
+@pytest.mark.requirement("OFF-1", "AUD-3")
+def test_an_agent_that_is_ended_in_order_fades_out_and_tells_what_it_stopped(here: Hamlet) -> None:
+    pole, piece = here.pole("c08"), make_piece(here.folder, "dung", 5)
+    start_ms = soon_s() * 1000
+    here.publish(pole, [piece], start_s=start_ms // 1000)
+    pole.start()
+    soon(lambda: pole.is_playing(piece) and now_ms() > start_ms + 1500)
+    process = pole.process
+    pole.stop()
+    assert process is not None
+    assert process.returncode == 0
+    heard = np.trim_zeros(pole.recording().samples, "b").astype(int)
+    assert np.abs(heard[-48:]).max() < np.abs(heard[-1920:-960]).max() / 4  # it fades, no click
+    soon(lambda: now_ms() > start_ms + piece.length_ms)
+    pole.start()
+    (play,) = here.ended(pole, 1)
+    assert play.outcome == Outcome.STOPPED
+    assert start_ms + 1400 < play.ended_ms < start_ms + piece.length_ms
     assert here.is_chain_whole()
     pole.stop()
 
