@@ -23,7 +23,7 @@ from support.listening import position_ms, read_sound
 from support.waiting import soon
 
 pytestmark = pytest.mark.story
-RIGHT_PLACE_MS = 100.0  # two clocks that were asked in different minutes
+RIGHT_PLACE_MS = 300.0  # a loaded machine tells the time to a fifth of a second
 SECOND_AT_MS = 6000
 ALIVE_S = "10"  # heartbeats come every second; a loaded machine may be late with some
 

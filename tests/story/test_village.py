@@ -24,7 +24,8 @@ CLUSTERS = ("c01", "c02", "c03")
 PIECES = ("nhac-hieu", "thong-bao", "thoi-tiet", "dan-ca")
 BEARERS = (["media"], ["media"], ["fm", "media"], ["fm"])
 FORBIDDEN = "nhac-dem"
-RIGHT_PLACE_MS = 60.0
+RIGHT_PLACE_MS = 200.0  # a wrong place is seconds off; a loaded machine is late by less
+CLOCK_MS = 300  # a loaded machine tells the time to a fifth of a second
 FM_LATE_MS = 400  # the radio's own way through tuner and line-in
 each_cluster = pytest.mark.parametrize("cluster", CLUSTERS)
 
@@ -130,9 +131,9 @@ def test_what_the_horn_played_is_the_item_that_its_record_names(demo: Demo, clus
                 place = position_ms(heard, at_ms, sound(piece_of(item)))
                 late_ms = (at_ms - item["planned"]) - place
                 if part["bearer"] == "fm":
-                    assert -RIGHT_PLACE_MS < late_ms < FM_LATE_MS
+                    assert -CLOCK_MS < late_ms < FM_LATE_MS + CLOCK_MS
                 else:
-                    assert abs(late_ms) < 2 * RIGHT_PLACE_MS  # by a clock that the server told
+                    assert abs(late_ms) < CLOCK_MS
 
 
 @pytest.mark.requirement("RAD-4")
