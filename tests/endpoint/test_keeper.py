@@ -12,8 +12,9 @@ from loa_endpoint.store.identity import NEXT_PLAYLIST, IdentityStore
 from loa_endpoint.store.state import State
 from loa_protocol.accept import accept
 from loa_protocol.envelope import Bundle, Kind
-from loa_protocol.objects.placement import Denied, DeniedKind, DenyList
-from support.province import NOW, SCOPE, START, playlist, province
+from loa_protocol.objects.placement import Assignment, Denied, DeniedKind, DenyList
+from loa_protocol.objects.policy import Policy
+from support.province import CLUSTER, NOW, SCOPE, START, STATION, playlist, policy, province
 
 
 @pytest.mark.requirement("SEC-3")
@@ -36,3 +37,53 @@ def test_a_playlist_denied_while_it_waits_leaves_the_present_one_in_force(tmp_pa
     assert not keeper.is_denied()
     assert store.bundle(NEXT_PLAYLIST) is None
     store.state.close()
+
+
+@pytest.mark.requirement("TIM-1")
+def test_the_stations_and_the_clusters_policies_both_tighten_the_provinces(tmp_path: Path) -> None:
+    keeper = _keeper(tmp_path)
+    _keep_policies(keeper, policy(), policy(scope=STATION, minutes_per_session=30))
+    _keep_policies(keeper, policy(scope=CLUSTER, sessions_per_day=1))
+    effective = keeper.effective_policy()
+    assert effective is not None
+    assert (effective.minutes_per_session, effective.sessions_per_day) == (30, 1)
+    again = Keeper(keeper.store).effective_policy()  # and after a restart
+    assert again == effective
+    keeper.store.state.close()
+
+
+def test_the_policy_of_a_station_where_the_board_hung_before_rules_nothing(tmp_path: Path) -> None:
+    keeper = _keeper(tmp_path)
+    _keep_policies(keeper, policy(), policy(scope=STATION, sessions_per_day=1))
+    keeper.assignment = _assignment("vn/ls/st0200/c01")
+    effective = keeper.effective_policy()
+    assert effective is not None
+    assert effective.sessions_per_day == policy().sessions_per_day
+    keeper.store.state.close()
+
+
+def _keeper(home: Path) -> Keeper:
+    store = IdentityStore(home, State.open(home / "state.db", create=True))
+    store.keep_root(province().root_bundle)
+    keeper = Keeper(store)
+    keeper.assignment = _assignment(CLUSTER)
+    people = province()
+    assigned = people.sign(Kind.ASSIGNMENT, keeper.assignment, *people.officers)
+    accepted = accept(assigned, people.trusted(), NOW)
+    keeper.keep(accepted, assigned)
+    keeper.put_into_force(accepted)
+    return keeper
+
+
+def _keep_policies(keeper: Keeper, *bodies: Policy) -> None:
+    people = province()
+    for body in bodies:
+        bundle = people.sign(Kind.POLICY, body, *people.officers)
+        accepted = accept(bundle, people.trusted(), NOW)
+        keeper.keep(accepted, bundle)
+        keeper.put_into_force(accepted)
+
+
+def _assignment(scope: str) -> Assignment:
+    fingerprint = province().device.public.fingerprint
+    return Assignment(endpoint=fingerprint, epoch=1, serial=1, scope=scope, village="Nà Lềnh")

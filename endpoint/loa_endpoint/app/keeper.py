@@ -6,12 +6,13 @@ own disk; they were judged when they came, and play to their own expiry.
 
 from __future__ import annotations
 
+import functools
 import logging
 from typing import TypeVar
 
 from loa_endpoint.core.director import Programme
 from loa_endpoint.core.sync import Have
-from loa_endpoint.store.identity import BUNDLES, COMMUNE_POLICY, NEXT_PLAYLIST, IdentityStore
+from loa_endpoint.store.identity import BUNDLES, NEXT_PLAYLIST, POLICIES, IdentityStore
 from loa_protocol.envelope import Bundle, Kind, open_seal
 from loa_protocol.errors import FormatError
 from loa_protocol.hours import tighten
@@ -48,8 +49,7 @@ class Keeper:
         self.root = self._read("root", Root)
         self.assignment = self._read("assignment", Assignment)
         self.settings = self._read("settings", Settings)
-        self.policy = self._read("policy", Policy)
-        self.commune_policy = self._read(COMMUNE_POLICY, Policy)
+        self._policies = {name: self._read(name, Policy) for name in POLICIES}
         self.playlist = self._read("playlist", Playlist)
         self.next_playlist = self._read(NEXT_PLAYLIST, Playlist)
         self.deny_list = self._read("deny-list", DenyList)
@@ -90,10 +90,15 @@ class Keeper:
         )
 
     def effective_policy(self) -> Policy | None:
-        """Return the province's policy, tightened by the commune's where there is one."""
-        if self.policy is None or self.commune_policy is None:
-            return self.policy
-        return tighten(self.policy, self.commune_policy)
+        """Return the province's policy, tightened by each one between it and this cluster.
+
+        Those of a place where the board no longer hangs are kept, and rule nothing.
+        """
+        widest, *narrower = (self._policies[name] for name in POLICIES)
+        if widest is None or self.assignment is None:
+            return widest
+        ours = (p for p in narrower if p is not None and is_inside(self.scope, p.scope))
+        return functools.reduce(tighten, ours, widest)
 
     def programme(self) -> Programme | None:
         """Return what to play from; None without an accepted playlist and policy."""
@@ -142,10 +147,8 @@ class Keeper:
             case Playlist() as body:
                 self.playlist, self.next_playlist = body, None
                 self.store.drop(NEXT_PLAYLIST)
-            case Policy() as body if self._is_commune(body):
-                self.commune_policy = body
             case Policy() as body:
-                self.policy = body
+                self._policies[self._policy_name(body)] = body
             case DenyList() as body:
                 self.deny_list = body
             case Settings() as body:
@@ -192,13 +195,14 @@ class Keeper:
 
     def _name(self, accepted: Accepted) -> str:
         if isinstance(accepted.body, Policy):
-            return COMMUNE_POLICY if self._is_commune(accepted.body) else "policy"
+            return self._policy_name(accepted.body)
         if accepted.kind is Kind.PLAYLIST and accepted.is_pending:
             return NEXT_PLAYLIST
         return _NAMES[accepted.kind]
 
-    def _is_commune(self, policy: Policy) -> bool:
-        return self.root is not None and policy.scope != self.root.scope
+    def _policy_name(self, policy: Policy) -> str:
+        assert self.root is not None  # the policy was judged by it, and lies inside its scope
+        return POLICIES[policy.scope.count("/") - self.root.scope.count("/")]
 
     def _read(self, name: str, layout: type[Kept]) -> Kept | None:
         data = self.store.bundle(name)

@@ -79,7 +79,7 @@ class StatusReport:
         parts = self._parts
         now = parts.time.read()
         play = parts.stage.director.play
-        policy = parts.keeper.policy
+        policy = parts.keeper.effective_policy()
         load = parts.outbox.load()
         coming = upcoming(parts.stage.director.planned, now.unix_ms, now.unix_ms + _DAY_MS)
         return {

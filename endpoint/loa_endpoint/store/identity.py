@@ -32,14 +32,14 @@ from loa_protocol.trust import Position, Subject
 ROOT: Final = "root"
 ASSIGNMENT: Final = "assignment"
 SETTINGS: Final = "settings"
-COMMUNE_POLICY: Final = "commune-policy"
+# Policies by how many parts of a scope they stand below the root's: province, station, cluster, ...
+POLICIES: Final = ("policy", *(f"policy-{parts}" for parts in range(1, 8)))
 NEXT_PLAYLIST: Final = "next-playlist"  # accepted, and not in force before its not-before
 BUNDLES: Final = (
     ROOT,
     ASSIGNMENT,
     SETTINGS,
-    "policy",
-    COMMUNE_POLICY,
+    *POLICIES,
     "playlist",
     NEXT_PLAYLIST,
     "deny-list",
