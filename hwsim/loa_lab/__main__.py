@@ -10,10 +10,9 @@ import click
 from loa_hwsim.cli import board_command, cable_command
 from loa_hwsim.texts import SimGroup
 from loa_lab.cli import village_command
-from loa_protocol.click_words import teach_click
+from loa_protocol.command_line import begin_speaking
 from loa_protocol.errors import LoaError
 from loa_protocol.exit_codes import INTERRUPTED, OK, USAGE, exit_code
-from loa_protocol.language import LANGUAGES, choose_language
 
 
 @click.group(
@@ -33,8 +32,7 @@ sim.add_command(village_command)
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code; the one place where errors become words."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    _choose_language_early(given)
-    teach_click()
+    begin_speaking(given)
     try:
         sim.main(given, prog_name="loa-sim", standalone_mode=False)
     except click.exceptions.Exit as stop:
@@ -48,16 +46,6 @@ def run(arguments: Sequence[str] | None = None) -> int:
         click.echo(str(error), err=True)
         return exit_code(error)
     return OK
-
-
-def _choose_language_early(arguments: Sequence[str]) -> None:
-    """Let ``--lang`` hold for help and usage errors too, which click prints while it parses."""
-    for at, argument in enumerate(arguments):
-        name, _equals, value = argument.partition("=")
-        if name == "--lang":
-            value = value or next(iter(arguments[at + 1 : at + 2]), "")
-            if value in LANGUAGES:
-                choose_language(value)
 
 
 def main() -> None:

@@ -18,6 +18,8 @@ _ = translator("loa_protocol")
 
 TEXTS: Final = (  # those that a command of ours can show; a test looks for each in click
     "Usage:",
+    "[OPTIONS]",
+    "COMMAND [ARGS]...",
     "Options",
     "Commands",
     "Positional arguments",

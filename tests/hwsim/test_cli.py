@@ -18,8 +18,8 @@ import serial
 from pymodbus.client import ModbusSerialClient
 
 from loa_hwsim.cli import board_command, cable_command
-from loa_hwsim.texts import messages
 from loa_lab.__main__ import run
+from loa_protocol.command_line import messages
 from support.waiting import soon
 
 ROOT = Path(__file__).parents[2]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ast
 import importlib
-import inspect
 import io
 import re
 import sys
@@ -24,6 +23,7 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
 from loa_protocol import click_words
+from loa_protocol.command_line import messages
 
 MADE: Final = datetime(2026, 11, 22, tzinfo=UTC)
 CATALOGUES: Final = ("loa_protocol", "loa_endpoint", "loa_manager", "loa_lab")
@@ -47,7 +47,7 @@ def wanted(catalogue: str) -> set[str]:
     """Return every text that the code asks *catalogue* for."""
     found = {text for path in _sources() if owner(path) == catalogue for text in texts_of(path)}
     if catalogue in PROGRAMS:
-        found.update(text for each in commands(catalogue) for text in helps(each))
+        found.update(text for each in commands(catalogue) for text in messages(each))
     if catalogue == "loa_protocol":
         found.update(click_words.TEXTS)
     return found
@@ -107,15 +107,6 @@ def paths(command: click.Command, *above: str) -> Iterator[tuple[tuple[str, ...]
             below = command.get_command(context, name)
             assert below is not None
             yield from paths(below, *above, name)
-
-
-def helps(command: click.Command) -> Iterator[str]:
-    """Yield the help of *command* and of its options."""
-    owners: list[click.Command | click.Option] = [command]
-    owners += [each for each in command.params if isinstance(each, click.Option)]
-    for each in owners:
-        if each.help:
-            yield inspect.cleandoc(each.help)
 
 
 def read(catalogue: str) -> Catalog:

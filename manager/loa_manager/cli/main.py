@@ -17,10 +17,9 @@ import click
 from loa_manager.cli.options import home_option
 from loa_manager.cli.output import failure_code, report, wants_json
 from loa_manager.cli.texts import LoaCommand, LoaGroup
-from loa_protocol.click_words import teach_click
+from loa_protocol.command_line import begin_speaking
 from loa_protocol.errors import LoaError
 from loa_protocol.exit_codes import FAILURE, INTERRUPTED, OK, USAGE, exit_code
-from loa_protocol.language import LANGUAGES, choose_language
 
 # name -> where its click command stands
 COMMANDS: Final = {
@@ -73,8 +72,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     The one place where errors become words and numbers; errors of our own making pass through.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
-    choose_language_early(given)
-    teach_click()
+    begin_speaking(given)
     context: click.Context | None = None
     try:
         with loa.make_context("loa", given) as context:
@@ -96,16 +94,6 @@ def run(arguments: Sequence[str] | None = None) -> int:
     else:
         return OK
     return failure_code(context) or code
-
-
-def choose_language_early(arguments: Sequence[str]) -> None:
-    """Let ``--lang`` hold for help and usage errors too, which click prints while it parses."""
-    for at, argument in enumerate(arguments):
-        name, _equals, value = argument.partition("=")
-        if name == "--lang":
-            value = value or (arguments[at + 1] if at + 1 < len(arguments) else "")
-            if value in LANGUAGES:
-                choose_language(value)
 
 
 def main() -> None:
