@@ -7,6 +7,7 @@ file is named, not only the first. The form is described in docs/policy.md.
 from __future__ import annotations
 
 import dataclasses
+import enum
 import re
 import tomllib
 from collections.abc import Callable, Mapping
@@ -16,7 +17,7 @@ from typing import Any, Final
 from loa_protocol.envelope import Kind
 from loa_protocol.errors import ConfigError, MessageError
 from loa_protocol.language import translator
-from loa_protocol.objects.policy import AfterAlert, AlertLimits, Hours, Policy, VolumeCap
+from loa_protocol.objects.policy import AfterAlert, AlertLimits, Hours, OrderRule, Policy, VolumeCap
 
 _ = translator("loa_manager")
 
@@ -65,6 +66,9 @@ def preset_policy(preset: str, scope: str, now: datetime) -> Policy:
         "alert_without_time": False,
         "after_alert": AfterAlert.RESUME,
         "unsigned_streams": (),
+        "preapproved_holders": 1,
+        "order_deadline_min": 60,
+        "order_rule": OrderRule.WAIT,
         **PRESETS[preset],
     }
     return Policy(
@@ -229,11 +233,15 @@ def _alerts(value: Any) -> dict[str, Any]:  # noqa: ANN401 - TOML of any shape
     return {"alert_limits": AlertLimits(**{k: _typed(v, int) for k, v in value.items()})}
 
 
-def _after_alert(value: Any) -> dict[str, Any]:  # noqa: ANN401 - TOML of any shape
-    names = {each.name.lower(): each for each in AfterAlert}
-    if value not in names:
-        raise ValueError(_unknown("choice", str(value), names))
-    return {"after_alert": names[value]}
+def _choice(key: str, kind: type[enum.IntEnum]) -> Callable[[Any], dict[str, Any]]:
+    names = {each.name.lower(): each for each in kind}
+
+    def read(value: Any) -> dict[str, Any]:  # noqa: ANN401 - TOML of any shape
+        if value not in names:
+            raise ValueError(_unknown("choice", str(value), names))
+        return {key: names[value]}
+
+    return read
 
 
 def _preapproved(value: Any) -> dict[str, Any]:  # noqa: ANN401 - TOML of any shape
@@ -281,6 +289,8 @@ _PLAIN: Final[dict[str, type]] = {
     "retention_days": int,
     "cached_days": int,
     "start_wait_s": int,
+    "preapproved_holders": int,
+    "order_deadline_min": int,
     "alert_without_time": bool,
     "languages": tuple,
     "refused_categories": tuple,
@@ -292,7 +302,8 @@ _READERS: Final[dict[str, Callable[[Any], dict[str, Any]]]] = {
     "utc_offset": _offset,
     "loudness_lufs": _loudness,
     "alerts": _alerts,
-    "after_alert": _after_alert,
+    "after_alert": _choice("after_alert", AfterAlert),
+    "order_rule": _choice("order_rule", OrderRule),
     "preapproved": _preapproved,
     "thresholds": _thresholds,
     "not_before": _day("not_before"),

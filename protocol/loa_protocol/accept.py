@@ -7,20 +7,21 @@ checks are numbered after docs/protocol/trust.md.
 
 from __future__ import annotations
 
-from itertools import permutations
-
 from loa_protocol.chain import resolve
 from loa_protocol.envelope import Bundle, Kind, open_seal
+from loa_protocol.holders import check_holders
 from loa_protocol.objects.authority import Root
+from loa_protocol.objects.command import Command, Verb
 from loa_protocol.objects.online import Head, Receipt, TimeAnswer
 from loa_protocol.objects.placement import Assignment
 from loa_protocol.objects.playlist import Playlist
-from loa_protocol.replay import judge_state
+from loa_protocol.objects.standing import StandingProgramme
+from loa_protocol.replay import judge_event, judge_state
 from loa_protocol.scope import is_inside
 from loa_protocol.trust import (
-    ALWAYS_FROM_ONE_HOLDER,
     RULES,
     Accepted,
+    Event,
     Now,
     Object,
     Refusal,
@@ -47,22 +48,25 @@ def accept(data: bytes, trusted: Trusted, now: Now) -> Accepted:
     """
     bundle = Bundle.from_bytes(data)
     rule = _rule(bundle, trusted.root)  # 1 the kind is known and its format not below the floor
+    now = _judged_at(bundle, trusted, now)
     resolved = resolve(bundle.certificates, trusted, now)  # 2 every certificate leads to the root
     signers = _signers(bundle, resolved)  # 3 every seal is valid and by a known key
     body = rule.model.from_bytes(bundle.payload)
-    _check_holders(bundle.kind, rule, signers, trusted)  # 4 roles, holders, thresholds
+    kind = Kind(bundle.kind)
+    level = check_holders(kind, body, signers, trusted)  # 4 roles, holders, thresholds, level
     _check_scope(body, rule, signers, trusted)  # 5 inside the signers' scopes, addressed to us
     if bundle.digest in trusted.denied:  # 6 not denied (keys were checked with the chain)
         raise TrustError(Refusal.DENIED, bundle.digest.hex())
-    known = _check_replay(bundle, body, signers, trusted)  # 7 never back, never twice
+    known = _check_replay(bundle, body, signers, trusted, now)  # 7 never back, never twice
     pending = _check_time(body, signers, now)  # 8 not before, not after
     return Accepted(
-        kind=Kind(bundle.kind),
+        kind=kind,
         body=body,
         digest=bundle.digest,
         signers=tuple(signer for signer in signers if signer.certificate is not None),
         is_known=known,
         is_pending=pending,
+        level=level,
     )
 
 
@@ -73,6 +77,22 @@ def _rule(bundle: Bundle, root: Root) -> Rule:
     if bundle.version != 1 or bundle.version < root.formats.get(bundle.kind, 1):
         raise TrustError(Refusal.VERSION, bundle.label)
     return rule
+
+
+def _judged_at(bundle: Bundle, trusted: Trusted, now: Now) -> Now:
+    """Return the time of the judgement: for what answers our fresh nonce, the time it names.
+
+    A floor that is wrong makes every certificate look expired; the nonce, which one endpoint made
+    for one use, stands in for the clock. The time it names is still never before the build's.
+    """
+    if bundle.kind != Kind.COMMAND:
+        return now
+    body = Command.from_bytes(bundle.payload)
+    if body.verb is not Verb.RESET_FLOOR:
+        return now
+    if not trusted.nonce or body.nonce != trusted.nonce:
+        raise TrustError(Refusal.NONCE, "not over the nonce of this endpoint")
+    return Now(body.issued, now.trust)
 
 
 def _signers(bundle: Bundle, resolved: dict[bytes, Resolved]) -> list[Resolved]:
@@ -89,25 +109,6 @@ def _signers(bundle: Bundle, resolved: dict[bytes, Resolved]) -> list[Resolved]:
     return signers
 
 
-def _check_holders(kind: int, rule: Rule, signers: list[Resolved], trusted: Trusted) -> None:
-    fitting = [signer for signer in signers if set(rule.roles) & set(signer.roles)]
-    if not fitting:
-        raise TrustError(Refusal.ROLE if signers else Refusal.THRESHOLD, f"needs {rule.roles}")
-    floor = max(trusted.root.floors.get(kind, 1), trusted.thresholds.get(kind, 1))
-    needed = 1 if kind in ALWAYS_FROM_ONE_HOLDER else floor
-    holders = {signer.holder for signer in fitting}
-    if len(holders) < max(needed, len(rule.roles)):
-        raise TrustError(Refusal.THRESHOLD, f"{len(holders)} holders")
-    for chosen in permutations(fitting, len(rule.roles)):
-        if len({signer.holder for signer in chosen}) == len(chosen) and all(
-            role in signer.roles for role, signer in zip(rule.roles, chosen, strict=True)
-        ):
-            return
-    raise TrustError(
-        Refusal.ROLE, "no set of holders fills " + ", ".join(r.name for r in rule.roles)
-    )
-
-
 def _check_scope(body: Object, rule: Rule, signers: list[Resolved], trusted: Trusted) -> None:
     scope = getattr(body, "scope", None)
     for signer in signers:
@@ -116,13 +117,13 @@ def _check_scope(body: Object, rule: Rule, signers: list[Resolved], trusted: Tru
     if isinstance(body, Assignment):
         if trusted.fingerprint is not None and body.endpoint != trusted.fingerprint:
             raise TrustError(Refusal.NOT_ADDRESSED, body.endpoint.hex())
-    elif isinstance(body, Receipt):
-        if trusted.endpoint_id is not None and body.endpoint != trusted.endpoint_id:
-            raise TrustError(Refusal.NOT_ADDRESSED, body.endpoint.hex())
-    elif isinstance(body, TimeAnswer):
-        if body.nonce != trusted.nonce:
-            raise TrustError(Refusal.NONCE, "not the answer to our question")
-    elif (
+    elif isinstance(body, (Receipt, Command)):
+        other = body.endpoint is not None and body.endpoint != trusted.endpoint_id
+        if trusted.endpoint_id is not None and other:
+            raise TrustError(Refusal.NOT_ADDRESSED, (body.endpoint or b"").hex())
+    elif isinstance(body, TimeAnswer) and body.nonce != trusted.nonce:
+        raise TrustError(Refusal.NONCE, "not the answer to our question")
+    if (
         rule.covers_endpoint
         and scope is not None
         and trusted.scope is not None
@@ -131,7 +132,12 @@ def _check_scope(body: Object, rule: Rule, signers: list[Resolved], trusted: Tru
         raise TrustError(Refusal.NOT_ADDRESSED, f"{scope} does not cover {trusted.scope}")
 
 
-def _check_replay(bundle: Bundle, body: Object, signers: list[Resolved], trusted: Trusted) -> bool:
+def _check_replay(
+    bundle: Bundle, body: Object, signers: list[Resolved], trusted: Trusted, now: Now
+) -> bool:
+    if isinstance(body, Event):
+        judge_event(body.id, body.expires, trusted.seen, now.unix_s)
+        return False
     position = position_of(body, bundle.digest)
     if position is None:
         return False
@@ -150,7 +156,7 @@ def _check_time(body: Object, signers: list[Resolved], now: Now) -> bool:
     expires, not_before = getattr(body, "expires", None), getattr(body, "not_before", 0)
     if expires is not None and now.unix_s >= expires:
         raise TrustError(Refusal.EXPIRED, f"at {expires}")
-    if isinstance(body, Playlist) and now.is_known:
+    if isinstance(body, (Playlist, StandingProgramme)) and now.is_known:
         return now.unix_s < not_before  # next week's schedule is stored, and waits
     if now.unix_s < not_before:
         if now.is_known:

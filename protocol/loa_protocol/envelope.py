@@ -27,7 +27,7 @@ _PROTECTED_BYTES = 21  # A2 01 alg 04 50 kid
 
 
 class Kind(enum.IntEnum):
-    """Types of signed objects. Numbers are for ever; those of later objects are reserved."""
+    """Types of objects. Numbers are for ever."""
 
     ROOT = 1
     CERTIFICATE = 2
@@ -36,13 +36,13 @@ class Kind(enum.IntEnum):
     ASSIGNMENT = 5
     SETTINGS = 6
     DENY_LIST = 7
-    STANDING_PROGRAMME = 8  # reserved
-    BULLETIN = 9  # reserved
-    ALERT = 10  # reserved
-    GRANT = 11  # reserved
-    LIVE_CHUNK = 12  # reserved
-    COMMAND = 13  # reserved
-    STANDING_ORDERS = 14  # reserved
+    STANDING_PROGRAMME = 8
+    BULLETIN = 9
+    ALERT = 10
+    GRANT = 11
+    LIVE_CHUNK = 12
+    COMMAND = 13
+    STANDING_ORDERS = 14  # the one without seals: a head names its hash
     HEAD = 15
     TIME_ANSWER = 16
     BATCH = 17

@@ -24,9 +24,19 @@ def minute_of_day(policy: Policy, unix_s: int) -> int:
     return (unix_s + policy.utc_offset_min * MINUTE_S) % DAY_S // MINUTE_S
 
 
+def midnight(policy: Policy, day: int) -> int:
+    """Return the unix second at which the local day *day* (days since 1970-01-01) begins."""
+    return day * DAY_S - policy.utc_offset_min * MINUTE_S
+
+
 def weekday(policy: Policy, unix_s: int) -> int:
     """Return the local weekday, 0 for Monday (1970-01-01 was a Thursday)."""
     return (local_day(policy, unix_s) + 3) % 7
+
+
+def is_weekday(weekdays: int, day: int) -> bool:
+    """Tell whether *weekdays* (bit 0 is Monday) has the weekday of *day* (since 1970-01-01)."""
+    return bool(weekdays >> (day + 3) % 7 & 1)
 
 
 def is_allowed(policy: Policy, start_s: int, end_s: int) -> bool:
@@ -84,6 +94,9 @@ def tighten(province: Policy, commune: Policy) -> Policy:
         unsigned_streams=tuple(
             h for h in province.unsigned_streams if h in commune.unsigned_streams
         ),
+        preapproved_holders=max(province.preapproved_holders, commune.preapproved_holders),
+        order_deadline_min=max(province.order_deadline_min, commune.order_deadline_min),
+        order_rule=min(province.order_rule, commune.order_rule),  # waiting is the tightest
     )
 
 

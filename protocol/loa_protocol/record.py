@@ -15,7 +15,7 @@ from typing import Final
 from loa_protocol import cbor
 from loa_protocol.errors import MessageError
 from loa_protocol.objects.authority import Level
-from loa_protocol.objects.playlist import BearerKind, BulletinKind
+from loa_protocol.objects.playlist import BearerKind, BulletinKind, Mark
 from loa_protocol.schema import Bytes, Choice, Int, ListOf, Nested, Text, Wire, wire
 from loa_protocol.scope import SCOPE
 
@@ -60,15 +60,6 @@ class State(enum.IntEnum):
     PLAYING = 2
     FAULT = 3
     LOST = 4
-
-
-class Mark(enum.IntEnum):
-    """Plays with a mark other than none count in no figure."""
-
-    NONE = 0
-    TEST = 1
-    DRILL = 2
-    COMMISSIONING = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,7 +153,27 @@ class Heartbeat(Wire):
     playlist: bytes | None = wire(8, Bytes(32, 32), optional=True)
 
 
-Body = Boot | PlayStarted | PlayEnded | Refused | Happening | Heartbeat
+class OrderState(enum.IntEnum):
+    """How far an endpoint has come with an order."""
+
+    TAKEN = 1  # accepted and on the disk: nobody needs to send it again
+    BEGUN = 2
+    ENDED = 3
+    REFUSED = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderTaken(Wire):
+    """An endpoint's answer to an alert, grant or command: it acknowledges acceptance."""
+
+    id: bytes = wire(1, Bytes(16, 16))
+    kind: int = wire(2, Int(1, 255))  # of envelope.Kind
+    digest: bytes = wire(3, Bytes(32, 32))
+    state: OrderState = wire(4, Choice(OrderState))
+    detail: str = wire(5, Text(300, low=0))
+
+
+Body = Boot | PlayStarted | PlayEnded | Refused | Happening | Heartbeat | OrderTaken
 BODIES: Final[dict[int, type[Body]]] = {
     1: Boot,
     2: PlayStarted,
@@ -170,6 +181,7 @@ BODIES: Final[dict[int, type[Body]]] = {
     4: Refused,
     5: Happening,
     6: Heartbeat,
+    7: OrderTaken,
 }
 _NUMBERS: Final = {kind: number for number, kind in BODIES.items()}
 

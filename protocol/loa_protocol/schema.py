@@ -259,7 +259,11 @@ class Wire:
 
     def to_bytes(self) -> bytes:
         """Return the object's one encoding."""
+        self.check()  # a bad publisher is found at home
         return cbor.encode(self.to_value())
+
+    def check(self) -> None:
+        """Raise MessageError where fields that are fine alone contradict each other."""
 
     @classmethod
     def from_value(cls, value: Value) -> Self:
@@ -283,7 +287,9 @@ class Wire:
                 content[entry.name] = entry.codec.from_value(value[key])
             except MessageError as error:
                 raise MessageError(f"{cls.__name__}.{entry.name}: {error}") from None
-        return cls(**content)
+        made = cls(**content)
+        made.check()
+        return made
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:

@@ -10,11 +10,16 @@ from typing import Final
 from loa_protocol.envelope import Kind
 from loa_protocol.errors import LoaError
 from loa_protocol.keys import KID_BYTES, PublicKey
-from loa_protocol.objects.authority import Certificate, Role, Root
+from loa_protocol.objects.alert import Alert
+from loa_protocol.objects.authority import Certificate, Level, Role, Root
+from loa_protocol.objects.bulletin import Bulletin
+from loa_protocol.objects.command import Command
+from loa_protocol.objects.live import Grant
 from loa_protocol.objects.online import Head, Receipt, TimeAnswer
 from loa_protocol.objects.placement import Assignment, DenyList, Settings
 from loa_protocol.objects.playlist import Playlist
 from loa_protocol.objects.policy import Policy
+from loa_protocol.objects.standing import StandingProgramme
 from loa_protocol.record import ClockTrust
 
 
@@ -28,6 +33,7 @@ class Refusal(enum.StrEnum):
     SIGNATURE = "signature"
     ROLE = "role"
     THRESHOLD = "threshold"  # too few distinct holders or keys
+    LEVEL = "level"  # not from as high as it needs
     SCOPE = "scope"  # the signer does not speak for that scope
     NOT_ADDRESSED = "not_addressed"  # not for this endpoint
     DENIED = "denied"
@@ -49,7 +55,9 @@ class TrustError(LoaError):
         self.reason, self.detail = reason, detail
 
 
-Object = Policy | Playlist | Assignment | Settings | DenyList | Head | TimeAnswer | Receipt
+State = Policy | Playlist | StandingProgramme | Assignment | Settings | DenyList
+Event = Alert | Grant | Command | Bulletin
+Object = State | Event | Head | TimeAnswer | Receipt
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +67,18 @@ class Rule:
     model: type[Object]
     roles: tuple[Role, ...]
     covers_endpoint: bool = True
+    lowest: Level = Level.COMMUNE
 
 
 RULES: Final[dict[Kind, Rule]] = {
     Kind.POLICY: Rule(Policy, (Role.POLICY, Role.POLICY)),
     Kind.PLAYLIST: Rule(Playlist, (Role.EDITOR, Role.APPROVER)),
-    Kind.ASSIGNMENT: Rule(Assignment, (Role.OPERATE, Role.OPERATE)),
+    Kind.STANDING_PROGRAMME: Rule(StandingProgramme, (Role.EDITOR, Role.APPROVER)),
+    Kind.BULLETIN: Rule(Bulletin, (Role.BULLETIN,), lowest=Level.PROVINCE),
+    Kind.ALERT: Rule(Alert, (Role.ALERT,)),
+    Kind.GRANT: Rule(Grant, (Role.LIVE,)),
+    Kind.COMMAND: Rule(Command, (Role.OPERATE,)),
+    Kind.ASSIGNMENT: Rule(Assignment, (Role.OPERATE, Role.OPERATE), covers_endpoint=False),
     Kind.SETTINGS: Rule(Settings, (Role.OPERATE, Role.OPERATE)),
     Kind.DENY_LIST: Rule(DenyList, (Role.REVOKE, Role.REVOKE)),
     Kind.HEAD: Rule(Head, (Role.HEAD,)),
@@ -119,6 +133,11 @@ class Trusted:
     thresholds: Mapping[int, int] = field(default_factory=dict)  # of the policy in force
     denied: frozenset[bytes] = frozenset()  # key ids and digests
     nonce: bytes = b""
+    seen: Mapping[bytes, int] = field(default_factory=dict)  # events that happened already
+    preapproved: frozenset[bytes] = frozenset()  # hashes of media, by the policy in force
+    preapproved_holders: int = 1
+    # (playlist, item) of the accepted playlists -> (start, end), unix seconds
+    live_slots: Mapping[tuple[bytes, str], tuple[int, int]] = field(default_factory=dict)
 
     @property
     def endpoint_id(self) -> bytes | None:
@@ -136,10 +155,17 @@ class Resolved:
     roles: frozenset[Role]
     certificate: Certificate | None
 
+    @property
+    def level(self) -> Level:
+        """As how high it may speak; a root key itself speaks for nobody."""
+        return Level.COMMUNE if self.certificate is None else self.certificate.level
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted:
     """A verified object.
+
+    *level* is that at which as many holders as it needs stand behind it.
 
     *is_known* says that this very object was accepted before; *is_pending* that it is stored now
     and comes into force at its not-before, or when the time is known.
@@ -151,6 +177,7 @@ class Accepted:
     signers: tuple[Resolved, ...]
     is_known: bool
     is_pending: bool
+    level: Level
 
 
 def subject_of(kind: Kind, body: Object) -> Subject:
@@ -165,6 +192,6 @@ def subject_of(kind: Kind, body: Object) -> Subject:
 
 def position_of(body: Object, digest: bytes) -> Position | None:
     """Return the position of a state object; None for what is no state."""
-    if isinstance(body, (Head, TimeAnswer, Receipt)):
-        return None
-    return Position(body.epoch, body.serial, digest)
+    if isinstance(body, State):
+        return Position(body.epoch, body.serial, digest)
+    return None

@@ -21,13 +21,13 @@ from loa_endpoint.core.effect import (
 )
 from loa_protocol.objects.playlist import (
     BearerKind,
+    Mark,
 )
 from loa_protocol.objects.policy import VolumeCap
 from loa_protocol.record import (
     ClockTrust,
     Evidence,
     Happening,
-    Mark,
     Outcome,
     PlayEnded,
     PlayStarted,

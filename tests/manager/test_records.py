@@ -16,11 +16,10 @@ from loa_manager.expansion import Told, cluster_at, expand
 from loa_manager.ingest import Ingest
 from loa_manager.keyring import Identity
 from loa_protocol import cbor
-from loa_protocol.objects.playlist import BearerKind
+from loa_protocol.objects.playlist import BearerKind, Mark
 from loa_protocol.record import (
     Evidence,
     Happening,
-    Mark,
     Outcome,
     Record,
     Refused,

@@ -19,7 +19,8 @@ from loa_manager.reports.facts import Facts, Item, PlayFact, day_ms
 from loa_manager.reports.figures import LEVEL_NOT_SHOWN, Cell, Figures, compute
 from loa_manager.reports.period import parse_period
 from loa_protocol.objects.authority import Level
-from loa_protocol.record import Evidence, Mark
+from loa_protocol.objects.playlist import Mark
+from loa_protocol.record import Evidence
 
 OFFSET = 420
 HOUR = 3_600_000

@@ -306,9 +306,9 @@ def test_the_online_key_can_sign_nothing_that_speaks() -> None:
 
 @pytest.mark.parametrize(
     "kind",
-    [Kind.ALERT, Kind.GRANT, Kind.COMMAND, Kind.BULLETIN, Kind.LIVE_CHUNK, Kind.ROOT, Kind.BATCH],
+    [Kind.CERTIFICATE, Kind.STANDING_ORDERS, Kind.LIVE_CHUNK, Kind.ROOT, Kind.BATCH, Kind.TRANSFER],
 )
-def test_reserved_kinds_are_refused_by_name(kind: Kind) -> None:
+def test_kinds_that_have_doors_of_their_own_are_refused_by_name(kind: Kind) -> None:
     data = sign_bundle(kind, b"\x00", [P.editor.signer])
     assert refusal(data) is Refusal.KIND
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from fuzz.fuzz_record import fuzz
 from loa_protocol.errors import FormatError
 from loa_protocol.objects.authority import Level
-from loa_protocol.objects.playlist import BearerKind, BulletinKind
+from loa_protocol.objects.playlist import BearerKind, BulletinKind, Mark
 from loa_protocol.record import (
     BODIES,
     CHAIN_START,
@@ -21,7 +21,8 @@ from loa_protocol.record import (
     Evidence,
     Happening,
     Heartbeat,
-    Mark,
+    OrderState,
+    OrderTaken,
     Outcome,
     PlayEnded,
     PlayStarted,
@@ -69,6 +70,7 @@ BODY_EXAMPLES: tuple[Body, ...] = (
     Refused(what="playlist", reason="threshold", detail="", digest=b"x" * 32),
     Happening(name="fallback", detail="fm -> media"),
     Heartbeat(state=State.PLAYING, uptime_s=5, free_bytes=10, faults=("fm_carrier",), item="i1"),
+    OrderTaken(id=b"e" * 16, kind=10, digest=b"x" * 32, state=OrderState.TAKEN, detail=""),
 )
 
 

@@ -12,14 +12,21 @@ from hypothesis import strategies as st
 
 from loa_protocol import cbor
 from loa_protocol.errors import FormatError, MessageError
+from loa_protocol.objects.alert import Alert
 from loa_protocol.objects.authority import Certificate, Level, Role, Root, RootKey, Transfer
+from loa_protocol.objects.bulletin import Bulletin
+from loa_protocol.objects.command import Command
+from loa_protocol.objects.live import Grant, LiveChunk
 from loa_protocol.objects.online import (
     Batch,
     Head,
     Inclusion,
     Leaf,
+    OrderMark,
     PolicyMark,
     Receipt,
+    SignerMark,
+    StandingOrders,
     TimeAnswer,
 )
 from loa_protocol.objects.placement import Assignment, Denied, DenyList, Fitting, Settings
@@ -34,6 +41,7 @@ from loa_protocol.objects.playlist import (
     Span,
 )
 from loa_protocol.objects.policy import AlertLimits, Hours, Policy, VolumeCap
+from loa_protocol.objects.standing import StandingProgramme, WeeklySession, WeeklyWindow
 from loa_protocol.schema import Int, ListOf, MapOf, Text, Wire, cddl, wire
 from support.province import playlist, policy
 
@@ -54,6 +62,17 @@ LAYOUTS: tuple[type[Wire], ...] = (
     Span,
     FmWindow,
     Proof,
+    StandingProgramme,
+    WeeklySession,
+    WeeklyWindow,
+    Bulletin,
+    Alert,
+    Grant,
+    LiveChunk,
+    Command,
+    StandingOrders,
+    OrderMark,
+    SignerMark,
     Assignment,
     Settings,
     Fitting,

@@ -17,12 +17,13 @@ from loa_protocol.objects.playlist import (
     Bearer,
     BearerKind,
     FmWindow,
+    Mark,
     Playlist,
     Proof,
     ProofKind,
 )
 from loa_protocol.parameters import FallbackParameters
-from loa_protocol.record import Body, ClockTrust, Evidence, Mark
+from loa_protocol.record import Body, ClockTrust, Evidence
 from support.province import START, playlist, policy
 
 SHA = bytes([7]) * 32

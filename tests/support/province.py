@@ -21,7 +21,7 @@ from loa_protocol.objects.playlist import (
     Playlist,
     Session,
 )
-from loa_protocol.objects.policy import AfterAlert, AlertLimits, Hours, Policy
+from loa_protocol.objects.policy import AfterAlert, AlertLimits, Hours, OrderRule, Policy
 from loa_protocol.record import ClockTrust
 from loa_protocol.schema import Wire
 from loa_protocol.trust import Now, Trusted
@@ -52,6 +52,8 @@ class Province:
     officers: list[Person]
     editor: Person
     approver: Person
+    wardens: list[Person]  # of the station: alerts, live sound, orders
+    duty: list[Person]  # of the province: the same, and bulletins
     online: Person
     root: Root
     root_bundle: bytes
@@ -128,7 +130,7 @@ def province() -> Province:
         threshold=3,
         algorithms=(Algorithm.EDDSA, Algorithm.ES256),
         formats={},
-        floors={Kind.PLAYLIST: 2, Kind.POLICY: 2, Kind.ALERT: 1},
+        floors={Kind.PLAYLIST: 2, Kind.POLICY: 2, Kind.ALERT: 2},
         recovery_keys=3,
     )
     root_bundle = sign_bundle(Kind.ROOT, root.to_bytes(), [p.signer for p in roots[:3]])
@@ -147,6 +149,25 @@ def province() -> Province:
     approver = certify(
         person("approver", p256=True), officers, scopes=(STATION,), roles=(Role.APPROVER,)
     )
+    wardens = [
+        certify(
+            person(f"warden-{n}"),
+            officers,
+            scopes=(STATION,),
+            roles=(Role.ALERT, Role.LIVE, Role.OPERATE),
+        )
+        for n in (1, 2)
+    ]
+    duty = [
+        certify(
+            person(f"duty-{n}"),
+            officers,
+            scopes=(SCOPE,),
+            roles=(Role.ALERT, Role.LIVE, Role.OPERATE, Role.BULLETIN),
+            level=Level.PROVINCE,
+        )
+        for n in (1, 2, 3)
+    ]
     online = certify(
         person("server"),
         officers[:1],
@@ -155,7 +176,7 @@ def province() -> Province:
         level=Level.PROVINCE,
         expires=START + 14 * 86_400,
     )
-    return Province(roots, officers, editor, approver, online, root, root_bundle)
+    return Province(roots, officers, editor, approver, wardens, duty, online, root, root_bundle)
 
 
 def policy(**changes: Any) -> Policy:
@@ -184,6 +205,9 @@ def policy(**changes: Any) -> Policy:
         "alert_without_time": False,
         "after_alert": AfterAlert.RESUME,
         "unsigned_streams": (),
+        "preapproved_holders": 1,
+        "order_deadline_min": 60,
+        "order_rule": OrderRule.WAIT,
     }
     return Policy(**{**facts, **changes})
 

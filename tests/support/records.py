@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from loa_protocol.objects.authority import Level
-from loa_protocol.objects.playlist import BulletinKind
+from loa_protocol.objects.playlist import BulletinKind, Mark
 from loa_protocol.record import (
     Body,
     ClockTrust,
     Evidence,
     Happening,
     Heartbeat,
-    Mark,
     Outcome,
     PlayEnded,
     PlayStarted,

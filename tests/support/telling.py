@@ -14,7 +14,7 @@ from loa_protocol.envelope import seal
 from loa_protocol.keys import SoftSigner
 from loa_protocol.objects.authority import Level
 from loa_protocol.objects.online import Batch
-from loa_protocol.objects.playlist import BearerKind, BulletinKind
+from loa_protocol.objects.playlist import BearerKind, BulletinKind, Mark
 from loa_protocol.record import (
     CHAIN_START,
     Body,
@@ -22,7 +22,6 @@ from loa_protocol.record import (
     ClockTrust,
     Evidence,
     Heartbeat,
-    Mark,
     Outcome,
     PlayEnded,
     PlayStarted,

@@ -29,8 +29,9 @@ from loa_endpoint.link.tuner import XdrTuner
 from loa_endpoint.store.identity import IdentityStore
 from loa_endpoint.store.outbox import Outbox, Writer
 from loa_protocol.keys import Signer
+from loa_protocol.objects.playlist import Mark
 from loa_protocol.parameters import FallbackParameters
-from loa_protocol.record import Mark, Refused
+from loa_protocol.record import Refused
 
 log = logging.getLogger("loa.endpoint")
 
@@ -75,7 +76,7 @@ class Agent:
         self.plane.on_identity = self.session.renew
         self.plane.on_settings = self._on_settings
         self._began_with, self._began_in = settings, self.keeper.scope
-        self._wants_again = False
+        self._wants_again, self.is_interrupted = False, False
         self._stop = asyncio.Event()
         self.report = StatusReport(
             Observed(
@@ -94,7 +95,7 @@ class Agent:
     async def run(self) -> bool:
         """Run until told to stop; tell whether to begin again, with other hardware settings."""
         for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, self._end_for_good)
+            asyncio.get_running_loop().add_signal_handler(number, self._end_for_good, number)
         socket = StatusSocket(self._home, self.report.status)
         await socket.open()
         await self._begin()
@@ -112,7 +113,8 @@ class Agent:
             await self._end()
         return self._wants_again
 
-    def _end_for_good(self) -> None:
+    def _end_for_good(self, number: signal.Signals) -> None:
+        self.is_interrupted = number is signal.SIGINT
         self._wants_again = False
         self._stop.set()
 

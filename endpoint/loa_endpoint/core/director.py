@@ -24,9 +24,9 @@ from loa_endpoint.core.schedule import (
     upcoming,
     volume_gain_cdb,
 )
-from loa_protocol.objects.playlist import BearerKind, Playlist
+from loa_protocol.objects.playlist import BearerKind, Mark, Playlist
 from loa_protocol.objects.policy import Policy
-from loa_protocol.record import ClockTrust, Evidence, Happening, Mark, Outcome, PlayEnded, Refused
+from loa_protocol.record import ClockTrust, Evidence, Happening, Outcome, PlayEnded, Refused
 
 AHEAD_MS = 10_000  # open bearers so long before an item, for RDS to prove itself on FM
 LEAD_MS = 250  # decide so long before an item, for its record to reach the disk

@@ -19,6 +19,7 @@ from loa_protocol.record import (
     Evidence,
     Happening,
     Heartbeat,
+    OrderTaken,
     Outcome,
     PlayEnded,
     PlayStarted,
@@ -44,6 +45,7 @@ VALUES: Final[Mapping[type[Body], Value]] = {
     PlayStarted: Value.PLAY,
     PlayEnded: Value.PLAY,
     Boot: Value.PLAY,
+    OrderTaken: Value.PLAY,  # an order is sent again until this arrives
 }
 FREE_NEEDED: Final[Mapping[Value, int]] = {  # thousandths of all room
     Value.HEARTBEAT: 500,

@@ -7,8 +7,8 @@ import hashlib
 from dataclasses import dataclass, field
 
 from loa_endpoint.core.schedule import Planned
-from loa_protocol.objects.playlist import BearerKind
-from loa_protocol.record import Evidence, Mark, Outcome, PlayEnded, PlayStarted, Segment
+from loa_protocol.objects.playlist import BearerKind, Mark
+from loa_protocol.record import Evidence, Outcome, PlayEnded, PlayStarted, Segment
 
 MAX_SEGMENTS = 60  # the record holds 64; a flapping bearer is held long before
 

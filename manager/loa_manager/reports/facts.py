@@ -12,7 +12,8 @@ from loa_manager.registry.placements import Placement
 from loa_manager.registry.units import UnitTree
 from loa_manager.reports.period import Period
 from loa_protocol.objects.authority import Level
-from loa_protocol.record import Evidence, Mark
+from loa_protocol.objects.playlist import Mark
+from loa_protocol.record import Evidence
 
 REACHABLE_DAYS: Final = 7  # requirements, "Words of the report"
 SOUNDING_DAYS: Final = 30

@@ -12,7 +12,8 @@ from typing import Final
 from loa_manager.registry.money import Purpose
 from loa_manager.reports.facts import SOUNDING_DAYS, Facts, Item, PlayFact, day_ms
 from loa_protocol.objects.authority import Level
-from loa_protocol.record import Evidence, Mark
+from loa_protocol.objects.playlist import Mark
+from loa_protocol.record import Evidence
 
 MILLION: Final = Decimal(1_000_000)
 HOUR_MS: Final = Decimal(3_600_000)

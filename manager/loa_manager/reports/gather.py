@@ -26,7 +26,8 @@ from loa_manager.reports.period import Period
 from loa_protocol.errors import ConfigError
 from loa_protocol.language import translator
 from loa_protocol.objects.authority import Level
-from loa_protocol.record import Evidence, Mark
+from loa_protocol.objects.playlist import Mark
+from loa_protocol.record import Evidence
 
 _ = translator("loa_manager")
 

@@ -30,11 +30,43 @@ class Head(Wire):
     time: int = wire(2, SECONDS)
     tree: bytes = wire(3, HASH)  # RFC 9162 Merkle root over the leaves of merkle.py
     leaves: int = wire(4, Int())
-    standing_orders: bytes = wire(5, HASH)  # all zero until orders exist
+    standing_orders: bytes = wire(5, HASH)  # of the document of that kind; all zero without one
     deny_list: bytes = wire(6, HASH)  # all zero where there is none
     root_version: int = wire(7, Int(1))
     root: bytes = wire(8, HASH)
     policies: tuple[PolicyMark, ...] = wire(9, ListOf(Nested(PolicyMark, row=True), 256))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderMark(Wire):
+    """One order that stands: an alert, a grant, a command or what ends one."""
+
+    scope: str = wire(1, SCOPE)
+    kind: int = wire(2, Int(1, 255))  # of envelope.Kind
+    digest: bytes = wire(3, HASH)
+    until: int = wire(4, SECONDS)  # when it may leave the list
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignerMark(Wire):
+    """The certificate of somebody who may give orders in a scope: boards keep it for short forms.
+
+    A message over SMS has no room for certificates.
+    """
+
+    scope: str = wire(1, SCOPE)
+    digest: bytes = wire(2, HASH)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StandingOrders(Wire):
+    """What is in force. Not signed: the head names its hash, and each order has its own seals.
+
+    Absence from it ends nothing; only a signed object does.
+    """
+
+    orders: tuple[OrderMark, ...] = wire(1, ListOf(Nested(OrderMark, row=True), 1024))
+    signers: tuple[SignerMark, ...] = wire(2, ListOf(Nested(SignerMark, row=True), 1024))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,6 +31,15 @@ class BearerKind(enum.IntEnum):
     MEDIA = 3
 
 
+class Mark(enum.IntEnum):
+    """Plays with a mark other than none count in no figure."""
+
+    NONE = 0
+    TEST = 1
+    DRILL = 2
+    COMMISSIONING = 3
+
+
 class ProofKind(enum.IntEnum):
     """What can show that an FM carrier is the station's; one of those listed must hold."""
 
@@ -62,7 +71,10 @@ class Session(Wire):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bearer(Wire):
-    """One way to hear an item; *reference* counts FM windows or media of the playlist."""
+    """One way to hear an item; *reference* counts FM windows or media of the playlist.
+
+    A stream with reference 0 is live sound under a grant: the item is a live slot.
+    """
 
     kind: BearerKind = wire(1, Choice(BearerKind))
     reference: int = wire(2, Int(0, 4095))

@@ -23,6 +23,14 @@ class AfterAlert(enum.IntEnum):
     DROP = 2
 
 
+class OrderRule(enum.IntEnum):
+    """Which of two priority bulletins goes first when nobody decided by the deadline."""
+
+    WAIT = 1  # neither, until somebody decides
+    HIGHER_FIRST = 2  # the higher level's
+    OWN_FIRST = 3  # the commune's own
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hours(Wire):
     """A span of local time in which scheduled sound is allowed."""
@@ -76,3 +84,6 @@ class Policy(Wire):
     alert_without_time: bool = wire(21, Bool())
     after_alert: AfterAlert = wire(22, Choice(AfterAlert))
     unsigned_streams: tuple[str, ...] = wire(23, ListOf(Text(253), 16))  # hosts, marked in records
+    preapproved_holders: int = wire(24, Int(1, 8))  # of a commune, for alerts of such media
+    order_deadline_min: int = wire(25, Int(0, 10_080))  # before a session
+    order_rule: OrderRule = wire(26, Choice(OrderRule))

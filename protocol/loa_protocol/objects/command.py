@@ -1,0 +1,60 @@
+"""Orders to endpoints: silence them, wake them, set them right."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import Final
+
+from loa_protocol.errors import MessageError
+from loa_protocol.objects.authority import SECONDS
+from loa_protocol.objects.event import EVENT, REASON, REFERENCES
+from loa_protocol.objects.policy import VOLUME_MAX
+from loa_protocol.schema import Bytes, Choice, Int, Wire, wire
+from loa_protocol.scope import SCOPE
+
+MAX_LOCKDOWN_S: Final = 86_400  # silence for alerts too must end by itself
+MAX_EFFECT_S: Final = 366 * 86_400
+
+
+class Verb(enum.IntEnum):
+    """What is ordered."""
+
+    STOP = 1  # the present play, and scheduled sound for the duration
+    HOLD = 2  # everything but alerts, for the duration or (0) until released
+    RELEASE = 3  # the holds and lockdowns it refers to
+    LOCKDOWN = 4  # alerts too, for the duration
+    VOLUME = 5  # cap the volume at the value, for the duration
+    REBOOT = 6
+    SELF_TEST = 7
+    ROTATE = 8  # make a new device key and enrol it
+    RESET_FLOOR = 9  # take *issued* as the time floor; over a nonce of this endpoint
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command(Wire):
+    """One order. Until when the message counts and how long its effect lasts are two fields."""
+
+    id: bytes = wire(1, EVENT)
+    scope: str = wire(2, SCOPE)
+    number: int = wire(3, Int())  # of two that contradict each other the higher holds
+    verb: Verb = wire(4, Choice(Verb))
+    reason: str = wire(5, REASON)
+    issued: int = wire(6, SECONDS)
+    expires: int = wire(7, SECONDS)
+    duration_s: int = wire(8, Int(0, MAX_EFFECT_S))
+    value: int = wire(9, Int(0, VOLUME_MAX))
+    references: tuple[bytes, ...] = wire(10, REFERENCES)
+    endpoint: bytes | None = wire(11, EVENT, optional=True)  # one endpoint; else all in the scope
+    nonce: bytes | None = wire(12, Bytes(16, 32), optional=True)
+
+    def check(self) -> None:
+        """Raise MessageError where the fields contradict each other."""
+        if self.issued >= self.expires:
+            raise MessageError("Command.expires: not after it was issued")
+        if (self.verb is Verb.RELEASE) != bool(self.references):
+            raise MessageError("Command.references: a release, and nothing else, refers to others")
+        if self.verb is Verb.LOCKDOWN and not 0 < self.duration_s <= MAX_LOCKDOWN_S:
+            raise MessageError(f"Command.duration_s: a lockdown lasts 1 to {MAX_LOCKDOWN_S} s")
+        if (self.verb is Verb.RESET_FLOOR) != (self.nonce is not None):
+            raise MessageError("Command.nonce: needed to reset the floor, and for nothing else")
