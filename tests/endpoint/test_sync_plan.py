@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fuzz.fuzz_sync import fuzz
-from loa_endpoint.core import want as wants
-from loa_endpoint.core.sync import CatchUp, Keep, KeepRoot, Refuse
 from loa_endpoint.core.want import Step, Want
-from loa_protocol.envelope import Bundle, Kind, sign_bundle
-from loa_protocol.objects.authority import Role, Root
+from loa_protocol.envelope import Bundle, Kind
+from loa_protocol.objects.authority import Role
 from loa_protocol.objects.online import Head
 from loa_protocol.objects.placement import Assignment
 from loa_protocol.objects.playlist import Playlist
 from loa_protocol.record import ClockTrust
 from loa_protocol.trust import Now
+from support.catch_up import HEAD, Board
 from support.content_lab import OTHER_STATION, ContentLab, media_playlist, village_lab
 from support.province import (
     CLUSTER,
@@ -33,53 +32,8 @@ from support.province import (
     policy,
     province,
 )
-from support.vault import MemoryVault
 
 NEWER, OLDER = b"newer", b"older"
-HEAD = wants.head()
-
-
-@dataclass
-class Board:
-    """A catch-up against the files of a tree, without a line between them."""
-
-    lab: ContentLab = field(default_factory=village_lab)
-    vault: MemoryVault = field(default_factory=MemoryVault)
-    core: CatchUp = field(default_factory=lambda: CatchUp(bytes(16)))
-    asked: list[str] = field(default_factory=list)
-    refused: list[tuple[str, str]] = field(default_factory=list)
-    now: Now = NOW
-    now_ms: int = 0
-
-    def catch_up(self, *, with_state: bool = False, with_head: bool = True) -> Board:
-        self.asked.clear()
-        self.refused.clear()
-        self.core.begin(with_state=with_state, with_head=with_head)
-        while (want := self.core.next_want(self.vault.have(), self.now_ms)) is not None:
-            self.asked.append(want.path)
-            assert len(self.asked) < 50, "it never ends"
-            data = self.lab.files.get(f"/{want.path}")
-            if data is None:
-                self.core.on_nothing(want, is_absent=True)
-            else:
-                self.take(want, data)
-        return self
-
-    def take(self, want: Want, data: bytes) -> None:
-        have = self.vault.have()
-        effects = self.core.on_body(want, data, have, now=self.now, now_ms=self.now_ms)
-        for effect in effects:
-            match effect:
-                case Keep():
-                    self.vault.keep(effect.accepted, effect.data)
-                case KeepRoot():
-                    self.vault.keep_root(effect.root, effect.data)
-                case Refuse():
-                    self.refused.append((effect.what, effect.reason))
-
-    @property
-    def playlist_serial(self) -> int | None:
-        return self.vault.serial(Kind.PLAYLIST, STATION)
 
 
 def test_everything_is_fetched_in_the_order_in_which_it_is_judged() -> None:
@@ -414,28 +368,6 @@ def test_nothing_is_taken_under_a_policy_that_is_refused() -> None:
     assert board.playlist_serial is None
 
 
-def test_a_successor_of_the_root_is_fetched_and_judged_by_the_present_one() -> None:
-    board = Board()
-    second = replace(province().root, version=2)
-    people = province().roots[:3]
-    bundle = _root_bundle(second, people)
-    board.lab.root = (2, board.lab.put(bundle))
-    board.lab.renew()
-    board.catch_up()
-    assert board.vault.trusted.root.version == 2
-    assert board.playlist_serial == 1
-
-
-def test_a_root_that_too_few_consent_to_is_refused_and_the_rest_goes_on() -> None:
-    board = Board()
-    bundle = _root_bundle(replace(province().root, version=2), province().roots[:2])
-    board.lab.root = (2, board.lab.put(bundle))
-    board.lab.renew()
-    assert board.catch_up().refused == [("root", "threshold")]
-    assert board.vault.trusted.root.version == 1
-    assert board.playlist_serial == 1
-
-
 @pytest.mark.requirement("SEC-3")
 def test_an_assignment_of_another_board_is_refused() -> None:
     board = Board()
@@ -506,7 +438,3 @@ def test_no_flipped_bit_of_any_file_gets_through(data: st.DataObject) -> None:
     if OTHER_STATION not in path:
         assert board.refused
     assert board.lab.leaves == honest.lab.leaves
-
-
-def _root_bundle(root: Root, people: list[Person]) -> bytes:
-    return sign_bundle(Kind.ROOT, root.to_bytes(), [each.signer for each in people])

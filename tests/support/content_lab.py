@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from loa_protocol import merkle
 from loa_protocol.envelope import Bundle, Kind
+from loa_protocol.objects.authority import Root
 from loa_protocol.objects.online import Head, Inclusion, Leaf, PolicyMark
 from loa_protocol.objects.placement import Assignment, Denied, DeniedKind, DenyList, Settings
 from loa_protocol.objects.playlist import Bearer, BearerKind, Item, Media, Playlist
@@ -61,6 +62,13 @@ class ContentLab:
         digest = Bundle.from_bytes(data).digest
         self.files[f"/objects/{digest.hex()}"] = data
         return digest
+
+    def put_root(self, data: bytes) -> bytes:
+        """Store a root under its digest and its version, and name it as the newest."""
+        version = Root.from_bytes(Bundle.from_bytes(data).payload).version
+        self.files[f"/root/{version}"] = data
+        self.root = version, self.put(data)
+        return self.root[1]
 
     def put_media(self, *contents: bytes) -> None:
         """Store media."""

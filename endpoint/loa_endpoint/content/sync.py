@@ -125,7 +125,7 @@ class ContentSync:
         while (want := self._core.next_want(have, _now_ms())) is not None:
             if not await self._get(address, want, have):
                 is_complete = False
-                if want.step is Step.HEAD:
+                if want.step is Step.HEAD and not self._core.seeks_root:
                     break  # a server without a head has nothing else for us
             have = await asyncio.to_thread(self._vault.have)
         if is_complete and is_due:

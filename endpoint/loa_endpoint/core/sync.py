@@ -6,6 +6,10 @@ and the playlist. Nothing after a deny list or policy that cannot be had is take
 whoever withholds the denial of a key must not get that key's playlist through. What is in force
 stays in force whatever is refused.
 
+Roots are taken one version at a time, whatever the head says is the newest: each is judged by the
+one before it. A head that is refused makes us look for the next root too, since whoever signs heads
+now may be known to that root only.
+
 Everything is judged here or by the acceptance rule; the shell only fetches and stores.
 """
 
@@ -89,6 +93,7 @@ class _Round:
     wants_head: bool = False
     wants_state: bool = False
     has_settings: bool = False  # those of the nearest scope: farther ones do not count
+    lacks_head: bool = False  # the one we were given was refused: only a new root helps
     done: set[str] = field(default_factory=set)  # paths that gave all they could
     proves_again: bool = False
 
@@ -118,13 +123,23 @@ class CatchUp:
         """Return what to fetch next, None when nothing more is to be had in this round."""
         if self._round.wants_head:
             return wants.head()
+        if self._round.lacks_head:
+            return next(self._root(have, now_ms), None)
         return next(chain(self._of_head(have, now_ms), self._of_state(have)), None)
+
+    @property
+    def seeks_root(self) -> bool:
+        """Whether a head was refused in this round, so that only a new root helps."""
+        return self._round.lacks_head
 
     def may_be_absent(self, want: Want, have: Have) -> bool:
         """Tell whether a server may say that there is no such file; else it withholds it.
 
         Not every scope has a playlist or settings of its own; where we have seen some, it has.
+        There need be no root after ours, unless the head names one.
         """
+        if want.step is Step.ROOT:
+            return self.head is None or self.head.root_version <= have.trusted.root.version
         if want.digest or want.step is Step.HEAD:
             return False
         kind = Kind.PLAYLIST if want.step is Step.PROOF else _KINDS[want.step]
@@ -159,8 +174,9 @@ class CatchUp:
             refusal = Refuse(want.step, FORMAT, str(error), want.digest or None)
         except TrustError as error:
             refusal = Refuse(want.step, error.reason, error.detail, want.digest or None)
-        if want.digest:
-            self._setbacks.failed(want.digest, now_ms)
+            self._round.lacks_head |= want.step is Step.HEAD
+        if key := _setback_key(want):
+            self._setbacks.failed(key, now_ms)
         return (refusal,)
 
     # -- what is wanted
@@ -168,7 +184,8 @@ class CatchUp:
     def _of_head(self, have: Have, now_ms: int) -> Iterator[Want]:
         if self.head is None:
             return
-        yield from (w for w in self._root(have) if not self._is_shut(w, now_ms))
+        if self.head.root_version > have.trusted.root.version:
+            yield from self._root(have, now_ms)
         for want in self._rules(have):
             if not self._is_shut(want, now_ms):
                 yield want
@@ -186,11 +203,10 @@ class CatchUp:
                 found += [wants.state(Step.SETTINGS, scope) for scope in self._scopes(have)]
             yield from (want for want in found if want.path not in self._round.done)
 
-    def _root(self, have: Have) -> Iterator[Want]:
-        assert self.head is not None
-        is_newer = self.head.root_version > have.trusted.root.version
-        if is_newer and self.head.root != have.trusted.root_digest:
-            yield wants.object_named(Step.ROOT, self.head.root)
+    def _root(self, have: Have, now_ms: int) -> Iterator[Want]:
+        want = wants.root(have.trusted.root.version + 1)
+        if not self._is_shut(want, now_ms):
+            yield want
 
     def _rules(self, have: Have) -> Iterator[Want]:
         """Yield the deny list and policies that the head names for us and we do not hold."""
@@ -226,7 +242,8 @@ class CatchUp:
         return [scope for scope in scopes if is_inside(scope, have.trusted.root.scope)]
 
     def _is_shut(self, want: Want, now_ms: int) -> bool:
-        return want.path in self._round.done or self._setbacks.is_shut(want.digest, now_ms)
+        shut = self._setbacks.is_shut(_setback_key(want), now_ms)
+        return want.path in self._round.done or shut
 
     # -- what came
 
@@ -236,8 +253,7 @@ class CatchUp:
         if want.digest and Bundle.from_bytes(data).digest != want.digest:
             return (Refuse(want.step, ANOTHER, "other bytes than were named", want.digest),)
         if want.step is Step.ROOT:
-            self.forget_refusals()
-            return (KeepRoot(accept_root(data, have.trusted, now), data),)
+            return self._on_root(want, data, have, now)
         accepted = accept(data, have.trusted, now)
         if accepted.kind != _KINDS[want.step]:
             raise TrustError(Refusal.KIND, accepted.kind.name)
@@ -248,6 +264,15 @@ class CatchUp:
         if want.step in (Step.DENY_LIST, Step.POLICY):
             self.forget_refusals()
         return (Keep(accepted, data),)
+
+    def _on_root(self, want: Want, data: bytes, have: Have, now: Now) -> tuple[Effect, ...]:
+        root = accept_root(data, have.trusted, now)
+        if want.path != wants.root(root.version).path:
+            raise TrustError(Refusal.ROLLBACK, f"root {root.version} as {want.path}")
+        self.forget_refusals()
+        if self._round.lacks_head:  # the head may be one that this root's people signed
+            self._round.wants_head, self._round.lacks_head = True, False
+        return (KeepRoot(root, data),)
 
     def _on_head(
         self, accepted: Accepted, head: Head, data: bytes, have: Have
@@ -277,3 +302,8 @@ class CatchUp:
             self._round.done.discard(want.path)
             return ()
         return (Refuse(want.step, UNPROVEN, f"not under the head of {self.head.time}"),)
+
+
+def _setback_key(want: Want) -> bytes:
+    """Return by what a refusal of *want* is remembered; nothing for files that may change."""
+    return want.path.encode() if want.step is Step.ROOT else want.digest

@@ -72,6 +72,11 @@ def object_named(step: Step, digest: bytes, scope: str = "") -> Want:
     return Want(step=step, path=path, limit=BUNDLE, scope=scope, digest=digest)
 
 
+def root(version: int) -> Want:
+    """Want the root of that version: each is judged by the one before it."""
+    return Want(step=Step.ROOT, path=f"root/{version}", limit=BUNDLE)
+
+
 def proof(scope: str) -> Want:
     """Want the proof of *scope*'s newest playlist."""
     return Want(step=Step.PROOF, path=f"proof/{scope}", limit=PROOF, scope=scope)
