@@ -29,6 +29,7 @@ from loa_endpoint.store.identity import IdentityStore
 from loa_endpoint.store.state import State
 from loa_protocol.bench import Stage, short_fingerprint
 from loa_protocol.errors import PeerError
+from loa_protocol.exit_codes import INTERRUPTED
 from loa_protocol.language import translator
 from loa_protocol.record import ClockTrust
 from loa_protocol.trust import Now
@@ -98,8 +99,11 @@ def run_command(home: Path, bench_port: Path | None, sink: str | None, line_in: 
         if stop.is_set():
             return
         options = Options(home=home, sink=sink, line_in=line_in)
-        while asyncio.run(Agent(options, store, _software()[:64]).run()):
-            pass  # other settings: begin again, with what they say
+        agent = Agent(options, store, _software()[:64])
+        while asyncio.run(agent.run()):  # other settings: begin again, with what they say
+            agent = Agent(options, store, _software()[:64])
+    if agent.is_interrupted:
+        raise click.exceptions.Exit(INTERRUPTED)
 
 
 @loa_endpoint.command(example="loa-endpoint status --json", params=[home_option()])
@@ -182,17 +186,22 @@ def _identity(home: Path) -> Iterator[IdentityStore]:
 
 @contextlib.contextmanager
 def _stopping() -> Iterator[threading.Event]:
-    """Give an event that SIGTERM and SIGINT set."""
+    """Give an event that SIGTERM and SIGINT set; after SIGINT the exit code tells of it."""
     stop = threading.Event()
-    before = {
-        number: signal.signal(number, lambda *_signal: stop.set())
-        for number in (signal.SIGTERM, signal.SIGINT)
-    }
+    asked: list[int] = []
+
+    def end(number: int, _frame: object) -> None:
+        asked.append(number)
+        stop.set()
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield stop
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+    if signal.SIGINT in asked[:1]:
+        raise click.exceptions.Exit(INTERRUPTED)
 
 
 def _tell(server: BenchServer) -> None:

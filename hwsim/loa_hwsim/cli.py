@@ -25,6 +25,7 @@ from loa_hwsim.texts import SimCommand
 from loa_hwsim.transcript import Transcript
 from loa_hwsim.transport import RunningClock
 from loa_protocol.errors import StoreError
+from loa_protocol.exit_codes import INTERRUPTED
 
 PATH: Final = click.Path(path_type=Path)
 
@@ -77,7 +78,7 @@ def board_command(
         seed=seed,
         transcript=transcript,
     )
-    asyncio.run(_until_stopped(Board(setting, clock, print_fact).run()))
+    _run(Board(setting, clock, print_fact).run())
 
 
 @click.command(
@@ -118,7 +119,7 @@ def cable_command(
         seed=seed,
     )
     log = _open_transcript(folder, is_wanted=transcript)
-    asyncio.run(_until_stopped(_run_cable(folder, cable, baud, mend_after, log)))
+    _run(_run_cable(folder, cable, baud, mend_after, log))
 
 
 def print_fact(fact: Mapping[str, object]) -> None:
@@ -159,13 +160,25 @@ def _open_transcript(folder: Path, *, is_wanted: bool) -> Transcript | None:
         raise StoreError(str(folder), error.strerror or str(error)) from error
 
 
-async def _until_stopped(work: Coroutine[None, None, None]) -> None:
-    """Run *work* until SIGTERM or SIGINT; it cleans up behind itself."""
+def _run(work: Coroutine[None, None, None]) -> None:
+    if asyncio.run(_until_stopped(work)) is signal.SIGINT:
+        click.get_current_context().exit(INTERRUPTED)
+
+
+async def _until_stopped(work: Coroutine[None, None, None]) -> signal.Signals | None:
+    """Run *work* until SIGTERM or SIGINT, which it returns; *work* cleans up behind itself."""
     task = asyncio.ensure_future(work)
+    asked: list[signal.Signals] = []
+
+    def end(number: signal.Signals) -> None:
+        asked.append(number)
+        task.cancel()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+        asyncio.get_running_loop().add_signal_handler(number, end, number)
     try:
         await task
     except asyncio.CancelledError:
         if not task.cancelled():
             raise
+    return asked[0] if asked else None

@@ -34,7 +34,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     begin_speaking(given)
     try:
-        sim.main(given, prog_name="loa-sim", standalone_mode=False)
+        with sim.make_context("loa-sim", given) as context:
+            sim.invoke(context)
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except (click.Abort, KeyboardInterrupt):

@@ -85,7 +85,14 @@ def install_chain(home: Home, data: bytes, now: datetime) -> Certificate:
 
 
 def list_keys(home: Home) -> list[KeyFacts]:
-    """Return what is known of every key in *home*, folder by folder."""
+    """Return what is known of every key in *home*, folder by folder.
+
+    Raises:
+        ConfigError: there is no home of ours there.
+    """
+    if not (home.public.is_dir() or home.own_keys.parent.is_dir()):
+        fault = _("no home here; one is made by loa init, or by loa key make for a person")
+        raise ConfigError(str(home.path), [fault])
     folders = (home.root_keys, home.authority_keys, home.server_keys, home.own_keys)
     return [facts for folder in folders for facts in _folder_keys(folder)]
 

@@ -249,6 +249,15 @@ def test_an_interrupted_command_ends_with_130(
     assert run(["key", "list", "--home", str(tmp_path)]) == 130
 
 
+def test_keys_are_listed_of_homes_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "empty").mkdir()
+    for name in ("nowhere", "empty"):
+        assert run(["key", "list", "--home", str(tmp_path / name)]) == 2
+        said = capsys.readouterr()
+        assert said.out == ""
+        assert f"{name}: no home here" in said.err
+
+
 def test_a_reader_who_leaves_is_no_error_of_ours(tmp_path: Path) -> None:
     home = province_home(tmp_path)
     program = "from loa_manager.cli.main import main; main()"

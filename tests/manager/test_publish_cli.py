@@ -240,4 +240,6 @@ def test_media_are_added_listed_and_measured(
     assert run(["media", "measure", file]) == 0
     assert "0:02" in capsys.readouterr().out
     assert run(["media", "measure", str(week / "tuan.toml")]) == 3
+    assert run(["media", "measure", file, str(week / "gone.wav")]) == 6
+    assert "gone.wav: No such file" in capsys.readouterr().err
     assert run(["media", "add", "--home", home, str(week / "gone.wav")]) == 6

@@ -185,9 +185,9 @@ async def test_the_server_opens_no_key_folder_but_its_own(
         assert await server.stop() == 0
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
 async def test_it_ends_in_order_when_asked(
-    province: TestProvince, tmp_path: Path, number: signal.Signals
+    province: TestProvince, tmp_path: Path, number: signal.Signals, code: int
 ) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(tmp_path / "notify"))
@@ -197,7 +197,7 @@ async def test_it_ends_in_order_when_asked(
             assert manager.recv(100) == b"READY=1"
             assert server.ready["event"] == "ready"
             broker = psutil.Process(server.process.pid).children()[0]
-            assert await server.stop(number) == 0
+            assert await server.stop(number) == code
             assert manager.recv(100) == b"STOPPING=1"
     assert not broker.is_running()
     assert [each["event"] for each in server.events()] == ["ingest_connected", "stopped"]

@@ -5,8 +5,10 @@ from __future__ import annotations
 from loa_endpoint.app.keeper import Keeper
 from loa_endpoint.app.timekeeper import Timekeeper
 from loa_endpoint.uplink.tls import ClientIdentity, EndpointContext, client_context
+from loa_protocol.errors import StoreError
 
 BENCH, DEVICE = "bench.pem", "ldevid.pem"
+AWAITED = "not issued yet; the board is asking the enrolment service for it, and connects then"
 
 
 def tls_context(
@@ -20,12 +22,15 @@ def tls_context(
 
     Raises:
         ConfigError: an authority of the settings is no certificate.
-        StoreError: the identity's files cannot be read.
+        StoreError: the identity's files cannot be read, or enrolment has not issued it yet.
     """
     home = keeper.store.home
     identity = None
     if certificate is not None:
-        identity = ClientIdentity(home / "identity" / certificate, home / "device.key")
+        folder = home / "identity"
+        identity = ClientIdentity(folder / certificate, home / "device.key")
+        if not identity.certificate.exists() and (folder / BENCH).exists():
+            raise StoreError(str(identity.certificate), AWAITED)
     return client_context(
         time.now,
         authorities=keeper.in_force.authorities,

@@ -14,8 +14,10 @@ from loa_manager.cli.texts import LoaGroup
 from loa_manager.home import Home
 from loa_manager.publish.editing import media_store
 from loa_manager.publish.media import Kept
+from loa_protocol.errors import StoreError
 from loa_protocol.language import translator
-from loa_sound.measure import measure_file
+from loa_sound.errors import SoundError
+from loa_sound.measure import Measurement, measure_file
 
 _ = translator("loa_manager")
 
@@ -54,7 +56,7 @@ def measure(files: tuple[Path, ...]) -> None:
     """Measure FILES by EBU R128 and keep nothing."""
     rows = []
     for path in files:
-        found = measure_file(path)
+        found = _measured(path)
         loudness = found.integrated_lufs
         rows.append(
             {
@@ -75,6 +77,15 @@ def measure(files: tuple[Path, ...]) -> None:
 def list_command(home: Path) -> None:
     """List the files that are kept."""
     show([_row(each) for each in media_store(Home(home)).list()], _columns())
+
+
+def _measured(path: Path) -> Measurement:
+    try:
+        return measure_file(path)
+    except SoundError as error:
+        if error.reason == "unreadable":  # nothing is wrong with the sound: it could not be read
+            raise StoreError(str(path), error.detail) from None
+        raise
 
 
 def _row(kept: Kept) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 from dataclasses import asdict
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from loa_manager.serve.key_folder import ServerKeys
 from loa_manager.serve.log_lines import start_log
 from loa_manager.serve.server import Ready, ServeOptions
 from loa_manager.serve.server import serve as serve_province
+from loa_protocol.exit_codes import INTERRUPTED
 from loa_protocol.language import translator
 
 _ = translator("loa_manager")
@@ -45,7 +47,9 @@ def serve(
     as_json = wants_json(click.get_current_context())
     start_log(as_json=as_json)
     options = ServeOptions(host=host, port=port, mqtt_port=mqtt_port)
-    asyncio.run(serve_province(place, keys, options, _announce_json if as_json else _announce))
+    announce = _announce_json if as_json else _announce
+    if asyncio.run(serve_province(place, keys, options, announce)) is signal.SIGINT:
+        click.get_current_context().exit(INTERRUPTED)
 
 
 def _announce_json(ready: Ready) -> None:

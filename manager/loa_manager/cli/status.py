@@ -12,9 +12,11 @@ from loa_manager.cli import books
 from loa_manager.cli.options import home_option, json_option
 from loa_manager.cli.output import Column, say, show, show_json, wants_json
 from loa_manager.cli.texts import LoaCommand
-from loa_manager.registry.stations import id_of, scope_of
+from loa_manager.registry.clusters import list_clusters
+from loa_manager.registry.stations import id_of, list_stations, scope_of
 from loa_manager.status import LOST_AFTER_S, ClusterStatus, count, derive
 from loa_manager.status_facts import load_facts
+from loa_protocol.errors import ConfigError
 from loa_protocol.language import translator
 from loa_protocol.objects.playlist import BearerKind
 from loa_protocol.record import Evidence, State
@@ -42,7 +44,7 @@ def status(scope: str, state: str | None, lost_after: int, home: Path) -> None:
     now = datetime.now(UTC)
     with books.reading(home) as opened:
         offset = timedelta(minutes=opened.province.utc_offset_min)
-        below = scope_of(scope, opened.province.scope) if scope else ""
+        below = _known_scope(opened, scope) if scope else ""
         facts = load_facts(opened.connection, (now + offset).date(), below=below)
         province = opened.province.scope
     now_ms = round(now.timestamp() * 1000)
@@ -56,6 +58,15 @@ def status(scope: str, state: str | None, lost_after: int, home: Path) -> None:
         return
     show(rows, _columns())
     say(_summary(counts))
+
+
+def _known_scope(opened: books.Books, identifier: str) -> str:
+    scope, province = scope_of(identifier, opened.province.scope), opened.province.scope
+    stations = {each.scope for each in list_stations(opened.connection)}
+    clusters = {each.scope for each in list_clusters(opened.connection)}
+    if scope not in {province} | stations | clusters:
+        raise ConfigError(identifier, [_("not in the registry")])
+    return scope
 
 
 def _row(each: ClusterStatus, province: str) -> dict[str, Any]:

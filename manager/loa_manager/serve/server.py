@@ -69,7 +69,7 @@ class Ready:
 
 async def serve(
     home: Home, keys: ServerKeys, options: ServeOptions, announce: Callable[[Ready], None]
-) -> None:
+) -> signal.Signals:
     """Serve the province in *home* until SIGTERM or SIGINT, then end in order.
 
     Args:
@@ -78,13 +78,22 @@ async def serve(
         options: Where to listen.
         announce: Told once, when everything answers.
 
+    Returns:
+        The signal that ended it.
+
     Raises:
         ConfigError: a port is taken, another server runs here, or the broker does not start.
         StoreError: the database is missing or of another version.
     """
     stop = asyncio.Event()
+    asked: list[signal.Signals] = []
+
+    def end(number: signal.Signals) -> None:
+        asked.append(number)
+        stop.set()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        asyncio.get_running_loop().add_signal_handler(number, end, number)
     with contextlib.closing(HomeLock(home.path / "serve.lock")) as lock:
         await lock.take()
         engine = database.open(home.database_url)
@@ -95,6 +104,7 @@ async def serve(
             ingest.close()
             engine.dispose()
     log.info("stopped")
+    return asked[0]
 
 
 @dataclass(frozen=True, slots=True)
