@@ -1,24 +1,29 @@
-"""Private keys as files: made, encrypted, loaded; requests and certificates that go with them.
+"""Private keys in a home: made, locked, loaded; requests and certificates that go with them.
 
-A key is ``<name>.key`` (PKCS#8 PEM, encrypted by a passphrase), its certificate chain stands beside
-as ``<name>.cert``, an X.509 certificate as ``<name>.pem``. Requests and chains are armoured text:
-they travel by mail and on paper. No private key leaves this module but inside a signer.
+A key is ``<name>.key`` (locked by a passphrase, see :mod:`loa_manager.key_file`), or lives on a
+PKCS#11 token that ``<name>.token`` names (see :mod:`loa_manager.key_token`). Its certificate chain
+stands beside as ``<name>.cert``, an X.509 certificate as ``<name>.pem``. Requests and chains are
+armoured text: they travel by mail and on paper.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
-import textwrap
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
 
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
+from loa_manager.armour import armour, unarmour
 from loa_manager.home import read_bytes, write_private
+from loa_manager.key_file import STRONG, Cost, LockedError, PrivateKey, lock_key, unlock_key
+from loa_manager.key_file import read_public as public_in_file
+from loa_manager.key_token import (
+    TokenPlace,
+    TokenSigner,
+    make_token_key,
+    read_token_file,
+)
 from loa_protocol import cbor
 from loa_protocol.envelope import Bundle, open_seal, seal
 from loa_protocol.errors import ConfigError, FormatError, MessageError
@@ -29,28 +34,49 @@ from loa_protocol.schema import Bytes, Choice, ListOf, Wire, wire
 
 _ = translator("loa_manager")
 
-PrivateKey = ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey
 Kind = Literal["ed25519", "p256"]
 MIN_PASSPHRASE: Final = 8
-MAX_FILE: Final = 64 * 1024  # a chain has at most 16 certificates of a few hundred bytes
+KEY, TOKEN = ".key", ".token"
 _REQUEST_LABEL: Final = "loa/key-request/1"
 _REQUEST_TITLE: Final = "LOA KEY REQUEST"
 _CHAIN_TITLE: Final = "LOA CERTIFICATES"
 
 
+class PassphraseError(ConfigError):
+    """The passphrase does not open the key."""
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Passphrase:
-    """A secret that shows itself to nobody but :attr:`secret`'s reader."""
+    """A secret that shows itself to nobody but :attr:`secret`'s reader: a passphrase, or a PIN.
+
+    Attributes:
+        secret: The text.
+        cost: How dear a guess is at the keys that are made with it.
+    """
 
     secret: str
+    cost: Cost = STRONG
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """Raise ConfigError when it is too short to lock a key file with."""
         if len(self.secret) < MIN_PASSPHRASE:
             fault = _("at least {n} characters, please").format(n=MIN_PASSPHRASE)
             raise ConfigError(_("passphrase"), [fault])
 
+    def for_key(self, name: str) -> Passphrase:  # noqa: ARG002 - one passphrase for every key
+        """Return itself: the same for every key."""
+        return self
+
     def __repr__(self) -> str:
         return "Passphrase(***)"
+
+
+class Secrets(Protocol):
+    """What opens keys: one passphrase for all of them, or one for each holder's."""
+
+    def for_key(self, name: str) -> Passphrase:
+        """Return the passphrase, or the PIN, of the key *name* (without suffix)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,61 +109,117 @@ class KeyRequest(Wire):
         return PublicKey(self.algorithm, self.raw)
 
 
-def make_key(path: Path, passphrase: Passphrase, kind: Kind = "ed25519") -> PrivateKey:
-    """Make a private key, store it encrypted at *path* and return it.
+def make_key(path: Path, passphrase: Secrets, kind: Kind = "ed25519") -> PrivateKey:
+    """Make a private key, store it locked at *path* (``<name>.key``) and return it.
 
     Raises:
-        ConfigError: a key stands there already; keys are never overwritten.
+        ConfigError: a key stands there already (keys are never overwritten), or the passphrase is
+            too short.
         StoreError: it cannot be written.
     """
-    if path.exists():
-        raise ConfigError(str(path), [_("a key stands here already; it is never overwritten")])
+    _check_free(path)
+    secret = passphrase.for_key(path.stem)
+    secret.check()
     key: PrivateKey = (
         ed25519.Ed25519PrivateKey.generate()
         if kind == "ed25519"
         else ec.generate_private_key(ec.SECP256R1())
     )
-    pem = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.BestAvailableEncryption(passphrase.secret.encode()),
-    )
-    write_private(path, pem)
+    write_private(path, lock_key(key, secret.secret.encode(), secret.cost))
     return key
 
 
-def load_key(path: Path, passphrase: Passphrase) -> PrivateKey:
+def make_key_on_token(
+    path: Path, place: TokenPlace, pin: Secrets, kind: Kind = "p256"
+) -> TokenSigner:
+    """Make a key on the token at *place*, note it at *path* (``<name>.token``), and return it.
+
+    Raises:
+        ConfigError: a key stands there already, the token is not here or refuses the PIN.
+        PeerError: the token failed.
+        StoreError: the note cannot be written.
+    """
+    _check_free(path)
+    secret = pin.for_key(path.stem)
+    algorithm = Algorithm.ES256 if kind == "p256" else Algorithm.EDDSA
+    key = make_token_key(place, secret, path.stem, algorithm)
+    write_private(path, key.to_json())
+    return TokenSigner(key, secret)
+
+
+def load_key(path: Path, passphrase: Secrets) -> PrivateKey:
     """Return the private key at *path* (with or without its ``.key``).
 
     Raises:
         StoreError: the file cannot be read.
-        ConfigError: the passphrase does not open it, or it is no key of ours.
+        PassphraseError: the passphrase does not open it.
+        ConfigError: the key is on a token, which this use cannot take.
+        FormatError: it is no key of ours.
     """
-    file = path if path.suffix == ".key" else path.with_name(f"{path.name}.key")
+    stem = _stem(path)
+    if _beside(stem, TOKEN).exists():
+        raise ConfigError(str(stem), [_("this key is on a token; a key file is needed here")])
+    file = _beside(stem, KEY)
     data = read_bytes(file)
     try:
-        key = serialization.load_pem_private_key(data, passphrase.secret.encode())
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        # OpenSSL cannot tell a wrong passphrase from a damaged file
+        return unlock_key(data, passphrase.for_key(stem.name).secret.encode())
+    except LockedError:
+        # a wrong passphrase and a damaged file cannot be told apart
         fault = _("the passphrase does not open this key, or the file is damaged")
-        raise ConfigError(str(file), [fault]) from None
-    if not isinstance(key, (ed25519.Ed25519PrivateKey, ec.EllipticCurvePrivateKey)):
-        raise ConfigError(str(file), [_("neither an Ed25519 nor a P-256 key")])
-    return key
+        raise PassphraseError(str(file), [fault]) from None
+    except FormatError as error:
+        raise type(error)(f"{file}: {error}") from None
 
 
-def load_signer(path: Path, passphrase: Passphrase) -> Identity:
-    """Return the key at *path* as a signer with the certificate chain beside it.
+def load_signer(path: Path, passphrase: Secrets) -> Identity:
+    """Return the key at *path*, in a file or on a token, with the certificate chain beside it.
+
+    A token's PIN is used when it signs, not before.
 
     Raises:
-        StoreError, ConfigError: as :func:`load_key`.
-        FormatError: the chain file is damaged.
+        StoreError, ConfigError, PassphraseError: as :func:`load_key`.
+        FormatError: the key or the chain file is damaged.
     """
-    signer = SoftSigner(load_key(path, passphrase))
-    stem = path.with_suffix("") if path.suffix == ".key" else path
-    chain_file = stem.with_name(f"{stem.name}.cert")
-    chain = parse_chain(read_bytes(chain_file)) if chain_file.exists() else ()
-    return Identity(stem.name, signer, chain)
+    stem = _stem(path)
+    note = _beside(stem, TOKEN)
+    signer: Signer = (
+        TokenSigner(read_token_file(note), passphrase.for_key(stem.name))
+        if note.exists()
+        else SoftSigner(load_key(stem, passphrase))
+    )
+    return Identity(stem.name, signer, load_chain(stem))
+
+
+def load_chain(path: Path) -> tuple[bytes, ...]:
+    """Return the certificate chain beside the key at *path*; empty where there is none yet.
+
+    Raises:
+        StoreError: the file cannot be read.
+        FormatError: it is damaged.
+    """
+    file = _beside(_stem(path), ".cert")
+    return parse_chain(read_bytes(file)) if file.exists() else ()
+
+
+def public_of(path: Path) -> PublicKey:
+    """Return the public key that the file of the key at *path* names, without opening it.
+
+    Good for lists and warnings; what is certified is taken from an opened key or a request.
+
+    Raises:
+        StoreError, FormatError, ConfigError: it cannot be read.
+    """
+    stem = _stem(path)
+    note = _beside(stem, TOKEN)
+    if note.exists():
+        return read_token_file(note).public
+    return public_in_file(read_bytes(_beside(stem, KEY)))
+
+
+def has_key(path: Path) -> bool:
+    """Tell whether a key of the name *path* stands there, in a file or on a token."""
+    stem = _stem(path)
+    return _beside(stem, KEY).exists() or _beside(stem, TOKEN).exists()
 
 
 def make_request(signer: Signer, holder: str, roles: tuple[Role, ...]) -> bytes:
@@ -148,7 +230,7 @@ def make_request(signer: Signer, holder: str, roles: tuple[Role, ...]) -> bytes:
     """
     public = signer.public
     request = KeyRequest(algorithm=public.algorithm, raw=public.raw, holder=holder, roles=roles)
-    return _armour(_REQUEST_TITLE, seal(request.to_bytes(), _REQUEST_LABEL, signer, detached=False))
+    return armour(_REQUEST_TITLE, seal(request.to_bytes(), _REQUEST_LABEL, signer, detached=False))
 
 
 def parse_request(data: bytes) -> KeyRequest:
@@ -157,7 +239,7 @@ def parse_request(data: bytes) -> KeyRequest:
     Raises:
         FormatError: *data* is no request, or its signature is not the key's own.
     """
-    opened = open_seal(_unarmour(_REQUEST_TITLE, data))
+    opened = open_seal(unarmour(_REQUEST_TITLE, data))
     if opened.payload is None:
         raise MessageError("the request has no content")
     request = KeyRequest.from_bytes(opened.payload)
@@ -169,7 +251,7 @@ def parse_request(data: bytes) -> KeyRequest:
 
 def format_chain(chain: tuple[bytes, ...]) -> bytes:
     """Return *chain* as armoured text."""
-    return _armour(_CHAIN_TITLE, cbor.encode(list(chain)))
+    return armour(_CHAIN_TITLE, cbor.encode(list(chain)))
 
 
 def parse_chain(data: bytes) -> tuple[bytes, ...]:
@@ -178,7 +260,7 @@ def parse_chain(data: bytes) -> tuple[bytes, ...]:
     Raises:
         FormatError: *data* is no chain, or a member is no certificate.
     """
-    members = cbor.decode(_unarmour(_CHAIN_TITLE, data))
+    members = cbor.decode(unarmour(_CHAIN_TITLE, data))
     if not isinstance(members, list):
         raise MessageError("expected a list of certificates")
     chain = tuple(member for member in members if isinstance(member, bytes))
@@ -193,22 +275,14 @@ def read_chain(chain: tuple[bytes, ...]) -> tuple[Certificate, ...]:
     return tuple(Certificate.from_bytes(Bundle.from_bytes(each).payload) for each in chain)
 
 
-def _armour(title: str, data: bytes) -> bytes:
-    lines = textwrap.wrap(base64.b64encode(data).decode(), 64)
-    return "\n".join([f"-----BEGIN {title}-----", *lines, f"-----END {title}-----", ""]).encode()
+def _check_free(path: Path) -> None:
+    if has_key(path):
+        raise ConfigError(str(path), [_("a key stands here already; it is never overwritten")])
 
 
-def _unarmour(title: str, data: bytes) -> bytes:
-    if len(data) > MAX_FILE:
-        raise FormatError(f"{len(data)} bytes are more than the {MAX_FILE} allowed")
-    try:
-        text = data.decode("ascii").strip()
-    except UnicodeDecodeError:
-        raise FormatError(f"not a {title}: not plain text") from None
-    begin, end = f"-----BEGIN {title}-----", f"-----END {title}-----"
-    if not text.startswith(begin) or not text.endswith(end) or len(text) < len(begin) + len(end):
-        raise FormatError(f"not a {title}: begin or end is missing")
-    try:
-        return base64.b64decode("".join(text[len(begin) : -len(end)].split()), validate=True)
-    except binascii.Error:
-        raise FormatError(f"a {title} with damaged base64") from None
+def _stem(path: Path) -> Path:
+    return path.with_suffix("") if path.suffix in (KEY, TOKEN) else path
+
+
+def _beside(stem: Path, suffix: str) -> Path:
+    return stem.with_name(f"{stem.name}{suffix}")

@@ -39,9 +39,10 @@ from loa_protocol.objects.policy import Policy
 from loa_protocol.record import ClockTrust
 from loa_protocol.trust import Now, Refusal, TrustError
 from support.bench_lab import FOUNDED, SECRET, province_home
+from support.passphrases import cheap
 from support.province import playlist
 
-PASSPHRASE = Passphrase(SECRET)
+PASSPHRASE = cheap(SECRET)
 STATION = "vn/ls/st0137"
 NOW = Now(int(FOUNDED.timestamp()) + 60, ClockTrust.T3)
 CLUSTER = f"{STATION}/c01"
@@ -237,7 +238,7 @@ def test_people_make_send_install_and_list_their_keys(authority: Authority, tmp_
 def test_a_passphrase_never_shows_itself_and_is_not_too_short() -> None:
     assert SECRET not in repr(PASSPHRASE) + str(PASSPHRASE)
     with pytest.raises(ConfigError):
-        Passphrase("1234567")
+        Passphrase("1234567").check()
 
 
 def test_a_private_key_is_in_no_text_of_its_signer(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from loa_manager.authority import SERVER_LIVES, Authority, open_device_ca, open_
 from loa_manager.ceremony import ROOT_HOLDERS, certify_officers
 from loa_manager.founding import Plan, found_province
 from loa_manager.home import UNFINISHED, Home
-from loa_manager.keyring import Passphrase, load_key, load_signer, read_chain
+from loa_manager.keyring import load_key, load_signer, read_chain
 from loa_manager.server_keys import renew_server, server_hosts
 from loa_protocol.accept import accept
 from loa_protocol.envelope import Bundle, Kind, sign_bundle
@@ -30,8 +30,9 @@ from loa_protocol.record import ClockTrust
 from loa_protocol.succession import accept_root
 from loa_protocol.trust import Now, Refusal, TrustError
 from support.bench_lab import FOUNDED, SECRET, province_home
+from support.passphrases import cheap
 
-PASSPHRASE = Passphrase(SECRET)
+PASSPHRASE = cheap(SECRET)
 PLAN = Plan(scope="vn/ls", is_test=True)
 T3 = Now(int(FOUNDED.timestamp()) + 60, ClockTrust.T3)
 
@@ -112,11 +113,11 @@ def test_every_private_key_is_encrypted_and_its_owners_alone(home: Home) -> None
     assert len(keys) == 5 + 3 + 6
     for key in keys:
         assert stat.S_IMODE(key.stat().st_mode) == 0o600
-        assert key.read_bytes().startswith(b"-----BEGIN ENCRYPTED PRIVATE KEY-----")
+        assert key.read_bytes().startswith(b"-----BEGIN LOA PRIVATE KEY-----")
         assert stat.S_IMODE(key.parent.stat().st_mode) == 0o700
     assert stat.S_IMODE(home.path.stat().st_mode) == 0o700
     with pytest.raises(ConfigError, match="officer-1"):
-        load_key(home.authority_keys / "officer-1", Passphrase("a wrong one"))
+        load_key(home.authority_keys / "officer-1", cheap("a wrong one"))
 
 
 def test_the_database_names_the_province_and_accounts_for_its_founding(home: Home) -> None:

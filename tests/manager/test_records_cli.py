@@ -18,10 +18,11 @@ from loa_manager.cli import books, main
 from loa_manager.founding import Plan, found_province
 from loa_manager.home import Home
 from loa_manager.ingest import Ingest
-from loa_manager.keyring import Identity, Passphrase
+from loa_manager.keyring import Identity
 from loa_manager.registry.clusters import CLUSTER_COLUMNS
 from loa_protocol.record import Evidence
 from support import registry
+from support.passphrases import cheap
 from support.province import province
 from support.telling import Teller
 
@@ -35,7 +36,7 @@ def founded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A test province, made once: its keys take a while."""
     path = tmp_path_factory.mktemp("province") / "home"
     plan = Plan(scope="vn/ls", is_test=True)
-    found_province(Home(path), plan, Passphrase("một cụm mật khẩu dài"), datetime.now(UTC))
+    found_province(Home(path), plan, cheap("một cụm mật khẩu dài"), datetime.now(UTC))
     return path
 
 
@@ -220,6 +221,15 @@ def test_status_shows_what_was_measured(village: Loa, home: Path) -> None:
     ] == ["st0137/c02"]
 
 
+def test_the_status_of_what_is_not_registered_is_an_error_and_no_empty_table(village: Loa) -> None:
+    for known in ("st0137", "st0137/c01", "vn/ls/st0137", "vn/ls"):
+        assert village("status", known)[0] == 0
+    for unknown in ("st0199", "st0137/c09", "st013", "vn/tn"):
+        code, out, err = village("status", unknown)
+        assert (code, out) == (2, "")
+        assert f"{unknown}: không có trong sổ" in err
+
+
 def test_health_speaks_through_its_exit_code(village: Loa, home: Path, tmp_path: Path) -> None:
     code, out, _err = village("health", "--json")
     assert (code, json.loads(out)["level"]) == (2, "critical")  # nothing was ever heard
@@ -319,6 +329,21 @@ def test_the_villages_report_in_every_format(village: Loa, home: Path, tmp_path:
     assert "THỬ NGHIỆM" in (tmp_path / "report.csv").read_text("utf-8-sig").splitlines()[0]
     book = openpyxl.load_workbook(tmp_path / "report.xlsx")
     assert book.worksheets[0]["B1"].value == "THỬ NGHIỆM / TEST"
+
+
+def test_a_spreadsheet_is_never_written_to_a_terminal(
+    village: Loa, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = ("report", "station-status", "--period", "2026", "--format", "xlsx")
+    assert village(*report, "--send", "--output", tmp_path / "x.xlsx")[0] == 0
+    (sent,) = json.loads(village("report", "list", "--json")[1])
+    with monkeypatch.context() as patch:
+        patch.setattr("sys.stdout.isatty", lambda: True)
+        for arguments in ((*report, "--send"), ("report", "again", sent["id"])):
+            code, out, err = village(*arguments)
+            assert (code, out) == (2, "")
+            assert "--output" in err
+    assert json.loads(village("report", "list", "--json")[1]) == [sent]  # nor kept as sent
 
 
 @pytest.mark.requirement("REP-5")

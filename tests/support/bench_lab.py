@@ -31,7 +31,7 @@ from loa_manager.bench_desk import ProvinceDesk
 from loa_manager.ceremony import ROOT_HOLDERS
 from loa_manager.founding import Plan, found_province
 from loa_manager.home import Home
-from loa_manager.keyring import Passphrase, load_signer
+from loa_manager.keyring import load_signer
 from loa_protocol import bench
 from loa_protocol.envelope import Bundle, Kind, sign_bundle
 from loa_protocol.errors import PeerError
@@ -39,6 +39,7 @@ from loa_protocol.keys import PublicKey
 from loa_protocol.objects.authority import Transfer
 from loa_protocol.record import ClockTrust
 from loa_protocol.trust import Now
+from support.passphrases import cheap
 from support.registry import load_village
 
 SECRET = "mật khẩu để thử"
@@ -54,7 +55,7 @@ def _founded(which: str) -> Path:
     folder = Path(tempfile.mkdtemp(prefix="loa-province-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     home = Home(folder / which)
-    found_province(home, Plan(scope="vn/ls", is_test=True), Passphrase(SECRET), FOUNDED)
+    found_province(home, Plan(scope="vn/ls", is_test=True), cheap(SECRET), FOUNDED)
     engine = database.open(home.database_url)
     with database.writing(engine) as connection:
         load_village(connection)
@@ -75,8 +76,8 @@ def desk_of(home: Home, now: datetime = NOW) -> Iterator[ProvinceDesk]:
     try:
         yield ProvinceDesk(
             home=home,
-            signing=Authority.open(home, Passphrase(SECRET)),
-            ca=open_device_ca(home, Passphrase(SECRET)),
+            signing=Authority.open(home, cheap(SECRET)),
+            ca=open_device_ca(home, cheap(SECRET)),
             engine=engine,
             who="kỹ thuật viên",
             port="/dev/bench",
@@ -247,8 +248,7 @@ def sign_transfer(home: Home, new_root: bytes, holders: int = 3) -> bytes:
         expires=int(NOW.timestamp()) + 86_400,
     )
     signers = [
-        load_signer(home.root_keys / name, Passphrase(SECRET)).signer
-        for name in ROOT_HOLDERS[:holders]
+        load_signer(home.root_keys / name, cheap(SECRET)).signer for name in ROOT_HOLDERS[:holders]
     ]
     return sign_bundle(Kind.TRANSFER, transfer.to_bytes(), signers)
 

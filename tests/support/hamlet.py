@@ -32,7 +32,6 @@ from loa_manager.bench import Place
 from loa_manager.bench_desk import ProvinceDesk
 from loa_manager.founding import Plan, found_province
 from loa_manager.home import Home
-from loa_manager.keyring import Passphrase
 from loa_manager.policy_file import preset_policy
 from loa_manager.registry.stations import import_stations
 from loa_manager.registry.units import import_units
@@ -51,6 +50,7 @@ from loa_protocol.objects.playlist import (
 )
 from loa_protocol.objects.policy import Hours, Policy
 from support.bench_lab import Board, provision
+from support.passphrases import cheap
 from support.province import Person, person
 from support.registry import add_clusters, cluster, shipped, source
 from support.sound_files import noise, write
@@ -60,7 +60,7 @@ PROVINCE, STATION = "vn/ls", "vn/ls/st0137"
 ALWAYS = (Hours(weekdays=127, start_min=0, end_min=1440),)
 HEARTBEAT_S = 1
 WITHIN_S = 40.0  # for what takes two seconds on a machine that has nothing else to do
-_SECRET = Passphrase("một hai ba bốn")
+_SECRET = cheap("một hai ba bốn")
 _FILE = "passphrase"
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -13,7 +13,7 @@ import click
 
 from loa_manager.cli.output import JSON
 from loa_manager.home import read_bytes
-from loa_manager.keyring import Passphrase
+from loa_manager.keyring import Passphrase, Secrets
 from loa_protocol.errors import ConfigError, StoreError
 from loa_protocol.language import translator
 
@@ -37,15 +37,74 @@ class PassphraseSource:
             ConfigError: it is too short, or there is nobody to ask.
             StoreError: the file or descriptor cannot be read.
         """
+        given = self._given()
+        if given is not None:
+            secret = Passphrase(given[0])
+        else:
+            secret = Passphrase(_prompt(_("Passphrase"), confirm=confirm))
+        if confirm:
+            secret.check()
+        return secret
+
+    def secrets(self) -> Secrets:
+        """Return what opens several people's keys: read now, or asked for key by key.
+
+        A file or descriptor of several lines has ``name<TAB>passphrase`` for the keys that differ,
+        and the passphrase of all others on a line of its own.
+
+        Raises:
+            ConfigError, StoreError: as :meth:`read`.
+        """
+        given = self._given()
+        return AskedSecrets() if given is None else ReadSecrets.of(given)
+
+    def _given(self) -> list[str] | None:
         if self.file is not None:
-            return Passphrase(_line(read_bytes(self.file), str(self.file)))
+            return _lines(read_bytes(self.file), str(self.file))
         if self.descriptor is not None:
-            return Passphrase(_line(_drain(self.descriptor), f"fd {self.descriptor}"))
-        if not sys.stdin.isatty():
-            fault = _("nobody to ask; give --passphrase-file or --passphrase-fd")
-            raise ConfigError(_("passphrase"), [fault])
-        text = click.prompt(_("Passphrase"), hide_input=True, confirmation_prompt=confirm, err=True)
-        return Passphrase(str(text))
+            return _lines(_drain(self.descriptor), f"fd {self.descriptor}")
+        return None
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class ReadSecrets:
+    """Passphrases by the name of the key; under the empty name that of all others."""
+
+    by_name: Mapping[str, Passphrase]
+
+    @classmethod
+    def of(cls, lines: Iterable[str]) -> ReadSecrets:
+        """Take ``name<TAB>passphrase`` and bare lines; the first of a name counts."""
+        found: dict[str, Passphrase] = {}
+        for line in lines:
+            name, tab, secret = line.partition("\t")
+            found.setdefault(name if tab else "", Passphrase(secret if tab else line))
+        return cls(found)
+
+    def for_key(self, name: str) -> Passphrase:
+        """Return the passphrase of the key *name*; raise ConfigError where there is none."""
+        secret = self.by_name.get(name) or self.by_name.get("")
+        if secret is None:
+            raise ConfigError(name, [_("no passphrase was given for this key")])
+        return secret
+
+
+@dataclass(slots=True, repr=False)
+class AskedSecrets:
+    """Passphrases that people type, each once; Enter alone means: the same as before."""
+
+    _known: dict[str, Passphrase] = field(default_factory=dict)
+
+    def for_key(self, name: str) -> Passphrase:
+        """Ask for the passphrase, or PIN, of the key *name*."""
+        if name not in self._known:
+            before = next(reversed(self._known.values()), None)
+            asked = _("Passphrase or PIN of {name}").format(name=name)
+            if before is not None:
+                asked = _("{asked} (Enter: as before)").format(asked=asked)
+            text = _prompt(asked, default=None if before is None else "")
+            self._known[name] = before if before is not None and not text else Passphrase(text)
+        return self._known[name]
 
 
 def home_option(command: _Command) -> _Command:
@@ -107,6 +166,22 @@ def _json(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
         ctx.meta[JSON] = True
 
 
+def _prompt(text: str, *, confirm: bool = False, default: str | None = None) -> str:
+    if not sys.stdin.isatty():
+        fault = _("nobody to ask; give --passphrase-file or --passphrase-fd")
+        raise ConfigError(_("passphrase"), [fault])
+    return str(
+        click.prompt(
+            text,
+            hide_input=True,
+            confirmation_prompt=confirm,
+            err=True,
+            default=default,
+            show_default=False,
+        )
+    )
+
+
 def _drain(descriptor: int) -> bytes:
     data = b""
     try:
@@ -120,8 +195,14 @@ def _drain(descriptor: int) -> bytes:
     return data
 
 
-def _line(data: bytes, where: str) -> str:
+def _lines(data: bytes, where: str) -> list[str]:
     try:
-        return data.partition(b"\n")[0].rstrip(b"\r").decode()
+        text = data.decode()
     except UnicodeDecodeError:
         raise ConfigError(where, [_("not UTF-8 text")]) from None
+    lines = [line.rstrip("\r") for line in text.split("\n")]
+    while len(lines) > 1 and not lines[-1]:
+        lines.pop()
+    if not any(lines):
+        raise ConfigError(where, [_("no passphrase in it")])
+    return lines
