@@ -142,7 +142,12 @@ def test_one_cluster_is_added_by_options_and_never_twice(village: Loa) -> None:
     code, _out, err = village("cluster", "add", *options)
     assert code == 2
     assert "dòng" not in err  # there are no rows in options
-    assert len(json.loads(village("cluster", "list", "--json")[1])) == 4
+    rows = json.loads(village("cluster", "list", "--json")[1])
+    assert [(row["id"], row["managed"]) for row in rows[-2:]] == [
+        ("st0137/c03", True),
+        ("st0137/c04", True),
+    ]
+    assert len(rows) == 4
 
 
 @pytest.mark.requirement("INV-4")

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 import click
 
 from loa_manager.cli import books
 from loa_manager.cli.options import home_option, json_option
-from loa_manager.cli.output import Column, show
+from loa_manager.cli.output import Column
+from loa_manager.cli.registry_table import show_places, take, write_out
 from loa_manager.cli.station import HELPS as STATION_HELPS
 from loa_manager.cli.texts import LoaGroup
-from loa_manager.cli.unit import DAY, show_imported
+from loa_manager.cli.unit import DAY
 from loa_manager.registry.clusters import (
     CLUSTER_COLUMNS,
     export_clusters,
     import_clusters,
     list_clusters,
 )
-from loa_manager.registry.stations import id_of
 from loa_protocol.language import translator
 
 _ = translator("loa_manager")
@@ -67,11 +68,7 @@ def cluster() -> None:
 @json_option
 def import_command(file: Path, moved_on: date | None, home: Path) -> None:
     """Add the clusters of the CSV FILE, or change those it knows; all rows or none."""
-    source = books.table_from(file)
-    with books.writing(home) as opened:
-        scope = opened.province.scope
-        done = import_clusters(opened.connection, source, province=scope, moved_on=moved_on)
-    show_imported(done)
+    take(home, books.table_from(file), partial(import_clusters, moved_on=moved_on))
 
 
 _ADD = (
@@ -88,18 +85,14 @@ _ADD = (
 def add(home: Path, **options: str | None) -> None:
     """Add one cluster."""
     source = books.table_of_one("loa cluster add", CLUSTER_COLUMNS, options)
-    with books.writing(home) as opened:
-        done = import_clusters(opened.connection, source, province=opened.province.scope)
-    show_imported(done)
+    take(home, source, import_clusters)
 
 
 @cluster.command(example="loa cluster export --home ls > clusters.csv")
 @home_option
 def export(home: Path) -> None:
     """Write all clusters as the CSV table that import reads."""
-    with books.reading(home) as opened:
-        text = export_clusters(opened.connection, province=opened.province.scope)
-    click.echo(books.EXCEL_MARK + text, nl=False)
+    write_out(home, export_clusters)
 
 
 @cluster.command("list", example="loa cluster list --home ls")
@@ -107,23 +100,9 @@ def export(home: Path) -> None:
 @json_option
 def list_command(home: Path) -> None:
     """List the clusters."""
-    with books.reading(home) as opened:
-        province = opened.province.scope
-        found = list_clusters(opened.connection)
-    rows = [
-        {
-            "id": id_of(each.scope, province),
-            "commune": each.commune,
-            "village": each.village,
-            "technology": each.technology,
-            "managed": each.is_managed,
-            "installed_on": each.installed_on,
-            "retired_on": each.retired_on,
-        }
-        for each in found
-    ]
-    show(
-        rows,
+    show_places(
+        home,
+        list_clusters,
         [
             Column("id", _("Id")),
             Column("commune", _("Commune")),

@@ -10,15 +10,15 @@ import click
 from loa_manager.cli import books
 from loa_manager.cli.options import home_option, json_option
 from loa_manager.cli.output import Column, say, show, show_facts
+from loa_manager.cli.registry_table import show_places, take, write_out
 from loa_manager.cli.texts import LoaGroup
-from loa_manager.cli.unit import DAY, show_imported
+from loa_manager.cli.unit import DAY
 from loa_manager.registry.placements import load_placements
 from loa_manager.registry.priority import Need, plan
 from loa_manager.registry.stations import (
     STATION_COLUMNS,
     EquipmentClass,
     export_stations,
-    id_of,
     import_stations,
     lacking,
     list_stations,
@@ -77,10 +77,7 @@ def station() -> None:
 @json_option
 def import_command(file: Path, home: Path) -> None:
     """Add the stations of the CSV FILE, or change those it knows; all rows or none."""
-    source = books.table_from(file)
-    with books.writing(home) as opened:
-        done = import_stations(opened.connection, source, province=opened.province.scope)
-    show_imported(done)
+    take(home, books.table_from(file), import_stations)
 
 
 _ADD = (
@@ -96,9 +93,7 @@ _ADD = (
 def add(home: Path, **options: str | None) -> None:
     """Add one station."""
     source = books.table_of_one("loa station add", STATION_COLUMNS, options)
-    with books.writing(home) as opened:
-        done = import_stations(opened.connection, source, province=opened.province.scope)
-    show_imported(done)
+    take(home, source, import_stations)
 
 
 @station.command(example="loa station check --home ls st0137")
@@ -123,9 +118,7 @@ def check(identifier: str, home: Path) -> None:
 @home_option
 def export(home: Path) -> None:
     """Write all stations as the CSV table that import reads."""
-    with books.reading(home) as opened:
-        text = export_stations(opened.connection, province=opened.province.scope)
-    click.echo(books.EXCEL_MARK + text, nl=False)
+    write_out(home, export_stations)
 
 
 @station.command("list", example="loa station list --home ls")
@@ -133,21 +126,9 @@ def export(home: Path) -> None:
 @json_option
 def list_command(home: Path) -> None:
     """List the stations."""
-    with books.reading(home) as opened:
-        province = opened.province.scope
-        found = list_stations(opened.connection)
-    rows = [
-        {
-            "id": id_of(each.scope, province),
-            "name": each.name,
-            "commune": each.commune,
-            "opened_on": each.opened_on,
-            "closed_on": each.closed_on,
-        }
-        for each in found
-    ]
-    show(
-        rows,
+    show_places(
+        home,
+        list_stations,
         [
             Column("id", _("Id")),
             Column("name", _("Name")),
