@@ -23,6 +23,7 @@ from typing import Final
 from loa_manager.content_index import ContentIndex, HeadFacts
 from loa_protocol.envelope import Bundle, Kind
 from loa_protocol.errors import MessageError, StoreError
+from loa_protocol.objects.authority import Root
 from loa_protocol.objects.online import Leaf
 from loa_protocol.scope import is_scope
 from loa_protocol.trust import Refusal, TrustError
@@ -110,6 +111,20 @@ class ContentTree:
             StoreError: *path* cannot be read or the tree not written.
         """
         return store_by_hash(path, self.path / "media", on_bytes)
+
+    def put_root(self, data: bytes) -> bytes:
+        """Store the root *data* under its digest and its version, and name it as the newest.
+
+        Raises:
+            FormatError: *data* is no root.
+            TrustError: it carries no seal, or its version does not rise.
+        """
+        bundle = Bundle.from_bytes(data)
+        root = Root.from_bytes(bundle.payload)
+        digest = self.put_object(data)
+        write_durably(self.path / "root" / str(root.version), data)
+        self.set_root(root.scope, root.version, digest)
+        return digest
 
     def set_root(self, scope: str, version: int, digest: bytes) -> None:
         """Name the newest root; raise TrustError when *version* does not rise."""

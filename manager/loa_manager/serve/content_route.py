@@ -19,6 +19,7 @@ from loa_protocol.scope import is_scope
 
 _DIGEST: Final = re.compile(r"(?:objects|media)/([0-9a-f]{64})")
 _STATE: Final = re.compile(r"state/(.+)/(?:settings|assignment)")
+_ROOT: Final = re.compile(r"root/[1-9][0-9]{0,9}")
 _PROOF: Final = re.compile(r"proof/(.+)")
 _MAX_SMALL: Final = 1 << 20  # bundles and proofs are far below; media are never read whole
 _FOREVER: Final = "public, max-age=31536000, immutable"
@@ -35,7 +36,7 @@ class Place:
 
 def locate(path: str) -> Place | None:
     """Return the place that the URL *path* (decoded, without a leading slash) names, if any."""
-    if path == "head":
+    if path == "head" or _ROOT.fullmatch(path):
         return Place(path, "")
     if named := _DIGEST.fullmatch(path):
         return Place(path, named[1])
