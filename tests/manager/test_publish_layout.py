@@ -99,7 +99,8 @@ def test_priority_plays_ahead_of_normal_unless_a_time_holds_an_item() -> None:
         item(id='"noon"', at='"05:50"'),
         item(id='"two"'),
     ]
-    week = composed(text(session(*entries, days=None, date="2027-01-18")))
+    decided = session(*entries, days=None, date="2027-01-18", order='"decided"')
+    week = composed(text(decided))
     names = [each.id.rpartition("-")[2] for each in week.items]
     assert names == ["chime", "province", "commune", "one", "noon", "two"]
     offsets = [each.offset_ms // 60_000 for each in week.items]

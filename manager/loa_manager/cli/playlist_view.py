@@ -10,6 +10,7 @@ import click
 
 from loa_manager.cli.output import Column, show, show_facts, show_json, wants_json
 from loa_manager.publish.editing import Checked
+from loa_manager.publish.order import Collision, titles_of
 from loa_manager.publish.preview import Preview, Remark
 from loa_manager.publish.rules import Play
 from loa_protocol.language import translator
@@ -31,12 +32,15 @@ def show_playlist(checked: Checked, *, title: str) -> None:
         shown = [{key: each[key] for key in each if not key.endswith("_text")} for each in plays]
         remarks = [_remark(each) for each in preview.remarks]
         more = {"remarks": remarks, "warnings": list(checked.warnings)}
+        more["state"] = "needs_order" if checked.needs_order else "ready"
+        more["collisions"] = [_collision(each, preview) for each in checked.collisions]
         show_json({**facts, "plays_from": preview.start, "plays": shown, **more})
         return
     show_facts(_shown(facts, preview), _labels(), title=title)
     click.echo()
     show_plays(preview)
     show_remarks(preview.remarks, checked.warnings)
+    show_collisions(checked.collisions, preview)
 
 
 def show_plays(preview: Preview) -> None:
@@ -72,6 +76,18 @@ def show_remarks(remarks: Sequence[Remark], warnings: Sequence[str]) -> None:
         click.secho(f"{label}: {remark.text}", err=True, fg="red" if is_forbidden else "yellow")
     for warning in warnings:
         click.secho(f"{_('Warning')}: {warning}", err=True, fg="yellow")
+
+
+def show_collisions(collisions: Sequence[Collision], preview: Preview) -> None:
+    """Say on standard error where two priorities meet, and whether somebody has decided."""
+    decided = _("Priorities meet, in this order: {titles} ({start})")
+    open_one = _('NEEDS ORDER: {titles} ({start}). Decide, and write order = "decided"')
+    for each in collisions:
+        start = preview.local(each.session.start * 1000).strftime("%d/%m/%Y %H:%M")
+        text = (decided if each.is_decided else open_one).format(
+            titles=titles_of(each.items), start=start
+        )
+        click.secho(text, err=True, fg=None if each.is_decided else "red")
 
 
 def playlist_facts(playlist: Playlist, signers: Sequence[str]) -> dict[str, Any]:
@@ -133,6 +149,18 @@ def _play(play: Play, preview: Preview) -> dict[str, Any]:
         "volume": play.volume,
         "forbidden": forbidden,
         "forbidden_text": _("FORBIDDEN") if forbidden else "",
+    }
+
+
+def _collision(collision: Collision, preview: Preview) -> dict[str, Any]:
+    return {
+        "session": collision.session.id,
+        "start": preview.local(collision.session.start * 1000),
+        "decided": collision.is_decided,
+        "items": [
+            {"id": item.id, "title": item.title, "level": item.level.name.lower()}
+            for item in collision.items
+        ],
     }
 
 

@@ -172,6 +172,7 @@ def _item(slot: Slot, placed: Placed, session: int, bearers: tuple[Bearer, ...])
         duration_ms=placed.duration_ms,
         bearers=bearers,
         expected_silence=tuple(Span(start_ms=a, end_ms=b) for a, b in entry.expected_silence),
+        bulletin=entry.bulletin,
     )
 
 

@@ -47,13 +47,7 @@ class Desk:
             StoreError: one cannot be read.
         """
         instant = Now(int(now.timestamp()), ClockTrust.T3)
-        trusted, bundles = home.trusted(), _bundles(home)
-        denied: frozenset[bytes] = frozenset()
-        for data in _newest(bundles, Kind.DENY_LIST):
-            body = accept(data, trusted, instant).body
-            assert isinstance(body, DenyList)  # what accept() gives for this kind
-            denied |= {entry.value for entry in body.entries}
-        trusted = dataclasses.replace(trusted, denied=denied)
+        trusted, bundles = trusted_with_denials(home, instant), _bundles(home)
         policies = {}
         for data in _newest(bundles, Kind.POLICY):
             policy = accept(data, trusted, instant).body
@@ -79,6 +73,25 @@ class Desk:
     def trusted_for(self, scope: str) -> Trusted:
         """Return what judges a playlist of *scope*: with the thresholds of its policy."""
         return dataclasses.replace(self.trusted, thresholds=self.policy_for(scope).thresholds)
+
+
+def trusted_with_denials(home: Home, now: Now) -> Trusted:
+    """Return what *home* judges signers by: its root, and who is denied.
+
+    Needs no policy: who may speak is judged also on a day on which the policy has run out.
+
+    Raises:
+        FormatError: root or deny list is damaged.
+        TrustError: a deny list is not to be trusted.
+        StoreError: one cannot be read.
+    """
+    trusted = home.trusted()
+    denied: frozenset[bytes] = frozenset()
+    for data in _newest(_bundles(home), Kind.DENY_LIST):
+        body = accept(data, trusted, now).body
+        assert isinstance(body, DenyList)  # what accept() gives for this kind
+        denied |= {entry.value for entry in body.entries}
+    return dataclasses.replace(trusted, denied=denied)
 
 
 def rules_folder(home: Home) -> Path:

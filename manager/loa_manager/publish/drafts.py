@@ -19,12 +19,13 @@ from loa_manager.publish.entries import Schedule
 from loa_manager.publish.gain import MediaFacts, missing_cdb
 from loa_manager.publish.layout import Slot, lay_out
 from loa_manager.publish.media import Kept, MediaStore, OnFile, find_file, unwatched
+from loa_manager.publish.order import Choice, Terms, is_collision, titles_of
 from loa_manager.publish.places import Fault
 from loa_protocol import cbor
 from loa_protocol.envelope import Bundle, Kind, sign_bundle
 from loa_protocol.errors import ConfigError, FormatError, MessageError, StoreError
 from loa_protocol.language import translator
-from loa_protocol.objects.playlist import Playlist
+from loa_protocol.objects.playlist import BulletinKind, Playlist
 from loa_protocol.objects.policy import Policy
 from loa_protocol.trust import Refusal, TrustError
 from loa_sound.errors import SoundError
@@ -112,7 +113,8 @@ def prepare(
     """
     media = {name: each.facts for name, each in kept.items()}
     durations = {name: facts.duration_ms for name, facts in media.items()}
-    slots, faults = lay_out(schedule, durations, utc_offset_min=policy.utc_offset_min)
+    terms = Terms(deadline_min=policy.order_deadline_min, rule=policy.order_rule, now_s=now_s)
+    slots, faults = lay_out(schedule, durations, utc_offset_min=policy.utc_offset_min, terms=terms)
     playlist = None
     if media.keys() >= schedule.files.keys():
         try:
@@ -125,7 +127,7 @@ def prepare(
         playlist=playlist,
         kept=kept,
         faults=faults,
-        warnings=_soft_files(schedule, media, policy),
+        warnings=[*_soft_files(schedule, media, policy), *_ordered_by_rule(slots)],
         places=_places(slots),
     )
 
@@ -195,6 +197,18 @@ def _soft_files(schedule: Schedule, media: Mapping[str, MediaFacts], policy: Pol
         if name in media
         and (missing := missing_cdb(media[name], policy.loudness_clufs)) >= _QUIETER_CDB
     ]
+
+
+def _ordered_by_rule(slots: list[Slot]) -> list[Fault]:
+    """Name, once each, the sessions whose priorities the policy's rule has put in order."""
+    text = _("nobody decided by the deadline; the policy's rule orders its priorities: {titles}")
+    found: dict[str, Fault] = {}
+    for slot in slots:
+        entries = [each.entry for each in slot.items if each.entry.kind is BulletinKind.PRIORITY]
+        if slot.choice in (Choice.HIGHER_FIRST, Choice.OWN_FIRST) and is_collision(entries):
+            fault = Fault(slot.entry.place, text.format(titles=titles_of(entries)))
+            found.setdefault(slot.entry.place, fault)
+    return list(found.values())
 
 
 def _places(slots: list[Slot]) -> dict[str, str]:

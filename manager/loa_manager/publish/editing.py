@@ -25,6 +25,7 @@ from loa_manager.publish.drafts import (
     write_draft,
 )
 from loa_manager.publish.media import MediaStore, OnFile, unwatched
+from loa_manager.publish.order import Collision, check_order, find_collisions
 from loa_manager.publish.preview import Preview, make_preview
 from loa_manager.publish.schedule import parse_schedule
 from loa_manager.publish.signing import add_seal, signers_of
@@ -46,6 +47,16 @@ class Checked:
     is_draft: bool
     warnings: tuple[str, ...] = ()
     signers: tuple[str, ...] = ()
+
+    @property
+    def collisions(self) -> list[Collision]:
+        """The sessions in which priorities of the commune and of a higher level meet."""
+        return find_collisions(self.playlist)
+
+    @property
+    def needs_order(self) -> bool:
+        """Whether the commune has still to decide which priority goes first."""
+        return not all(each.is_decided for each in self.collisions)
 
 
 def media_store(home: Home) -> MediaStore:
@@ -134,8 +145,10 @@ def seal_draft(draft: Draft, identity: Identity, role: Role, desk: Desk) -> str:
 
     Raises:
         TrustError: the certificate does not allow it, or the same holder sealed it before.
+        NeedsOrderError: priorities meet in it, and nobody has decided which goes first.
         StoreError: the file is not writable.
     """
+    check_order(draft.playlist, str(draft.path))
     write_durably(draft.path, add_seal(draft.data, identity, role, desk.trusted, desk.now))
     certificate = identity.certificate
     assert certificate is not None  # add_seal() refused an identity without

@@ -35,6 +35,7 @@ class ItemEntry:
     length_s: int | None
     fm: Transmitter | None
     expected_silence: tuple[tuple[int, int], ...]
+    bulletin: bytes | None = None  # digest of the offer of a higher level that it places
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +50,7 @@ class SessionEntry:
     length_s: int
     volume: int
     items: tuple[ItemEntry, ...]
+    is_decided: bool = False  # the order of its priorities is the commune's own choice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from loa_manager.publish.entries import ItemEntry, Schedule, SessionEntry
+from loa_manager.publish.order import Choice, Terms, choose, is_collision, put_in_order
 from loa_manager.publish.places import Fault
 from loa_protocol.hours import DAY_S, MINUTE_S
 from loa_protocol.language import translator
+from loa_protocol.objects.playlist import BulletinKind
 
 _ = translator("loa_manager")
 
@@ -37,6 +39,7 @@ class Slot:
     date: datetime.date
     start: int
     items: tuple[Placed, ...]
+    choice: Choice = Choice.COMMUNE  # who has put its priorities in order
 
     @property
     def end(self) -> int:
@@ -45,7 +48,11 @@ class Slot:
 
 
 def lay_out(
-    schedule: Schedule, durations: Mapping[str, int], *, utc_offset_min: int
+    schedule: Schedule,
+    durations: Mapping[str, int],
+    *,
+    utc_offset_min: int,
+    terms: Terms | None = None,
 ) -> tuple[list[Slot], list[Fault]]:
     """Return the slots of *schedule* by start, and what does not fit together.
 
@@ -54,36 +61,31 @@ def lay_out(
         durations: Length of each media file in ms; files without one are left out silently, for
             whoever measured them has said why.
         utc_offset_min: Of local time, by the policy.
+        terms: What the policy says where priorities meet; without, only the officer decides.
     """
     faults: list[Fault] = []
     slots: list[Slot] = []
     for session in schedule.sessions:
-        items = _place_items(session, durations, faults)
-        slots += [
-            Slot(session, date, _midnight(date, utc_offset_min) + session.start_s, items)
-            for date in _dates(schedule, session, faults)
-        ]
+        placed = _Placing(session, durations, faults)
+        for date in _dates(schedule, session, faults):
+            start = _midnight(date, utc_offset_min) + session.start_s
+            choice = Choice.COMMUNE if session.is_decided else Choice.OPEN
+            if terms is not None:
+                choice = choose(start, terms, is_decided=session.is_decided)
+            slots.append(Slot(session, date, start, placed.by(choice), choice))
     slots.sort(key=lambda slot: slot.start)
     _check_ends(slots, end_of(schedule, utc_offset_min), faults)
     _check_overlaps(slots, faults)
     return slots, faults
 
 
-def in_order(items: Sequence[ItemEntry]) -> list[ItemEntry]:
+def in_order(items: Sequence[ItemEntry], choice: Choice = Choice.COMMUNE) -> list[ItemEntry]:
     """Return *items* as they play: priority ahead of normal between two times that are given.
 
-    An item with ``at`` stays where it is written, and those after it follow it. Of several priority
-    items the officer's own order decides (TT39: a collision is the commune's to settle).
+    An item with ``at`` stays where it is written, and those after it follow it. Where priorities
+    of the commune and of a higher level meet, *choice* says who has put them in order.
     """
-    ordered: list[ItemEntry] = []
-    run: list[ItemEntry] = []
-    for item in items:
-        if item.at_s is not None:
-            ordered += [*sorted(run, key=_rank), item]
-            run = []
-        else:
-            run.append(item)
-    return [*ordered, *sorted(run, key=_rank)]
+    return [item for run in _runs(items) for item in put_in_order(run, choice)]
 
 
 def start_of(schedule: Schedule, utc_offset_min: int) -> int:
@@ -99,10 +101,6 @@ def end_of(schedule: Schedule, utc_offset_min: int) -> int:
 def clock(seconds: int) -> str:
     """Return a time of day or a length as h:mm:ss, for people."""
     return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
-
-
-def _rank(item: ItemEntry) -> int:
-    return -item.kind  # BulletinKind rises with urgency
 
 
 def _midnight(date: datetime.date, utc_offset_min: int) -> int:
@@ -123,22 +121,55 @@ def _dates(
     return dates
 
 
+class _Placing:
+    """The items of one session at their instants, for each way in which they may be ordered."""
+
+    def __init__(
+        self, session: SessionEntry, durations: Mapping[str, int], faults: list[Fault]
+    ) -> None:
+        self._session, self._durations, self._faults = session, durations, faults
+        self._found: dict[Choice, tuple[Placed, ...]] = {}
+
+    def by(self, choice: Choice) -> tuple[Placed, ...]:
+        if choice not in self._found:
+            # the same fault on another day, in another order, is told once
+            faults: list[Fault] = [] if self._found else self._faults
+            self._found[choice] = _place_items(self._session, self._durations, faults, choice)
+        return self._found[choice]
+
+
 def _place_items(
-    session: SessionEntry, durations: Mapping[str, int], faults: list[Fault]
+    session: SessionEntry, durations: Mapping[str, int], faults: list[Fault], choice: Choice
 ) -> tuple[Placed, ...]:
     placed: list[Placed] = []
     free_ms = 0
-    for item in in_order(session.items):
-        offset = _offset(session, item, free_ms, faults)
-        length = None if item.length_s is None else item.length_s * 1000
-        duration = length if item.file is None else durations.get(item.file)
-        if duration is None:  # the file's own fault was named where it was measured
-            free_ms = offset + (length or 0)
-            continue
-        _check_length(session, item, offset, duration, faults)
-        placed.append(Placed(item, offset, duration))
-        free_ms = offset + max(duration, length or 0)
+    for run in _runs(session.items):
+        is_open = choice is Choice.OPEN and is_collision(run)
+        shared: int | None = None  # where all priorities of an undecided run stand for now
+        for item in put_in_order(run, choice):
+            offset = _offset(session, item, free_ms, faults)
+            length = None if item.length_s is None else item.length_s * 1000
+            duration = length if item.file is None else durations.get(item.file)
+            if duration is None:  # the file's own fault was named where it was measured
+                free_ms = offset + (length or 0)
+                continue
+            _check_length(session, item, offset, duration, faults)
+            free_ms = offset + max(duration, length or 0)
+            if is_open and item.kind is BulletinKind.PRIORITY:
+                offset = shared = offset if shared is None else shared
+            placed.append(Placed(item, offset, duration))
     return tuple(placed)
+
+
+def _runs(items: Sequence[ItemEntry]) -> list[list[ItemEntry]]:
+    """Return *items* in the portions within which their order is free: an ``at`` ends one."""
+    runs: list[list[ItemEntry]] = [[]]
+    for item in items:
+        if item.at_s is None:
+            runs[-1].append(item)
+        else:
+            runs += [[item], []]
+    return runs
 
 
 def _offset(session: SessionEntry, item: ItemEntry, free_ms: int, faults: list[Fault]) -> int:

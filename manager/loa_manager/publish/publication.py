@@ -12,6 +12,7 @@ from loa_manager.keyring import read_chain
 from loa_manager.publish.desk import Desk
 from loa_manager.publish.drafts import Draft, check_media
 from loa_manager.publish.media import OnFile, unwatched
+from loa_manager.publish.order import check_order, find_collisions
 from loa_protocol.accept import accept
 from loa_protocol.envelope import Bundle, open_seal
 from loa_protocol.objects.online import Leaf
@@ -24,7 +25,9 @@ def judge_draft(draft: Draft, desk: Desk) -> Accepted:
 
     Raises:
         TrustError: a device would refuse it; ``reason`` is the device's.
+        NeedsOrderError: priorities meet in it, and nobody has decided which goes first.
     """
+    check_order(draft.playlist, str(draft.path))
     return accept(draft.data, desk.trusted_for(draft.playlist.scope), desk.now)
 
 
@@ -61,6 +64,10 @@ def publish(
     holders = " + ".join(signer.holder for signer in accepted.signers)
     # the row comes first: a crash may leave a row too many, never a change without a row
     note(home, "playlist_published", facts | {"items": len(draft.playlist.items)}, at, holders)
+    for collision in find_collisions(draft.playlist):
+        titles = [item.title for item in collision.items]
+        order = {"session": collision.session.id, "order": titles, "digest": facts["digest"]}
+        note(home, "order_decided", order, at, holders)
     leaf = _leaf(draft)
     tree.set_playlist(leaf.scope, leaf.epoch, leaf.serial, leaf.digest)
     return accepted

@@ -151,6 +151,7 @@ def _read_session(
     date = fields.read("date", values.read_date)
     if ("days" in fields.table) == ("date" in fields.table):
         fields.blame(_("give either days or one date"))
+    is_decided = fields.read("order", values.read_choice(values.ORDERS), False)
     items = _read_items(fields, defaults, transmitters)
     if name is None or start is None or length is None or (days is None) == (date is None):
         return None
@@ -163,6 +164,7 @@ def _read_session(
         length_s=length,
         volume=volume,
         items=items,
+        is_decided=is_decided,
     )
 
 
@@ -209,6 +211,7 @@ def _read_item(
     entry_at = fields.read("at", values.read_time)
     silence = fields.read("expected_silence", values.read_spans, _NO_SPANS)
     level = fields.read("level", values.read_choice(values.LEVELS), defaults.level)
+    bulletin = fields.read("bulletin", values.read_digest)
     if "file" not in fields.table and ("fm" not in fields.table or "length" not in fields.table):
         fields.blame(_("file is missing; only an item by fm with a length goes without"))
         return None
@@ -227,6 +230,7 @@ def _read_item(
         length_s=length,
         fm=fm,
         expected_silence=silence,
+        bulletin=bulletin,
     )
 
 

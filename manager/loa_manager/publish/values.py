@@ -26,6 +26,7 @@ _LENGTH = re.compile(r"(?=\d)(?:(\d{1,3})h)?(?:(\d{1,4})m)?(?:(\d{1,5})s)?", re.
 _SPAN = re.compile(r"(\d{1,4}):([0-5]\d)\s*-\s*(\d{1,4}):([0-5]\d)", re.ASCII)
 _DAY = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4})", re.ASCII)
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,23}", re.ASCII)
+_DIGEST = re.compile(r"[0-9a-fA-F]{64}", re.ASCII)
 _PI = re.compile(r"(0[xX])?([0-9A-Fa-f]{4})", re.ASCII)
 
 KINDS: Final = {
@@ -44,6 +45,7 @@ LEVELS: Final = {
     "central": Level.CENTRAL,
     "trung ương": Level.CENTRAL,
 }
+ORDERS: Final = {"decided": True, "đã chọn": True}
 EVERY_DAY: Final = frozenset(range(7))
 _EVERY_DAY_WORDS: Final = ("daily", "hằng ngày", "hàng ngày")
 _WEEKDAYS: Final = {
@@ -209,6 +211,13 @@ def read_spans(value: object) -> tuple[tuple[int, int], ...]:
             raise WrongValue(_("expected a span that ends after it begins"))
         spans.append((start * 1000, end * 1000))
     return tuple(spans)
+
+
+def read_digest(value: object) -> bytes:
+    """Read a SHA-256: 64 hexadecimal digits."""
+    if not isinstance(value, str) or not _DIGEST.fullmatch(value):
+        raise WrongValue(_("expected a SHA-256 of 64 hexadecimal digits"))
+    return bytes.fromhex(value)
 
 
 def read_frequency_khz(value: object) -> int:
