@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -18,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from loa_manager.request_seal import RequestError
 from loa_manager.serve.admission import (
     Admitted,
     Authorities,
@@ -58,6 +59,7 @@ class Web:
     time_signer: Seals
     clock: Clock = lambda: datetime.now(UTC)
     repeats: Repeats = field(default_factory=Repeats)
+    people: Sequence[Route] = ()  # routes that ask for a sealed request, see signed_request
 
     def app(self) -> Starlette:
         """Return the application."""
@@ -67,11 +69,13 @@ class Web:
                 Route("/enrol/cacerts", self._authorities),
                 Route("/enrol/simpleenroll", self._enrol, methods=["POST"]),
                 Route("/time", self._time, methods=["POST"]),
+                *self.people,
             ],
             exception_handlers={
                 HTTPException: _answer_http_error,
                 FormatError: _answer_format_error,
                 EnrolmentRefusedError: _answer_refusal,
+                RequestError: _answer_request_error,
                 StoreError: _answer_store_error,
                 Exception: _answer_bug,  # answered so; then it goes on to the log
             },
@@ -169,6 +173,11 @@ async def _answer_refusal(_request: Request, error: Exception) -> Response:
     assert isinstance(error, EnrolmentRefusedError)
     headers = {"Retry-After": str(error.retry_s)} if error.retry_s else None
     return error_response(_STATUS.get(error.code, 403), error.code, headers)
+
+
+async def _answer_request_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestError)
+    return error_response(error.status, error.reason)
 
 
 async def _answer_store_error(_request: Request, error: Exception) -> Response:

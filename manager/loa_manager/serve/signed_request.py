@@ -1,0 +1,121 @@
+"""Who is asking? Requests of people's machines, which carry their seal (see `request_seal`).
+
+Any route for people asks :meth:`Doorkeeper.identify` first, and then names the scope and the roles
+that it needs. The seal is judged before a byte of the body is read, so that strangers cannot make
+the server keep what they send.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from cryptography import x509 as pyca
+from starlette.requests import Request
+
+from loa_manager.home import Home
+from loa_manager.publish.desk import trusted_with_denials
+from loa_manager.request_seal import Claim, Door, RequestError, Sender, Shown, check_body
+from loa_manager.serve.repeats import Repeats
+from loa_manager.serve.web import read_body
+from loa_protocol.record import ClockTrust
+from loa_protocol.trust import Now, Trusted
+
+log = logging.getLogger(__name__)
+Clock = Callable[[], datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A request that somebody known has sealed, and its whole body."""
+
+    sender: Sender
+    body: bytes
+    at: datetime
+
+
+class Doorkeeper:
+    """Lets requests in that a person's certified key has sealed.
+
+    One a server: it remembers what it has let in, so that nothing counts twice.
+    """
+
+    def __init__(
+        self, home: Home, certificate: bytes, clock: Clock = lambda: datetime.now(UTC)
+    ) -> None:
+        """Take the names to be asked under from the server's own *certificate* (DER)."""
+        self.home, self.clock = home, clock
+        self._hosts = names_of(certificate)
+        self._door = Door(_ms(clock()))
+        self._lock = threading.Lock()
+        self._known: tuple[tuple[int, ...], Trusted] | None = None
+        self._repeats = Repeats()
+
+    async def identify(self, request: Request, most: int = 0) -> Signed:
+        """Return who sent *request*, and its body of at most *most* bytes.
+
+        Raises:
+            RequestError: it is refused; what the sender may do is not asked yet.
+            HTTPException: the body is too long, or does not come in time.
+            StoreError: the home's root or deny lists cannot be read.
+        """
+        now = self.clock()
+        try:
+            sender, claim = await asyncio.to_thread(self._judge, request, now)
+            body = await read_body(request, most)
+            check_body(claim, body)
+        except RequestError as refused:
+            self.say(refused)
+            raise
+        return Signed(sender, body, now)
+
+    def say(self, refused: RequestError) -> None:
+        """Log a refusal, each speaker once a minute."""
+        held = self._repeats.admit(refused.reason, refused.who, time.monotonic())
+        if held is not None:
+            fields = {"who": refused.who, "reason": refused.reason, "held_back": held}
+            log.warning("request_refused", extra=fields)
+
+    def _judge(self, request: Request, now: datetime) -> tuple[Sender, Claim]:
+        shown = Shown(
+            method=request.method,
+            target=_target(request),
+            hosts=self._hosts,
+            headers={name.lower(): value for name, value in request.headers.items()},
+        )
+        instant = Now(int(now.timestamp()), ClockTrust.T3)
+        with self._lock:
+            return self._door.judge(shown, self._trusted(instant), instant, _ms(now))
+
+    def _trusted(self, now: Now) -> Trusted:
+        """Return root and denials, read anew when one of their files has changed."""
+        files = (self.home.root_path, self.home.content.path / "index.json")
+        marks = tuple(file.stat().st_mtime_ns if file.is_file() else 0 for file in files)
+        if self._known is None or self._known[0] != marks:
+            self._known = marks, trusted_with_denials(self.home, now)
+        return self._known[1]
+
+
+def names_of(certificate: bytes) -> frozenset[str]:
+    """Return the host names and addresses in the server's X.509 *certificate* (DER)."""
+    parsed = pyca.load_der_x509_certificate(certificate)
+    found = parsed.extensions.get_extension_for_class(pyca.SubjectAlternativeName).value
+    names = [name.lower() for name in found.get_values_for_type(pyca.DNSName)]
+    addresses = found.get_values_for_type(pyca.IPAddress)
+    return frozenset((*names, *(str(address) for address in addresses)))
+
+
+def _target(request: Request) -> str:
+    # as sent: what was signed is what stood in the request line, not what decoding made of it
+    raw: bytes = request.scope["raw_path"]
+    query: bytes = request.scope["query_string"]
+    return (raw + (b"?" + query if query else b"")).decode("latin-1")
+
+
+def _ms(instant: datetime) -> int:
+    return int(instant.timestamp() * 1000)
