@@ -77,6 +77,7 @@ def test_the_development_distribution_needs_what_the_four_need() -> None:
     together = {each for each in declared if not house.ours(each)} | sound
     assert house.needs("") == together
     assert house.extra("", "audio") == house.extra("endpoint", "audio")
+    assert house.extra("", "token") == house.extra("manager", "token")
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
@@ -85,7 +86,7 @@ def test_a_package_declares_what_it_imports_and_nothing_else(folder: str) -> Non
     if folder == "protocol":
         declared |= {house.name_of(each) for each in house.extra("protocol", "sound")}
     imported = house.imported(folder)
-    optional = {"pyaudio"} if folder == "endpoint" else set()
+    optional = {"endpoint": {"pyaudio"}, "manager": {"python-pkcs11"}}.get(folder, set())
     assert imported - declared - optional - {"nkeys"} == set()  # nkeys: an extra of nats-py
     assert declared - imported - UNIMPORTED == set()
 
@@ -108,7 +109,7 @@ def test_the_lock_file_pins_by_hash_what_we_ask_for_and_holds_no_addresses() -> 
 
 def test_every_dependency_has_its_reason() -> None:
     page = (ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8")
-    asked = house.needs("") | house.extra("", "dev") | house.extra("", "audio")
+    asked = house.needs("") | house.extra("", "dev") | house.extra("", "audio") | house.extra("", "token")
     unexplained = {house.name_of(each).removeprefix("pytest-") for each in asked}
     assert sorted(name for name in unexplained if name not in page) == []
 
