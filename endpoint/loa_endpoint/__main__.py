@@ -85,7 +85,14 @@ def bench(home: Path, port: Path, once: bool) -> None:
     help="Where sound goes instead of the settings' sound_out: wav:FILE, null:, pyaudio:NAME.",
 )
 @click.option("--line-in", help="Where the tuner's sound comes from: fifo:FILE, pyaudio:NAME.")
-def run_command(home: Path, bench_port: Path | None, sink: str | None, line_in: str | None) -> None:
+@click.option(
+    "--rtc",
+    envvar="LOA_ENDPOINT_RTC",
+    help="Clock with a battery, to be set by the server's time: /dev/rtc0, file:FILE.",
+)
+def run_command(
+    home: Path, bench_port: Path | None, sink: str | None, line_in: str | None, rtc: str | None
+) -> None:
     """Run the agent: fetch, accept, play, record.
 
     An unprovisioned board is silent and waits.
@@ -98,7 +105,7 @@ def run_command(home: Path, bench_port: Path | None, sink: str | None, line_in: 
             _wait_for_technician(server, store, bench_port, stop)
         if stop.is_set():
             return
-        options = Options(home=home, sink=sink, line_in=line_in)
+        options = Options(home=home, sink=sink, line_in=line_in, rtc=rtc)
         agent = Agent(options, store, _software()[:64])
         while asyncio.run(agent.run()):  # other settings: begin again, with what they say
             agent = Agent(options, store, _software()[:64])

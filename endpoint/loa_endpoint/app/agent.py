@@ -14,13 +14,16 @@ from loa_endpoint.app.plane import ContentPlane
 from loa_endpoint.app.report import Observed, StatusReport
 from loa_endpoint.app.stage import Parts, Stage
 from loa_endpoint.app.tasks import every, keep_running
-from loa_endpoint.app.timekeeper import Timekeeper
+from loa_endpoint.app.timekeeper import TICK_S, Timekeeper
 from loa_endpoint.app.uplink import open_session
 from loa_endpoint.audio.supervisor import PlayerSupervisor
 from loa_endpoint.core import line_monitor, xdr
 from loa_endpoint.core.bearer_desk import BearerDesk
 from loa_endpoint.core.director import Director, Place
 from loa_endpoint.core.fallback import Fallback
+from loa_endpoint.core.start_wait import StartWait
+from loa_endpoint.core.xdr_lines import RdsGroup
+from loa_endpoint.host.battery_clock import open_battery_clock
 from loa_endpoint.host.clocks import monotonic_ms
 from loa_endpoint.host.notify import ServiceManager, watchdog_interval_s
 from loa_endpoint.host.status_socket import StatusSocket
@@ -31,7 +34,7 @@ from loa_endpoint.store.outbox import Outbox, Writer
 from loa_protocol.keys import Signer
 from loa_protocol.objects.playlist import Mark
 from loa_protocol.parameters import FallbackParameters
-from loa_protocol.record import Refused
+from loa_protocol.record import ClockTrust, Refused
 
 log = logging.getLogger("loa.endpoint")
 
@@ -55,7 +58,7 @@ class Agent:
         assert settings is not None
         assert signer is not None
         self._home, self._signer = options.home, signer
-        self.time = Timekeeper(store.state)
+        self.time = Timekeeper(store.state, open_battery_clock(options.rtc))
         self.outbox = _open_outbox(store, signer, version, self.time)
         self.hardware = Hardware.of(options, settings)
         self.player = PlayerSupervisor(
@@ -75,7 +78,11 @@ class Agent:
         )
         self.plane.on_identity = self.session.renew
         self.plane.on_settings = self._on_settings
+        self.plane.sync.on_caught_up = self._on_caught_up
+        self.time.on_happening = self.stage.keep
+        self._start_wait = StartWait(wait_s=self._wait_s(), booted_ms=monotonic_ms())
         self._began_with, self._began_in = settings, self.keeper.scope
+        self._listens_khz: int | None = None
         self._wants_again, self.is_interrupted = False, False
         self._stop = asyncio.Event()
         self.report = StatusReport(
@@ -144,6 +151,8 @@ class Agent:
         return self.plane.media_path(sha256)
 
     def _on_tuner(self, event: xdr.Event) -> None:
+        if isinstance(event, RdsGroup):
+            self.time.on_rds(event.group)
         self.stage.on_tuner(event)
 
     def _on_line(self, event: line_monitor.Event) -> None:
@@ -157,6 +166,7 @@ class Agent:
             "content": self.plane.sync.run,
             "media": self.plane.media.run,
             "uplink": self.session.run,
+            "clocks": lambda: every(TICK_S, self._hear_clocks),
             "slow round": lambda: every(SLOW_ROUND_S, self._slow_round),
             "heartbeat": lambda: every(self._heartbeat_s(), self.report.beat),
             "watchdog": lambda: every(watchdog_interval_s() or SLOW_ROUND_S, self._feed_watchdog),
@@ -169,9 +179,6 @@ class Agent:
             self.tuner.start()
         if self.line_board is not None:
             self.line_board.start()
-        policy = self.keeper.effective_policy()
-        wait_s = policy.start_wait_s if policy is not None else 0
-        self.stage.director.hold_until(monotonic_ms() + wait_s * 1000)
         self.plane.take_up()
 
     async def _end(self) -> None:
@@ -185,13 +192,33 @@ class Agent:
         self.outbox.close()
 
     def _round(self) -> None:
+        self._await_head()
         self.stage.round()
 
+    def _await_head(self) -> None:
+        """Let nothing scheduled begin before what was ordered meanwhile could be obeyed."""
+        if self._start_wait.on_connection(self.session.is_connected, monotonic_ms()):
+            self.plane.sync.look()
+            if self.time.read().trust < ClockTrust.T3:
+                self.time.want_answer()
+        self.stage.director.hold_until(self._start_wait.hold_until_ms)
+
+    def _on_caught_up(self, head_age_s: int | None) -> None:
+        self._start_wait.on_caught_up(monotonic_ms(), head_age_s=head_age_s)
+
+    def _hear_clocks(self) -> None:
+        self.time.tick()
+        playlist = self.keeper.playlist
+        if self.tuner is None or playlist is None or self.stage.director.play is not None:
+            return
+        khz = self.time.station_to_hear(w.frequency_khz for w in playlist.fm_windows)
+        if khz is not None and khz != self._listens_khz:
+            self.tuner.tune(khz)  # for its clock; no way is opened for its sound
+        self._listens_khz = khz
+
     def _slow_round(self) -> None:
-        told = self.time.hear_wall_clock()
-        if told is not None:
-            self.stage.keep(told)
         self.plane.come_into_force()
+        self._start_wait.on_policy(self._wait_s())
         self.time.save_floor()
         if self._wants_again and self.stage.director.play is None:
             log.info("restart_for_settings")
@@ -208,6 +235,10 @@ class Agent:
         moved = monotonic_ms() * 1_000_000 - self.player.last_moving_ns
         if self.player.last_moving_ns and moved < _DEAF_NS:
             self._manager.say("WATCHDOG=1")
+
+    def _wait_s(self) -> int:
+        policy = self.keeper.effective_policy()
+        return 0 if policy is None else policy.start_wait_s
 
     def _heartbeat_s(self) -> float:
         settings = self.keeper.settings

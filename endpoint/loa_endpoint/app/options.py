@@ -17,6 +17,7 @@ class Options:
     home: Path
     sink: str | None = None
     line_in: str | None = None
+    rtc: str | None = None  # the battery clock: /dev/rtc0, file:PATH
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

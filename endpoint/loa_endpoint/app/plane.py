@@ -27,7 +27,6 @@ from loa_endpoint.core.director import Director
 from loa_endpoint.core.effect import Effect
 from loa_endpoint.core.renewal import is_due, is_usable
 from loa_endpoint.core.retry import RECONNECT, Retries
-from loa_endpoint.host.clocks import monotonic_ms
 from loa_endpoint.store.files import read_whole, write_atomically
 from loa_protocol.accept import accept
 from loa_protocol.errors import FetchError, FormatError, LoaError, MessageError, StoreError
@@ -41,7 +40,6 @@ from loa_protocol.trust import Accepted, Refusal, TrustError
 log = logging.getLogger("loa.endpoint")
 
 IDENTITY_CHECK_S = 3600.0
-_AFTER_HEAD_MS = 1500  # for the deny list and the policies that a head names
 _MAX_PEM = 16 * 1024
 
 
@@ -103,7 +101,6 @@ class ContentPlane:
             self.cache,
             self,
         )
-        self._has_head = False
         self.on_identity: Callable[[], None] = lambda: None  # a new certificate is there
         self.on_settings: Callable[[], None] = lambda: None  # other settings are in force
 
@@ -151,7 +148,7 @@ class ContentPlane:
             except (FetchError, MessageError, StoreError) as error:
                 log.warning("service_unreachable", extra={"why": str(error)})
                 pause_s = retries.ended(0) / 1000
-            await asyncio.sleep(pause_s)
+            await self._time.until_wanted(pause_s)
 
     async def _identity_round(self) -> None:
         pem = read_whole(self._certificate(DEVICE), limit=_MAX_PEM)
@@ -214,7 +211,6 @@ class ContentPlane:
         """An object is on the disk: put it into force."""
         if isinstance(accepted.body, Head):
             self._time.on_signed_time(accepted.body.time * 1000)
-            self._shorten_the_wait()
         elif self._keeper.put_into_force(accepted):
             facts = {"kind": accepted.kind.name, "digest": accepted.digest.hex()}
             log.info("adopted", extra=facts)
@@ -222,12 +218,6 @@ class ContentPlane:
             self.media.look()
             if isinstance(accepted.body, (Assignment, Settings)):
                 self.on_settings()
-
-    def _shorten_the_wait(self) -> None:
-        """End the wait after boot soon: a fresh head is here, what it names comes right after."""
-        if not self._has_head:
-            self._has_head = True
-            self._stage.director.hold_until(monotonic_ms() + _AFTER_HEAD_MS)
 
     def refused(self, what: str, reason: str, detail: str, digest: bytes | None) -> None:
         """Keep a refusal."""

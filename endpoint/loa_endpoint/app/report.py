@@ -87,8 +87,7 @@ class StatusReport:
             "state": self.state.name.lower(),
             "faults": list(self.faults),
             "time": {
-                "unix_ms": now.unix_ms,
-                "trust": now.trust.name,
+                **parts.time.facts(),
                 "utc_offset_min": 0 if policy is None else policy.utc_offset_min,
             },
             "item": None if play is None else play.planned.item.title,

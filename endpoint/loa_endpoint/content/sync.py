@@ -85,6 +85,8 @@ class ContentSync:
         self._etags: dict[str, str] = {}
         self._pushed: bytes | None = None
         self._stir = asyncio.Event()
+        # all that the newest head names is here; told with that head's age
+        self.on_caught_up: Callable[[int | None], None] = lambda _age_s: None
 
     def head_age_s(self) -> int | None:
         """Return how old the newest head is, at least; None where none came yet."""
@@ -106,6 +108,8 @@ class ContentSync:
             self._stir.clear()
             pushed, self._pushed = self._pushed, None
             is_complete = await self.round(pushed)
+            if is_complete:
+                self.on_caught_up(self.head_age_s())
             is_nudged = self._around.is_nudged()
             delay_ms = self._poll.next_ms(_now_ms(), is_nudged=is_nudged, is_complete=is_complete)
             with contextlib.suppress(TimeoutError):

@@ -1,21 +1,25 @@
 """The clock ladder (trust.md section 4): how late it is, and how far that can be trusted.
 
 Time is the last trusted instant plus monotonic time since; the wall clock of the board is only one
-more unsigned source. A stepped or lying wall clock therefore moves nothing.
+more unsigned source. A stepped or lying wall clock therefore moves nothing at full trust.
+
+The rungs: T3 a fresh time answer, and drift since; T2 a battery clock that we set ourselves, or two
+unsigned sources that agree; T1 the floor; T0 a board that never knew one. Only signed time and
+monotonic time raise the floor, and only a command of the province (`Clock.reset_floor`) lowers it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 
+from loa_endpoint.core.time_source import AGREE_MS, Anchor, Jump, Sources
 from loa_protocol.record import ClockTrust
 
 MAX_ROUND_TRIP_MS = 5000  # trust.md section 2: an answer slower than this is refused
-AGREE_MS = 5000  # two unsigned sources agree within this
-SOURCE_LIFE_MS = 15 * 60_000  # an unsigned source older than this speaks no more
+AGREEMENT_LIFE_MS = 24 * 3_600_000  # an agreement holds so long by monotonic time alone
+FLOOR_SLACK_MS = 60_000  # two servers of a province are not further apart than that
 _UNKNOWN_MS = 2**40  # a floor says how early it can be, nothing about how late
-_DRIFT_PPM = 100  # a cheap crystal over the temperatures of a pole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,22 +34,21 @@ class Reading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Disagreement:
-    """An unsigned source contradicts the trusted time; it is ignored and reported."""
+    """An unsigned source contradicts the known time; it is ignored and reported."""
 
     source: str
     off_by_ms: int
 
 
 @dataclass(frozen=True, slots=True)
-class _Anchor:
-    """An instant known at a monotonic time."""
+class _Known:
+    """A time that was known once, and by how much it may have been off then."""
 
-    unix_ms: int
-    mono_ms: int
+    anchor: Anchor
+    error_ms: int
 
-    def at(self, mono_ms: int) -> int:
-        """Return the unix time this anchor gives at *mono_ms*."""
-        return self.unix_ms + mono_ms - self.mono_ms
+    def error_at(self, mono_ms: int) -> int:
+        return self.error_ms + self.anchor.drift_ms(mono_ms)
 
 
 class Clock:
@@ -59,22 +62,31 @@ class Clock:
             build_ms: When this software was built: no honest time is earlier.
             mono_ms: The monotonic clock now.
         """
-        self._has_floor = floor_ms is not None
-        self._floor = _Anchor(max(floor_ms or 0, build_ms), mono_ms)
-        self._answer: _Anchor | None = None
-        self._answer_error_ms = 0
-        self._unsigned: dict[str, _Anchor] = {}
+        self._has_floor, self._build_ms = floor_ms is not None, build_ms
+        self._floor = Anchor(max(floor_ms or 0, build_ms), mono_ms)
+        self._answer: _Known | None = None
+        self._battery: _Known | None = None
+        self._agreed: _Known | None = None
+        self._sources = Sources()
         self._allowance_ms = 0
 
     def allow_unsigned(self, lead_s: int) -> None:
-        """Let agreeing unsigned sources lead the floor by at most *lead_s* (policy)."""
+        """Let clocks that nobody signed lead the floor by at most *lead_s* (policy)."""
         self._allowance_ms = lead_s * 1000
 
-    def on_signed_time(self, unix_ms: int, mono_ms: int) -> None:
-        """Raise the floor by a signed time, such as a head's; heads can be replayed, so no more."""
-        self._has_floor = True
-        if unix_ms > self._floor.at(mono_ms):
-            self._floor = _Anchor(unix_ms, mono_ms)
+    def on_signed_time(self, unix_ms: int, mono_ms: int) -> bool:
+        """Raise the floor by a signed time, such as a head's; heads can be replayed, so no more.
+
+        Tells whether it could be believed: one from the future of a fresh time answer is not, or
+        one lying head would set a floor that no later answer could reach.
+        """
+        answer = self._answer
+        if answer is not None:
+            latest = answer.anchor.at(mono_ms) + answer.error_at(mono_ms) + FLOOR_SLACK_MS
+            if unix_ms > latest:
+                return False
+        self._raise_floor(unix_ms, mono_ms)
+        return True
 
     def on_answer(self, unix_ms: int, *, asked_ms: int, answered_ms: int) -> bool:
         """Take an accepted time answer; tell whether it was quick enough to trust.
@@ -88,47 +100,114 @@ class Clock:
         if not 0 <= trip <= MAX_ROUND_TRIP_MS:
             return False
         middle = asked_ms + trip // 2
-        self.on_signed_time(unix_ms, middle)
-        self._answer, self._answer_error_ms = _Anchor(unix_ms, middle), trip // 2 + 1
+        self._answer = _Known(Anchor(unix_ms, middle), trip // 2 + 1)
+        self._raise_floor(unix_ms, middle)
         return True
 
-    def on_unsigned(self, source: str, unix_ms: int, mono_ms: int) -> Disagreement | None:
-        """Hear an unsigned source (system clock, RDS, modem); return what it contradicts."""
-        self._unsigned[source] = _Anchor(unix_ms, mono_ms)
-        if self._answer is None:
-            return None
-        off = unix_ms - self._answer.at(mono_ms)
-        return Disagreement(source=source, off_by_ms=off) if abs(off) > AGREE_MS else None
+    def on_battery(self, unix_ms: int | None, mono_ms: int, error_ms: int) -> None:
+        """Take what the battery clock says, None where it cannot be believed.
+
+        Args:
+            unix_ms: Its time; that nobody changed or stopped it has been looked at before.
+            mono_ms: The monotonic clock now.
+            error_ms: By how much it may be off.
+        """
+        self._battery = None if unix_ms is None else _Known(Anchor(unix_ms, mono_ms), error_ms)
+
+    def on_unsigned(
+        self, source: str, unix_ms: int, mono_ms: int
+    ) -> tuple[Jump | Disagreement, ...]:
+        """Hear an unsigned source (system clock, RDS, modem); return what is wrong with it."""
+        jump = self._sources.hear(source, unix_ms, mono_ms)
+        self._agree(mono_ms)
+        now = self.read(mono_ms)
+        off = unix_ms - now.unix_ms
+        is_known = now.trust >= ClockTrust.T2
+        differs = is_known and abs(off) > AGREE_MS + now.uncertainty_ms
+        found = Disagreement(source=source, off_by_ms=off) if differs else None
+        return tuple(each for each in (jump, found) if each is not None)
+
+    def reset_floor(self, unix_ms: int, mono_ms: int) -> None:
+        """Set the floor, back if need be, and forget every time that was known by the old one.
+
+        Only by a command at province threshold over a nonce of this endpoint. No floor is earlier
+        than the build.
+        """
+        self._floor = Anchor(max(unix_ms, self._build_ms), mono_ms)
+        self._has_floor = True
+        self._answer = self._agreed = self._battery = None
 
     def read(self, mono_ms: int) -> Reading:
         """Return the time by the highest rung that holds."""
-        if self._answer is not None:
-            elapsed = mono_ms - self._answer.mono_ms
-            error = self._answer_error_ms + elapsed * _DRIFT_PPM // 1_000_000
-            now = max(self._answer.at(mono_ms), self.floor_ms(mono_ms))
-            return _reading(mono_ms, now, ClockTrust.T3, error)
-        agreed = self._agreed(mono_ms)
-        if agreed is not None:
-            return _reading(mono_ms, agreed, ClockTrust.T2, AGREE_MS)
+        floor = self.floor_ms(mono_ms)
+        if self._answer is not None and not self.floor_ahead_ms(mono_ms):
+            told = self._answer.anchor.at(mono_ms)
+            error = self._answer.error_at(mono_ms) + max(0, floor - told)
+            return _reading(mono_ms, max(told, floor), ClockTrust.T3, error)
+        known = self._second_best(mono_ms)
+        if known is not None:
+            return _reading(
+                mono_ms, known.anchor.at(mono_ms), ClockTrust.T2, known.error_at(mono_ms)
+            )
         trust = ClockTrust.T1 if self._has_floor else ClockTrust.T0
-        return _reading(mono_ms, self.floor_ms(mono_ms), trust, _UNKNOWN_MS)
+        return _reading(mono_ms, floor, trust, _UNKNOWN_MS)
 
     def floor_ms(self, mono_ms: int) -> int:
-        """Return the earliest the time can be; never falls, and is what goes to disk."""
-        return self._floor.at(mono_ms)
+        """Return the earliest the time can be; never falls by itself, and is what goes to disk.
 
-    def _agreed(self, mono_ms: int) -> int | None:
-        floor = self.floor_ms(mono_ms)
-        fresh = sorted(
-            anchor.at(mono_ms)
-            for anchor in self._unsigned.values()
-            if mono_ms - anchor.mono_ms <= SOURCE_LIFE_MS
-            and floor <= anchor.at(mono_ms) <= floor + self._allowance_ms
-        )
-        for earlier, later in pairwise(fresh):
-            if later - earlier <= AGREE_MS:
-                return earlier
+        It rises with monotonic time less the crystal's drift: a fast crystal must not lift the
+        floor of an offline board above the next time answer.
+        """
+        return self._floor.at(mono_ms) - self._floor.drift_ms(mono_ms)
+
+    def floor_ahead_ms(self, mono_ms: int) -> int:
+        """Return by how much the floor lies beyond what the last time answer makes possible.
+
+        0 where it does not. Then one of two signed times was wrong; neither is believed, and the
+        province must say where the floor is.
+        """
+        if self._answer is None:
+            return 0
+        latest = self._answer.anchor.at(mono_ms) + self._answer.error_at(mono_ms) + FLOOR_SLACK_MS
+        return max(0, self.floor_ms(mono_ms) - latest)
+
+    def said(self) -> Mapping[str, Anchor]:
+        """Return what each unsigned source said last."""
+        return self._sources.said()
+
+    def _raise_floor(self, unix_ms: int, mono_ms: int) -> None:
+        self._has_floor = True
+        if unix_ms > self.floor_ms(mono_ms):
+            self._floor = Anchor(unix_ms, mono_ms)
+
+    def _agree(self, mono_ms: int) -> None:
+        """Look whether two sources agree; what they confirm goes on without a step."""
+        low, high = self._bounds(mono_ms)
+        agreed = self._sources.agreed(mono_ms, low_ms=low, high_ms=high)
+        if agreed is None:
+            return
+        if self._agreed is not None:
+            goes_on = self._agreed.anchor.at(mono_ms)
+            if abs(goes_on - agreed) <= AGREE_MS:
+                agreed = goes_on
+        self._agreed = _Known(Anchor(agreed, mono_ms), AGREE_MS)
+
+    def _second_best(self, mono_ms: int) -> _Known | None:
+        """Return the time of T2: by the battery clock, else by agreement; None where neither."""
+        if self.floor_ahead_ms(mono_ms):
+            return None  # a signed time is wrong; what is unsigned cannot say which
+        low, high = self._bounds(mono_ms)
+        agreed = self._agreed
+        if agreed is not None and mono_ms - agreed.anchor.mono_ms > AGREEMENT_LIFE_MS:
+            agreed = None
+        for known in (self._battery, agreed):
+            if known is not None and low <= known.anchor.at(mono_ms) <= high:
+                return known
         return None
+
+    def _bounds(self, mono_ms: int) -> tuple[int, int]:
+        floor = self.floor_ms(mono_ms)
+        return floor, floor + self._allowance_ms
 
 
 def _reading(mono_ms: int, unix_ms: int, trust: ClockTrust, error_ms: int) -> Reading:
