@@ -20,6 +20,7 @@ from sqlalchemy import Engine
 from loa_manager import database, records
 from loa_manager.home import Home
 from loa_manager.ingest import Ingest
+from loa_manager.mailbox.office import Office
 from loa_manager.serve.callout import CalloutKeys
 from loa_manager.serve.enrolment import Enrolment
 from loa_manager.serve.head import HeadKeeper
@@ -27,11 +28,14 @@ from loa_manager.serve.home_lock import HomeLock
 from loa_manager.serve.ingest_link import IngestLink
 from loa_manager.serve.key_folder import ServerKeys
 from loa_manager.serve.listener import Listener
+from loa_manager.serve.mail_keeper import MailKeeper
+from loa_manager.serve.mail_route import MailRoutes
 from loa_manager.serve.message_plane import MessagePlane
 from loa_manager.serve.parts import Part, notify, run_parts
 from loa_manager.serve.projector import Projector
 from loa_manager.serve.repeats import Repeats
 from loa_manager.serve.roster import RegistryRoster
+from loa_manager.serve.signed_request import Doorkeeper
 from loa_manager.serve.web import Web
 from loa_protocol.envelope import Bundle
 from loa_protocol.errors import ConfigError
@@ -132,7 +136,9 @@ async def _serve(
         keys=CalloutKeys.of(keys.broker),
         inherited=(stores.lock.descriptor,),
     )
-    listener = Listener(_web(home, keys, stores.engine).app(), keys.tls, options.host, https_port)
+    office = Office(home)
+    app = _web(home, keys, stores.engine, office).app()
+    listener = Listener(app, keys.tls, options.host, https_port)
     projector = Projector(functools.partial(records.project, stores.engine))
     link = IngestLink(
         host=_LOOPBACK.get(options.host, options.host),
@@ -154,18 +160,21 @@ async def _serve(
         Part("broker", plane.run),
         Part("ingest", link.run, restarts=True),
         Part("head", head.run, restarts=True),
+        Part("mailbox", MailKeeper(office).run, restarts=True),
         Part("https", listener.run),
     )
     await run_parts(parts, stop, on_ready)
 
 
-def _web(home: Home, keys: ServerKeys, engine: Engine) -> Web:
+def _web(home: Home, keys: ServerKeys, engine: Engine, office: Office) -> Web:
+    door = Doorkeeper(home, keys.tls.authorities.server)
     return Web(
         content=home.content.path,
         authorities=keys.tls.authorities,
         roster=RegistryRoster(engine),
         enrolment=Enrolment(engine, keys.enrolment),
         time_signer=keys.time,
+        people=MailRoutes(office, door).routes(),
     )
 
 
