@@ -237,6 +237,10 @@ def test_renewal_takes_new_hosts_and_an_ageing_enrolment_ca(home: Home) -> None:
     assert "enrol-ca" not in [each.name for each in renewed]
     assert server_hosts(home) == ("loa.example.vn", "10.0.0.7")
     later = FOUNDED + timedelta(days=366)
+    with pytest.raises(ConfigError, match="renew-officers"):
+        renew_server(authority, PASSPHRASE, later)
+    certify_officers(home, home.root, PASSPHRASE, later)
+    authority = Authority.open(home, PASSPHRASE)
     assert "enrol-ca" in [each.name for each in renew_server(authority, PASSPHRASE, later)]
 
 
