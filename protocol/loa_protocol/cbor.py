@@ -134,14 +134,19 @@ def _array(data: bytes, at: int, count: int, depth: int) -> tuple[Value, int]:
     return members, at
 
 
+def _key(data: bytes, at: int) -> tuple[int, int]:
+    major, argument, after = head(data, at)
+    if major > 1:
+        raise FormatError(f"a map key that is no integer at byte {at}")
+    return (argument if major == 0 else -1 - argument), after
+
+
 def _map(data: bytes, at: int, count: int, depth: int) -> tuple[Value, int]:
     members: dict[int, Value] = {}
     last = b""
     for _ in range(count):
-        major, argument, after = head(data, at)
-        if major > 1:
-            raise FormatError(f"a map key that is no integer at byte {at}")
-        key = argument if major == 0 else -1 - argument
+        initial = data[at] if at < len(data) else 0xFF
+        key, after = (initial, at + 1) if initial < 24 else _key(data, at)
         encoded = data[at:after]
         if encoded <= last:
             raise FormatError(f"duplicate or unordered map key at byte {at}")

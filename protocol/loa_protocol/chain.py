@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from loa_protocol.envelope import Bundle, Kind, Seal, open_seal
 from loa_protocol.errors import MessageError
@@ -29,37 +30,48 @@ def resolve(certificates: Iterable[bytes], trusted: Trusted, now: Now) -> dict[b
     }
     waiting = [_open(data) for data in certificates]
     for _ in range(MAX_DEPTH):
-        ready = [pair for pair in waiting if all(open_seal(s).kid in keys for s in pair[0].seals)]
-        waiting = [pair for pair in waiting if pair not in ready]
-        found = [_check(bundle, certificate, keys, trusted) for bundle, certificate in ready]
+        ready = [each for each in waiting if all(seal.kid in keys for seal in each.seals)]
+        waiting = [each for each in waiting if each not in ready]
+        found = [_check(each, keys, trusted) for each in ready]
         for resolved in found:
             _check_dates(resolved, now)
             keys[resolved.key.kid] = resolved
     if waiting:
-        raise TrustError(Refusal.CHAIN, f"{waiting[0][1].holder} does not lead to the root")
+        raise TrustError(
+            Refusal.CHAIN, f"{waiting[0].certificate.holder} does not lead to the root"
+        )
     return keys
 
 
-def _open(data: bytes) -> tuple[Bundle, Certificate]:
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """A certificate with what came around it, parsed and not judged."""
+
+    digest: bytes
+    payload: bytes
+    certificate: Certificate
+    seals: tuple[Seal, ...]
+
+
+def _open(data: bytes) -> _Opened:
     bundle = Bundle.from_bytes(data)
     if bundle.kind != Kind.CERTIFICATE or bundle.version != 1 or bundle.certificates:
         raise MessageError(f"expected a certificate, got {bundle.label}")
-    return bundle, Certificate.from_bytes(bundle.payload)
+    certificate = Certificate.from_bytes(bundle.payload)
+    return _Opened(bundle.digest, bundle.payload, certificate, tuple(map(open_seal, bundle.seals)))
 
 
-def _check(
-    bundle: Bundle, certificate: Certificate, keys: dict[bytes, Resolved], trusted: Trusted
-) -> Resolved:
+def _check(opened: _Opened, keys: dict[bytes, Resolved], trusted: Trusted) -> Resolved:
+    certificate = opened.certificate
     key = certificate.key
     if key.algorithm not in trusted.root.algorithms:
         raise TrustError(Refusal.CHAIN, f"algorithm {key.algorithm.name} is not allowed")
-    if key.kid in trusted.denied or bundle.digest in trusted.denied:
+    if key.kid in trusted.denied or opened.digest in trusted.denied:
         raise TrustError(Refusal.DENIED, f"{certificate.holder} {key.kid.hex()}")
     issuers: set[str] = set()
-    for data in bundle.seals:
-        seal = open_seal(data)
+    for seal in opened.seals:
         issuer = keys[seal.kid]
-        if seal.payload is not None or not _is_sealed(seal, issuer.key, bundle.payload):
+        if seal.payload is not None or not _is_sealed(seal, issuer.key, opened.payload):
             raise TrustError(Refusal.CHAIN, f"signature under {certificate.holder}'s certificate")
         _check_bounds(certificate, issuer)
         issuers.add(issuer.holder)

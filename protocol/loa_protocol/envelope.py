@@ -24,6 +24,7 @@ MAX_SEALS = 8
 MAX_CERTIFICATES = 16
 _ALGORITHM_BYTES = {0x26: Algorithm.ES256, 0x27: Algorithm.EDDSA}  # -7 and -8 in CBOR
 _PROTECTED_BYTES = 21  # A2 01 alg 04 50 kid
+_PROTECTED_FRAME = b"\xa2\x01\x04\x50"  # of them, what is not alg or kid
 
 
 class Kind(enum.IntEnum):
@@ -93,7 +94,7 @@ def open_seal(data: bytes) -> Seal:
         )
     protected = data[3 : 3 + _PROTECTED_BYTES]
     algorithm = _ALGORITHM_BYTES.get(protected[2]) if len(protected) == _PROTECTED_BYTES else None
-    if algorithm is None or protected != _protected(algorithm, protected[-KID_BYTES:]):
+    if algorithm is None or protected[:2] + protected[3:5] != _PROTECTED_FRAME:
         raise FormatError("the protected header is not exactly {alg, kid}")
     at = 3 + _PROTECTED_BYTES
     if data[at : at + 1] != b"\xa0":

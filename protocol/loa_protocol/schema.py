@@ -275,18 +275,18 @@ class Wire:
         if not isinstance(value, dict):
             raise MessageError(f"{cls.__name__}: expected a map, got {value!r:.40}")
         layout = _layout(cls)
-        if unknown := value.keys() - layout.keys():
-            raise MessageError(f"{cls.__name__}: unknown keys {sorted(unknown)}")
         content: dict[str, Any] = {}
         for key, entry in layout.items():
-            if key not in value:
-                if entry.optional:
-                    continue
+            if key in value:
+                try:
+                    content[entry.name] = entry.parse(value[key])
+                except MessageError as error:
+                    raise MessageError(f"{cls.__name__}.{entry.name}: {error}") from None
+            elif not entry.optional:
                 raise MessageError(f"{cls.__name__}.{entry.name} is missing")
-            try:
-                content[entry.name] = entry.codec.from_value(value[key])
-            except MessageError as error:
-                raise MessageError(f"{cls.__name__}.{entry.name}: {error}") from None
+        if len(content) < len(value):
+            unknown = sorted(value.keys() - layout.keys())
+            raise MessageError(f"{cls.__name__}: unknown keys {unknown}")
         made = cls(**content)
         made.check()
         return made
@@ -318,6 +318,7 @@ class _Entry:
     name: str
     codec: Codec
     optional: bool
+    parse: Callable[[Value], Any]  # the codec's, looked up once
 
 
 _layouts: dict[type, dict[int, _Entry]] = {}
@@ -329,7 +330,10 @@ def _layout(kind: type[Wire]) -> dict[int, _Entry]:
         return known
     entries = {
         int(field.metadata["key"]): _Entry(
-            field.name, field.metadata["codec"], field.metadata["optional"]
+            field.name,
+            field.metadata["codec"],
+            field.metadata["optional"],
+            field.metadata["codec"].from_value,
         )
         for field in dataclasses.fields(kind)
     }
