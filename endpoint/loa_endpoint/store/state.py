@@ -11,10 +11,11 @@ from typing import Final, Self, cast
 
 from loa_endpoint.store.database import Database
 from loa_protocol.envelope import Kind
+from loa_protocol.errors import StoreError
 from loa_protocol.replay import Seen
 from loa_protocol.trust import Position, Subject
 
-CAPACITY_BYTES: Final = 1_000_000  # a few hundred positions and a day's events fit many times
+CAPACITY_BYTES: Final = 4_000_000  # the orders take half at most; positions and ids fit many times
 
 _SCHEMA: Final = (
     "CREATE TABLE position (kind INTEGER, subject TEXT, epoch INTEGER NOT NULL,"
@@ -22,6 +23,14 @@ _SCHEMA: Final = (
     "CREATE TABLE seen (id BLOB PRIMARY KEY, forget_at INTEGER NOT NULL) WITHOUT ROWID",
     "CREATE TABLE number (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
     "CREATE TABLE fact (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID",
+)
+# Since the first release; made also where the file is older.
+_LATER: Final = (
+    "CREATE TABLE IF NOT EXISTS taken (id BLOB PRIMARY KEY, digest BLOB NOT NULL,"
+    " kind INTEGER NOT NULL, worth INTEGER NOT NULL, is_over INTEGER NOT NULL,"
+    " taken_ms INTEGER NOT NULL, taking BLOB NOT NULL, progress BLOB NOT NULL, bundle BLOB)",
+    "CREATE TABLE IF NOT EXISTS certificate (digest BLOB PRIMARY KEY, number INTEGER NOT NULL,"
+    " bundle BLOB NOT NULL)",
 )
 _SET: Final = (
     "INSERT INTO number (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value ="
@@ -40,7 +49,7 @@ class State:
 
     def __init__(self, database: Database) -> None:
         """Use :meth:`open`."""
-        self._database = database
+        self.database = self._database = database
 
     @classmethod
     def open(cls, path: Path, *, create: bool = False) -> Self:
@@ -57,7 +66,15 @@ class State:
         """
         if create:
             Database.create(path, _SCHEMA, capacity_bytes=CAPACITY_BYTES)
-        return cls(Database.open(path))
+        database = Database.open(path)
+        try:
+            with database.transaction() as connection:
+                for statement in _LATER:
+                    connection.execute(statement)
+        except StoreError:
+            database.close()
+            raise
+        return cls(database)
 
     def positions(self) -> dict[Subject, Position]:
         """Return the position reached by each kind and subject."""
@@ -135,10 +152,14 @@ class State:
                 "INSERT OR REPLACE INTO seen VALUES (?, ?)", (event.id, event.forget_at)
             )
 
-    def forget_events(self, now_s: int) -> None:
-        """Drop events whose time has passed; *now_s* is a trusted time."""
+    def forget_events(self, floor_s: int) -> None:
+        """Drop events whose time has passed; *floor_s* is the time floor.
+
+        No other time will do: what expired before the floor is refused for ever after, so its id
+        is not needed. A clock that somebody set ahead must not make us forget.
+        """
         with self._database.transaction() as connection:
-            connection.execute("DELETE FROM seen WHERE forget_at <= ?", (now_s,))
+            connection.execute("DELETE FROM seen WHERE forget_at <= ?", (floor_s,))
 
     def count(self, name: str, by: int = 1) -> int:
         """Add *by* to the counter *name* and return it."""
@@ -178,8 +199,8 @@ class State:
             StoreError: nothing is forgotten.
         """
         with self._database.transaction() as connection:
-            for table in ("position", "seen", "fact"):
-                connection.execute(f"DELETE FROM {table}")  # noqa: S608 - our own three names
+            for table in ("position", "seen", "fact", "taken", "certificate"):
+                connection.execute(f"DELETE FROM {table}")  # noqa: S608 - our own names
             connection.execute("DELETE FROM number WHERE name <> ?", (_EPOCH,))
 
     def close(self) -> None:
