@@ -23,7 +23,7 @@ from typing import Final
 from loa_endpoint.core import want as wants
 from loa_endpoint.core.retry import REFUSED_OBJECT, Setbacks
 from loa_endpoint.core.want import Step, Want
-from loa_protocol import merkle
+from loa_protocol import heads
 from loa_protocol.accept import accept
 from loa_protocol.envelope import Bundle, Kind
 from loa_protocol.errors import FormatError
@@ -33,8 +33,8 @@ from loa_protocol.scope import is_inside
 from loa_protocol.succession import accept_root
 from loa_protocol.trust import Accepted, Now, Refusal, Trusted, TrustError
 
-STALE_AFTER_S: Final = 3600  # trust.md section 2: a head is stale after 60 minutes
-UNPROVEN: Final = "unproven"  # a proof that does not lead to the head's tree
+STALE_AFTER_S: Final = heads.STALE_AFTER_S
+UNPROVEN: Final = heads.UNPROVEN
 FORMAT: Final = "format"
 ANOTHER: Final = "another_object"  # well-formed, but not what was asked for
 
@@ -277,10 +277,7 @@ class CatchUp:
     def _on_head(
         self, accepted: Accepted, head: Head, data: bytes, have: Have
     ) -> tuple[Effect, ...]:
-        if head.scope != have.trusted.root.scope:
-            raise TrustError(Refusal.SCOPE, f"a head of {head.scope}")
-        if self.head is not None and head.time < self.head.time:
-            raise TrustError(Refusal.ROLLBACK, f"a head of {head.time} after {self.head.time}")
+        heads.check_follows(head, self.head, have.trusted.root)
         if head == self.head:
             return ()
         if self.head is None or (head.tree, head.leaves) != (self.head.tree, self.head.leaves):
@@ -290,12 +287,8 @@ class CatchUp:
 
     def _on_proof(self, want: Want, inclusion: Inclusion) -> tuple[Effect, ...]:
         assert self.head is not None  # proofs are wanted under a head
-        leaf, tree, size = inclusion.leaf, self.head.tree, self.head.leaves
-        if leaf.scope != want.scope:
-            raise TrustError(Refusal.NOT_ADDRESSED, f"a proof for {leaf.scope}")
-        path = inclusion.path
-        if merkle.is_included(leaf.to_bytes(), inclusion.index, path, size=size, tree=tree):
-            self._proofs[want.scope] = leaf
+        if heads.is_proven(inclusion, self.head, want.scope):
+            self._proofs[want.scope] = inclusion.leaf
             return ()
         if not self._round.proves_again:  # the tree may have changed since the head was fetched
             self._round.proves_again = self._round.wants_head = True

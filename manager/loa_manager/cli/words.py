@@ -78,7 +78,30 @@ def _refusal(code: str) -> str:
     }
     if code in texts:
         return texts[Fault(code)]
+    service = _service(code)
+    if service is not None:
+        return f"{service} [{code}]"
     return f"{_trust(Refusal(code))} [{code}]" if code in set(Refusal) else code
+
+
+def _service(code: str) -> str | None:
+    """Return what a reason of the server's HTTPS routes means for the person who asked."""
+    return {
+        "clock": _("this machine's clock and the server's differ by more than five minutes"),
+        "host": _("the server is not called by that name"),
+        "no_signature": _("it wants to know who is asking"),
+        "full": _("the mailbox is full: too many drafts wait; approve or reject some"),
+        "not_here": _("it has no such draft"),
+        "offset": _("somebody else is sending the same file; run the same command again"),
+        "too_many": _("too many requests; wait ten minutes"),
+        "unavailable": _("its own rules are damaged or out of date; look at its log"),
+        "store": _("its disk or database is not writable; look at its log"),
+        "draft": _("the draft is not whole yet: seal it and submit it with its media"),
+        "needs_order": _("two priorities meet in it, and the commune has not decided"),
+        "rejected": _("it was rejected; change it, and submit the new draft"),
+        "published": _("it is published already"),
+        "outdated": _("it is over, or something newer is published"),
+    }.get(code)
 
 
 def _trust(reason: Refusal) -> str:
@@ -90,6 +113,7 @@ def _trust(reason: Refusal) -> str:
         Refusal.SIGNATURE: _("a signature does not fit"),
         Refusal.ROLE: _("a signer does not have the role for it"),
         Refusal.THRESHOLD: _("too few different people have signed"),
+        Refusal.LEVEL: _("not ordered from as high as it needs"),
         Refusal.SCOPE: _("a signer does not speak for that place"),
         Refusal.NOT_ADDRESSED: _("meant for another board or place"),
         Refusal.DENIED: _("on the deny list"),

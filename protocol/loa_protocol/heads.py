@@ -1,0 +1,51 @@
+"""Judging what a head says beyond the acceptance rule: that it goes on from the one before it.
+
+A head that was accepted may still be an old one, brought again; and a playlist is the newest of its
+scope only where a proof shows it under the head.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from loa_protocol import merkle
+from loa_protocol.objects.authority import Root
+from loa_protocol.objects.online import Head, Inclusion
+from loa_protocol.trust import Now, Refusal, TrustError
+
+STALE_AFTER_S: Final = 3600  # trust.md section 2: a head is stale after 60 minutes
+UNPROVEN: Final = "unproven"  # why a proof is not believed: it does not lead to the head's tree
+
+
+def check_follows(head: Head, previous: Head | None, root: Root) -> None:
+    """Check that *head* is the province's own and no older than *previous*.
+
+    Raises:
+        TrustError: SCOPE, of another province or of a part of it; ROLLBACK, older.
+    """
+    if head.scope != root.scope:
+        raise TrustError(Refusal.SCOPE, f"a head of {head.scope}")
+    if previous is not None and head.time < previous.time:
+        raise TrustError(Refusal.ROLLBACK, f"a head of {head.time} after {previous.time}")
+
+
+def is_stale(head: Head, now: Now) -> bool:
+    """Tell whether *head* is too old to say that nothing newer was ordered meanwhile."""
+    return now.unix_s - head.time > STALE_AFTER_S
+
+
+def is_proven(inclusion: Inclusion, head: Head, scope: str) -> bool:
+    """Tell whether *inclusion* shows its leaf, which must be of *scope*, under *head*.
+
+    Raises:
+        TrustError: NOT_ADDRESSED, a leaf of another scope.
+    """
+    if inclusion.leaf.scope != scope:
+        raise TrustError(Refusal.NOT_ADDRESSED, f"a proof for {inclusion.leaf.scope}")
+    return merkle.is_included(
+        inclusion.leaf.to_bytes(),
+        inclusion.index,
+        inclusion.path,
+        size=head.leaves,
+        tree=head.tree,
+    )
