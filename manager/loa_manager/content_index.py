@@ -12,8 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from loa_manager.orders.standing import OrderList
 from loa_protocol import merkle
-from loa_protocol.envelope import Kind
+from loa_protocol.envelope import Bundle, Kind
 from loa_protocol.errors import ConfigError, MessageError
 from loa_protocol.objects.online import Head, Inclusion, Leaf, PolicyMark
 from loa_protocol.replay import judge_state
@@ -23,6 +24,7 @@ from loa_protocol.trust import Position, Subject
 FORMAT: Final = 1
 NO_OBJECT: Final = bytes(32)  # a head's hash of what does not exist
 _FIELDS: Final = ("format", "root", "playlists", "policies", "deny_lists")
+_LATER: Final = frozenset({"orders"})  # an index of before has them not
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,7 @@ class ContentIndex:
     playlists: Mapping[str, Leaf] = field(default_factory=dict)
     policies: Mapping[str, Leaf] = field(default_factory=dict)
     deny_lists: Mapping[str, Leaf] = field(default_factory=dict)
+    orders: OrderList = field(default_factory=OrderList)
 
     @property
     def leaves(self) -> list[Leaf]:
@@ -108,16 +111,21 @@ class ContentIndex:
         """Return the index with a newer deny list; raise TrustError when it is not newer."""
         return dataclasses.replace(self, deny_lists=_risen(self.deny_lists, leaf))
 
+    def with_orders(self, orders: OrderList) -> ContentIndex:
+        """Return the index with another list of what stands."""
+        return dataclasses.replace(self, orders=orders)
+
     def head_facts(self) -> HeadFacts | None:
         """Return what a head says of this index; None as long as there is no root."""
         if self.root is None:
             return None
         denied = self.deny_lists.get(self.root.scope)
+        standing = self.orders.document()
         return HeadFacts(
             scope=self.root.scope,
             tree=merkle.root([leaf.to_bytes() for leaf in self.leaves]),
             leaves=len(self.playlists),
-            standing_orders=NO_OBJECT,
+            standing_orders=NO_OBJECT if standing is None else Bundle.from_bytes(standing).digest,
             deny_list=NO_OBJECT if denied is None else denied.digest,
             root_version=self.root.serial,
             root=self.root.digest,
@@ -146,6 +154,7 @@ class ContentIndex:
             "playlists": {scope: _row(leaf) for scope, leaf in self.playlists.items()},
             "policies": {scope: _row(leaf) for scope, leaf in self.policies.items()},
             "deny_lists": {scope: _row(leaf) for scope, leaf in self.deny_lists.items()},
+            "orders": self.orders.to_json(),
         }
         return json.dumps(value, indent=1, sort_keys=True).encode() + b"\n"
 
@@ -160,7 +169,7 @@ class ContentIndex:
             value = json.loads(data)
         except (ValueError, RecursionError) as error:
             raise MessageError(f"not JSON: {error}") from None
-        if not isinstance(value, dict) or value.keys() != set(_FIELDS):
+        if not isinstance(value, dict) or value.keys() - _LATER != set(_FIELDS):
             raise MessageError(f"expected an object of {', '.join(_FIELDS)}")
         if value["format"] != FORMAT:
             raise MessageError(f"format {value['format']!r:.40} is not {FORMAT}")
@@ -170,6 +179,7 @@ class ContentIndex:
             _table(value["playlists"]),
             _table(value["policies"]),
             _table(value["deny_lists"]),
+            OrderList.from_json(value["orders"]) if "orders" in value else OrderList(),
         )
 
 

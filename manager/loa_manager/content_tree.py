@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Final
 
 from loa_manager.content_index import ContentIndex, HeadFacts
+from loa_manager.orders.standing import OrderList
 from loa_protocol.envelope import Bundle, Kind
 from loa_protocol.errors import MessageError, StoreError
 from loa_protocol.objects.authority import Root
@@ -151,6 +152,28 @@ class ContentTree:
         leaf = Leaf(scope=scope, epoch=epoch, serial=serial, digest=digest)
         self._change(lambda index: index.with_deny_list(leaf), digest)
 
+    def change_orders(self, change: Callable[[OrderList], OrderList]) -> None:
+        """Change the list of what stands; what a row names must be in the tree already.
+
+        The document that the next head names is on disk before the index says so.
+
+        Raises:
+            StoreError: an object is not in the tree, or it cannot be written.
+            ConfigError: the list is full.
+        """
+        with self._locked():
+            index = self.index()
+            orders = change(index.orders)
+            if orders == index.orders:
+                return
+            for digest in orders.digests - index.orders.digests:
+                self._check_present(digest)
+            if (document := orders.document()) is not None:
+                name = Bundle.from_bytes(document).digest.hex()
+                write_durably(self.path / "objects" / name, document)
+            write_durably(self.path / "bulletins", orders.offers())
+            write_durably(self.path / "index.json", index.with_orders(orders).to_json())
+
     def put_state(self, scope: str, name: str, data: bytes) -> None:
         """Store the settings or assignment bundle of *scope* as state/<scope>/<name>."""
         if name not in _STATE or not is_scope(scope):
@@ -200,9 +223,12 @@ class ContentTree:
 
     def _change(self, change: Callable[[ContentIndex], ContentIndex], digest: bytes) -> None:
         with self._locked():
-            if not (self.path / "objects" / digest.hex()).is_file():
-                raise StoreError(str(self.path), f"object {digest.hex()} is not in the tree")
+            self._check_present(digest)
             write_durably(self.path / "index.json", change(self.index()).to_json())
+
+    def _check_present(self, digest: bytes) -> None:
+        if not (self.path / "objects" / digest.hex()).is_file():
+            raise StoreError(str(self.path), f"object {digest.hex()} is not in the tree")
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:

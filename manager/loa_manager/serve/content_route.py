@@ -36,7 +36,7 @@ class Place:
 
 def locate(path: str) -> Place | None:
     """Return the place that the URL *path* (decoded, without a leading slash) names, if any."""
-    if path == "head" or _ROOT.fullmatch(path):
+    if path in ("head", "bulletins") or _ROOT.fullmatch(path):
         return Place(path, "")
     if named := _DIGEST.fullmatch(path):
         return Place(path, named[1])

@@ -30,7 +30,7 @@ from loa_protocol.errors import MessageError
 
 ACCOUNT: Final = "DEVICES"  # the broker's account in which MQTT lives
 LONGEST_STAY: Final = timedelta(hours=24)  # then the client comes again and is judged again
-DEVICE_SUBSCRIPTIONS: Final = 32  # down, and a look for each prefix of a scope, twice over
+DEVICE_SUBSCRIPTIONS: Final = 48  # down, a look and an order for each prefix of a scope, spare
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,13 +106,14 @@ def decide(
 
 def _device_permissions(board: Admitted, expires: datetime) -> Permissions:
     prefixes = board.scope.split("/")
-    looks = (f"scope.{'.'.join(prefixes[:n])}.look" for n in range(1, len(prefixes) + 1))
+    above = [".".join(prefixes[:n]) for n in range(1, len(prefixes) + 1)]
+    heard = (f"scope.{prefix}.{what}" for what in ("look", "order") for prefix in above)
     down = f"down.{board.name}"
     return Permissions(
         # one topic, not all below: a hostile board could fill the store with retained messages
         publish=(f"up.{board.name}.batch",),
         # the broker turns the MQTT filter x/# into two subscriptions, x and x.>
-        subscribe=(down, f"{down}.>", *looks),
+        subscribe=(down, f"{down}.>", *heard),
         subscriptions=DEVICE_SUBSCRIPTIONS,
         expires=expires,
         name=board.name,
