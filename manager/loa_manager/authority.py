@@ -33,7 +33,7 @@ from loa_manager.serials import next_serial
 from loa_protocol.accept import accept
 from loa_protocol.envelope import Bundle, Kind, sign_bundle
 from loa_protocol.errors import ConfigError
-from loa_protocol.keys import PublicKey
+from loa_protocol.keys import KID_BYTES, PublicKey
 from loa_protocol.language import translator
 from loa_protocol.objects.authority import Certificate, Level, Role
 from loa_protocol.objects.placement import Assignment, Denied, DenyList, Settings
@@ -250,8 +250,17 @@ class Authority:
         draft = Assignment(
             endpoint=key.fingerprint, epoch=self.epoch, serial=0, scope=scope, village=village
         )
-        data = self._sign(Kind.ASSIGNMENT, draft, f"assignment {key.kid.hex()}", now)
-        self.home.content.put_state(scope, "assignment", data)
+        return self.sign_assignment(draft, now)
+
+    def sign_assignment(self, draft: Assignment, now: datetime) -> bytes:
+        """Sign *draft* with the next serial, put it into the content tree and return the bundle.
+
+        Raises:
+            TrustError: a board would refuse it.
+        """
+        subject = f"assignment {draft.endpoint[:KID_BYTES].hex()}"
+        data = self._sign(Kind.ASSIGNMENT, draft, subject, now)
+        self.home.content.put_state(draft.scope, "assignment", data)
         return data
 
     @property

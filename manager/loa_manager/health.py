@@ -6,16 +6,17 @@ The judging functions are pure; :mod:`loa_manager.health_facts` looks at databas
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Final
 
+from loa_manager.key_warnings import Term, judge_terms
 from loa_protocol.language import translator
 
 _ = translator("loa_manager")
 
 STALE_HEAD_S: Final = 3600  # trust.md section 2: a head is stale after 60 minutes
-EXPIRY_WARNING_S: Final = 3 * 86_400  # somebody reads this on a working day
 BEHIND_WARNING: Final = 1000  # batches
 DISK_WARNING, DISK_CRITICAL = 2 * 10**9, 200 * 10**6  # bytes free
 
@@ -77,19 +78,22 @@ def judge_head(age_s: int | None) -> Check:
     return Check(id="head", level=level, text=text, evidence=evidence)
 
 
-def judge_certificates(left_s: Mapping[str, int]) -> Check:
-    """Judge for how long the server's certificates still hold, in seconds by name."""
-    ended = sorted(name for name, left in left_s.items() if left <= 0)
-    soon = sorted(name for name, left in left_s.items() if 0 < left < EXPIRY_WARNING_S)
-    evidence = {"seconds_left": dict(left_s)}
-    if ended:
-        text = _("certificates have expired: {names}").format(names=", ".join(ended))
-        return Check(id="certificates", level=Level.CRITICAL, text=text, evidence=evidence)
-    if soon:
-        text = _("certificates expire within three days: {names}").format(names=", ".join(soon))
-        return Check(id="certificates", level=Level.WARNING, text=text, evidence=evidence)
-    days = min(left_s.values(), default=0) // 86_400
-    text = _("the server's certificates hold for {days} days").format(days=days)
+def judge_certificates(terms: Sequence[Term], now: datetime) -> Check:
+    """Judge for how long certificates still hold: those of the server, the officers and people."""
+    warnings = judge_terms(now, terms)
+    evidence = {
+        "seconds_left": {
+            f"{term.folder}/{term.name}": int((term.ends - now).total_seconds()) for term in terms
+        },
+        "warnings": [each.facts() for each in warnings],
+    }
+    if warnings:
+        is_ended = any(each.has_ended for each in warnings)
+        level = Level.CRITICAL if is_ended else Level.WARNING
+        text = "; ".join(each.text for each in warnings)
+        return Check(id="certificates", level=level, text=text, evidence=evidence)
+    days = min((term.ends - now for term in terms), default=timedelta(0)).days
+    text = _("every certificate holds for {days} days or more").format(days=days)
     return Check(id="certificates", level=Level.OK, text=text, evidence=evidence)
 
 

@@ -11,14 +11,13 @@ from sqlalchemy import Connection, func, select
 from loa_manager import audit, database, health, tables
 from loa_manager.health import Check, Limits
 from loa_manager.home import Home, read_bytes
-from loa_manager.keyring import parse_chain, read_chain
+from loa_manager.key_terms import terms_of
 from loa_manager.records import count_unplaced
 from loa_manager.status import LOST_AFTER_S, count, derive
 from loa_manager.status_facts import load_facts
 from loa_protocol.envelope import Bundle
 from loa_protocol.objects.online import Head
 
-SIGNING: Final = ("head", "time", "ingest")  # the server's keys whose certificates live 14 days
 AUDIT_TAIL: Final = 5000  # rows; `loa audit verify` reads them all
 
 
@@ -41,7 +40,7 @@ def examine(
     return [
         *checks,
         health.judge_head(_head_age(home, now)),
-        health.judge_certificates(_certificates(home, now)),
+        health.judge_certificates(terms_of(home, now), now),
         health.judge_disk(shutil.disk_usage(home.path).free),
     ]
 
@@ -69,11 +68,3 @@ def _head_age(home: Home, now: datetime) -> int | None:
         return None
     head = Head.from_bytes(Bundle.from_bytes(read_bytes(path)).payload)
     return int(now.timestamp()) - head.time
-
-
-def _certificates(home: Home, now: datetime) -> dict[str, int]:
-    left: dict[str, int] = {}
-    for name in SIGNING:
-        chain = parse_chain(read_bytes(home.server_keys / f"{name}.cert"))
-        left[name] = min(each.expires for each in read_chain(chain)) - int(now.timestamp())
-    return left

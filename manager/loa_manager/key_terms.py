@@ -36,11 +36,28 @@ def terms_of(home: Home, now: datetime) -> list[Term]:
 def folder_terms(folder: Path) -> Iterator[Term]:
     """Yield the terms of the certificates in one key folder."""
     for path in sorted(folder.glob("*.cert")):
-        chain = read_chain(load_chain(path.with_suffix("")))
+        chain = load_chain(path.with_suffix(""))
         if chain:
-            yield _term(folder.name, path.stem, chain[-1], min(each.expires for each in chain))
+            yield chain_term(folder.name, path.stem, chain)
     for path in sorted(folder.glob("*.pem")):
-        yield _tls_term(folder.name, path.stem, x509.from_pem(read_bytes(path)))
+        yield tls_term(folder.name, path.stem, x509.from_pem(read_bytes(path)))
+
+
+def chain_term(folder: str, name: str, chain: tuple[bytes, ...]) -> Term:
+    """Return the term of the last certificate of *chain*, as long as all of it holds."""
+    certificates = read_chain(chain)
+    return _term(folder, name, certificates[-1], min(each.expires for each in certificates))
+
+
+def tls_term(folder: str, name: str, certificate: pyca.Certificate) -> Term:
+    """Return the term of an X.509 certificate."""
+    return Term(
+        folder=folder,
+        name=name,
+        holder="",
+        starts=certificate.not_valid_before_utc,
+        ends=certificate.not_valid_after_utc,
+    )
 
 
 def _people(home: Home, now: datetime) -> Iterator[Term]:
@@ -61,14 +78,4 @@ def _term(folder: str, name: str, certificate: Certificate, ends: int) -> Term:
         holder=certificate.holder,
         starts=datetime.fromtimestamp(certificate.not_before, UTC),
         ends=datetime.fromtimestamp(ends, UTC),
-    )
-
-
-def _tls_term(folder: str, name: str, certificate: pyca.Certificate) -> Term:
-    return Term(
-        folder=folder,
-        name=name,
-        holder="",
-        starts=certificate.not_valid_before_utc,
-        ends=certificate.not_valid_after_utc,
     )

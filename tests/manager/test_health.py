@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from loa_manager import health
 from loa_manager.health import Check, Level, Limits
+from loa_manager.key_warnings import Term
 
 
 @pytest.fixture(autouse=True)
@@ -63,11 +65,25 @@ def test_a_stale_head_is_critical(age: int | None, level: Level) -> None:
 
 @pytest.mark.parametrize(
     ("left", "level"),
-    [(259_200, Level.OK), (259_199, Level.WARNING), (0, Level.CRITICAL), (-1, Level.CRITICAL)],
+    [(7.01, Level.OK), (7, Level.WARNING), (0, Level.CRITICAL), (-1, Level.CRITICAL)],
 )
-def test_certificates_warn_three_days_before_they_end(left: int, level: Level) -> None:
-    found = health.judge_certificates({"head": 10**7, "time": left})
+def test_certificates_of_a_fortnight_warn_seven_days_before_they_end(
+    left: float, level: Level
+) -> None:
+    now = datetime(2026, 11, 22, tzinfo=UTC)
+    terms = [
+        Term(
+            folder="server",
+            name=name,
+            holder="",
+            starts=now + timedelta(days=days - 14),
+            ends=now + timedelta(days=days),
+        )
+        for name, days in (("head", 10), ("time", left))
+    ]
+    found = health.judge_certificates(terms, now)
     assert found.level is level
+    assert set(found.evidence["seconds_left"]) == {"server/head", "server/time"}  # type: ignore[call-overload]  # JSON
     if level is not Level.OK:
         assert "time" in found.text
         assert "head" not in found.text

@@ -11,7 +11,6 @@ import pytest
 
 from loa_manager.authority import Authority
 from loa_manager.home import Home
-from loa_manager.keyring import Passphrase
 from loa_manager.serve.key_folder import ServerKeys
 from loa_manager.server_keys import renew_server
 from loa_protocol.accept import accept
@@ -20,6 +19,7 @@ from loa_protocol.errors import ConfigError, FormatError, StoreError
 from loa_protocol.objects.online import TimeAnswer
 from loa_protocol.record import ClockTrust
 from loa_protocol.trust import Now, TrustError
+from support.passphrases import cheap
 from support.serve_process import PASSPHRASE, TestProvince
 
 
@@ -34,16 +34,14 @@ def home(founded: Path, tmp_path: Path) -> Home:
     return Home.open(tmp_path / "ls")
 
 
-def test_each_certificate_is_named_three_days_before_it_ends(home: Home) -> None:
+def test_each_certificate_is_named_in_steps_before_it_ends(home: Home) -> None:
     keys, start = ServerKeys.open(home, PASSPHRASE), datetime.now(UTC)
     assert keys.running_out(start) == {}
-    assert keys.running_out(start + timedelta(days=10.9)) == {}
-    soon = keys.running_out(start + timedelta(days=11.5))
-    assert set(soon) == {"head", "time"}
-    assert all(2.4 < days < 2.6 for days in soon.values())
-    assert set(keys.running_out(start + timedelta(days=88))) == {"head", "time", "ingest"}
-    assert "tls" in keys.running_out(start + timedelta(days=363))
-    assert "enrol-ca" in keys.running_out(start + timedelta(days=729))
+    assert keys.running_out(start + timedelta(days=6.9)) == {}
+    assert keys.running_out(start + timedelta(days=7.5)) == {"head": 7, "time": 7}
+    assert set(keys.running_out(start + timedelta(days=60.1))) == {"head", "time", "ingest"}
+    assert "tls" in keys.running_out(start + timedelta(days=336))
+    assert "enrol-ca" in keys.running_out(start + timedelta(days=701))
 
 
 def test_a_renewed_chain_is_used_without_a_restart(home: Home) -> None:
@@ -61,7 +59,7 @@ def test_a_renewed_chain_is_used_without_a_restart(home: Home) -> None:
 
 def test_what_is_missing_damaged_or_locked_is_named(home: Home) -> None:
     with pytest.raises(ConfigError, match=r"head\.key"):
-        ServerKeys.open(home, Passphrase("not the passphrase"))
+        ServerKeys.open(home, cheap("not the passphrase"))
     chain = home.server_keys / "head.cert"
     keys, good = ServerKeys.open(home, PASSPHRASE), chain.read_bytes()
     chain.write_bytes(good[:100])

@@ -1,4 +1,4 @@
-"""``loa key``: keys of people and of the server."""
+"""``loa key``: keys of people: made, certified, installed, followed by others, listed."""
 
 from __future__ import annotations
 
@@ -9,43 +9,82 @@ import click
 
 from loa_manager.account import note
 from loa_manager.authority import Authority
-from loa_manager.ceremony import certify_officers, parse_endpoint, sign_transfer
+from loa_manager.cli.key_denial import revoke
+from loa_manager.cli.key_options import TokenChoice, token_options
+from loa_manager.cli.key_renewal import renew, renew_server_command, rotate_server_command
+from loa_manager.cli.key_root import renew_officers, sign_transfer_command
 from loa_manager.cli.options import PassphraseSource, home_option, json_option, passphrase_option
 from loa_manager.cli.output import Column, say, show, show_facts
 from loa_manager.cli.texts import LoaGroup
 from loa_manager.content_tree import write_durably
 from loa_manager.founding import root_fingerprint
 from loa_manager.home import Home, read_bytes
+from loa_manager.key_terms import terms_of
+from loa_manager.key_warnings import judge_terms
 from loa_manager.keyring import parse_chain, parse_request, read_chain
-from loa_manager.people import install_chain, list_keys, make_own_key
+from loa_manager.people import KeyFacts, install_chain, list_keys, make_own_key, rotate_own_key
 from loa_manager.publish.desk import export_rules
-from loa_manager.server_keys import renew_server
-from loa_protocol.bench import short_fingerprint
-from loa_protocol.envelope import Bundle
 from loa_protocol.language import translator
-from loa_protocol.objects.authority import Role
+from loa_protocol.objects.authority import Certificate, Level, Role
 
 _ = translator("loa_manager")
 
 SPEAKING = [role.name.lower() for role in Role if role.is_speaking]
+LEVELS = [level.name.lower() for level in Level]
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.group(cls=LoaGroup)
 def key() -> None:
-    """Make, certify and list keys."""
+    """Make, certify, renew, revoke and list keys."""
+
+
+for _command in (
+    renew,
+    renew_server_command,
+    rotate_server_command,
+    renew_officers,
+    revoke,
+    sign_transfer_command,
+):
+    key.add_command(_command)
 
 
 @key.command(example='loa key make --home nga --role editor --holder "Trần Thị Nga"')
 @home_option
 @click.option("--role", required=True, type=click.Choice(SPEAKING), help="What the key may sign.")
 @click.option("--holder", required=True, help="The person or token that holds the key.")
+@token_options
 @passphrase_option
 @json_option
-def make(home: Path, role: str, holder: str, passphrase: PassphraseSource) -> None:
-    """Make a key in one's own home, and a request file to send to the province."""
-    secret = passphrase.read(confirm=True)
-    request, kid = make_own_key(Home(home), Role[role.upper()], holder, secret)
+def make(
+    home: Path, role: str, holder: str, token: TokenChoice, passphrase: PassphraseSource
+) -> None:
+    """Make a key in one's own home or on a token, and a request file to send to the province."""
+    secret = token.secret(passphrase)
+    request, kid = make_own_key(
+        Home(home), Role[role.upper()], holder, secret, token=token.place, kind=token.kind
+    )
+    _show_request(request, kid)
+
+
+@key.command(example="loa key rotate --home nga editor")
+@click.argument("name")
+@home_option
+@token_options
+@passphrase_option
+@json_option
+def rotate(name: str, home: Path, token: TokenChoice, passphrase: PassphraseSource) -> None:
+    """Make a new key that shall follow the own key NAME, such as editor.
+
+    The present key stays in use until the new one's certificate is installed.
+    """
+    secret = token.secret(passphrase)
+    request, kid = rotate_own_key(Home(home), name, secret, token=token.place, kind=token.kind)
+    _show_request(request, kid)
+
+
+def _show_request(request: Path, kid: bytes) -> None:
     show_facts({"request": str(request), "kid": kid}, {"request": _("Request"), "kid": _("Key id")})
     say(_("Send the request file to the province; the private key never leaves this machine."))
 
@@ -54,27 +93,40 @@ def make(home: Path, role: str, holder: str, passphrase: PassphraseSource) -> No
 @click.argument("request", type=_FILE)
 @home_option
 @click.option("--scope", "scopes", multiple=True, required=True, help="Where; repeatable.")
+@click.option(
+    "--level",
+    type=click.Choice(LEVELS[:2]),
+    default=LEVELS[0],
+    help="Who speaks: a province's word outranks a commune's.",
+)
+@click.option(
+    "--epoch",
+    type=click.IntRange(1, 2**31),
+    help="A higher epoch, after a stolen key signed far ahead (default: the present one).",
+)
 @click.option("-o", "--output", required=True, type=_FILE, help="The certificate file to write.")
 @passphrase_option
 @json_option
 def certify(
-    request: Path, home: Path, scopes: tuple[str, ...], output: Path, passphrase: PassphraseSource
+    request: Path,
+    home: Path,
+    scopes: tuple[str, ...],
+    level: str,
+    epoch: int | None,
+    output: Path,
+    passphrase: PassphraseSource,
 ) -> None:
     """Certify the key in the file REQUEST, by both officers."""
     place, now = Home.open(home), datetime.now(UTC)
     asked = parse_request(read_bytes(request))
-    chain = Authority.open(place, passphrase.read()).certify(asked, scopes, now)
+    authority = Authority.open(place, passphrase.secrets())
+    chain = authority.certify(asked, scopes, now, level=Level[level.upper()], epoch=epoch)
     certificate = read_chain(parse_chain(chain))[-1]
-    facts = {
-        "holder": certificate.holder,
-        "roles": [role.name.lower() for role in certificate.roles],
-        "scopes": list(certificate.scopes),
-        "expires": datetime.fromtimestamp(certificate.expires, UTC),
-        "kid": certificate.key.kid,
-    }
+    facts = _facts(certificate) | {"level": level, "epoch": certificate.epoch}
     note(place, "key_certified", facts, now, "officers")
     write_durably(output, chain)
-    show_facts(facts, _labels(), title=_("Certified: {path}").format(path=output))
+    labels = {**_labels(), "level": _("Level"), "epoch": _("Epoch")}
+    show_facts(facts, labels, title=_("Certified: {path}").format(path=output))
 
 
 @key.command(example="loa key install --home nga editor.cert")
@@ -84,89 +136,41 @@ def certify(
 def install(certificate: Path, home: Path) -> None:
     """Put the file CERTIFICATE beside the key that it certifies."""
     own = install_chain(Home(home), read_bytes(certificate), datetime.now(UTC))
-    facts = {
-        "holder": own.holder,
-        "roles": [role.name.lower() for role in own.roles],
-        "scopes": list(own.scopes),
-        "expires": datetime.fromtimestamp(own.expires, UTC),
-        "kid": own.key.kid,
-    }
-    show_facts(facts, _labels(), title=_("Certificate installed"))
+    show_facts(_facts(own), _labels(), title=_("Certificate installed"))
 
 
 @key.command("list", example="loa key list --home ls")
 @home_option
 @json_option
 def list_command(home: Path) -> None:
-    """List the keys of a home and until when they are certified."""
-    rows = [
-        {
-            "folder": facts.folder,
-            "name": facts.name,
-            "holder": facts.holder,
-            "roles": [role.name.lower() for role in facts.roles],
-            "scopes": list(facts.scopes),
-            "expires": facts.expires,
-            "kid": facts.kid,
-        }
-        for facts in list_keys(Home(home))
-    ]
+    """List the keys of a home and until when they are certified, and whose end soon."""
+    place = Home(home)
+    keys = list_keys(place)
+    warnings = judge_terms(datetime.now(UTC), terms_of(place, datetime.now(UTC)))
+    left = {(each.term.folder, each.term.name): each.days_left for each in warnings}
     columns = [
         Column("folder", _("Folder")),
         Column("name", _("Name")),
         *(Column(each, label) for each, label in _labels().items()),
+        Column("days_left", _("Days left"), right=True),
+        Column("is_on_token", _("On a token")),
     ]
-    show(rows, columns)
+    show([_row(each, left) for each in keys], columns)
 
 
-@key.command("renew-server", example="loa key renew-server --home ls")
-@home_option
-@click.option("--host", "hosts", multiple=True, help="New names of the server; repeatable.")
-@passphrase_option
-@json_option
-def renew_server_command(home: Path, hosts: tuple[str, ...], passphrase: PassphraseSource) -> None:
-    """Renew the server's certificates; due every 14 days, before they expire."""
-    place, now, secret = Home.open(home), datetime.now(UTC), passphrase.read()
-    renewed = renew_server(Authority.open(place, secret), secret, now, hosts)
-    rows = [{"name": each.name, "expires": each.expires} for each in renewed]
-    note(place, "server_renewed", {each.name: str(each.expires) for each in renewed}, now, "loa")
-    show(rows, [Column("name", _("Name")), Column("expires", _("Valid until"))])
-
-
-@key.command("renew-officers", example="loa key renew-officers --home ls")
-@home_option
-@passphrase_option
-@json_option
-def renew_officers(home: Path, passphrase: PassphraseSource) -> None:
-    """Renew both officers' certificates for a year, with two root keys."""
-    place, now = Home.open(home), datetime.now(UTC)
-    expires = certify_officers(place, place.root, passphrase.read(), now)
-    note(place, "officers_renewed", {"expires": str(expires)}, now, "root")
-    show_facts({"expires": expires}, {"expires": _("Valid until")})
-
-
-@key.command(
-    "sign-transfer", example="loa key sign-transfer --home ls --to other/public/root -o consent"
-)
-@home_option
-@click.option("--to", "new_root", required=True, type=_FILE, help="The other province's root.")
-@click.option("--board", help="Id of the one board that may go; without it, every board.")
-@click.option("-o", "--output", required=True, type=_FILE, help="The consent file to write.")
-@passphrase_option
-@json_option
-def sign_transfer_command(
-    home: Path, new_root: Path, board: str | None, output: Path, passphrase: PassphraseSource
-) -> None:
-    """Consent, with three root keys, that boards go over to another province's root."""
-    place, now, other = Home.open(home), datetime.now(UTC), read_bytes(new_root)
-    endpoint = None if board is None else parse_endpoint(board)
-    write_durably(output, sign_transfer(place, other, passphrase.read(), now, endpoint))
-    fingerprint = short_fingerprint(Bundle.from_bytes(other).digest)
-    facts = {"output": str(output), "root": fingerprint, "board": board}
-    note(place, "transfer_signed", facts, now, "root")
-    show_facts(
-        facts, {"output": _("File"), "root": _("New root's fingerprint"), "board": _("Board")}
-    )
+def _row(facts: KeyFacts, left: dict[tuple[str, str], int]) -> dict[str, object]:
+    return {
+        "folder": facts.folder,
+        "name": facts.name,
+        "holder": facts.holder,
+        "roles": [role.name.lower() for role in facts.roles],
+        "scopes": list(facts.scopes),
+        "expires": facts.expires,
+        "kid": facts.kid,
+        "days_left": left.get((facts.folder, facts.name)),
+        "days_left_text": left.get((facts.folder, facts.name), ""),
+        "is_on_token": facts.is_on_token,
+    }
 
 
 @key.command("export-public", example="loa key export-public --home ls -o nga")
@@ -189,6 +193,16 @@ def export_public(home: Path, output: Path) -> None:
         {"output": str(output), "root": root_fingerprint(other)},
         {"output": _("Home"), "root": _("Root fingerprint")},
     )
+
+
+def _facts(certificate: Certificate) -> dict[str, object]:
+    return {
+        "holder": certificate.holder,
+        "roles": [role.name.lower() for role in certificate.roles],
+        "scopes": list(certificate.scopes),
+        "expires": datetime.fromtimestamp(certificate.expires, UTC),
+        "kid": certificate.key.kid,
+    }
 
 
 def _labels() -> dict[str, str]:

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import click
 
+from loa_manager.cli.key_notice import tell_expiry
 from loa_manager.cli.options import home_option
 from loa_manager.cli.output import failure_code, report, wants_json
 from loa_manager.cli.texts import LoaCommand, LoaGroup
@@ -77,6 +78,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     try:
         with loa.make_context("loa", given) as context:
             loa.invoke(context)
+            tell_expiry(context)
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except (click.Abort, KeyboardInterrupt):

@@ -19,6 +19,7 @@ from loa_protocol.language import translator
 
 _ = translator("loa_manager")
 _Command = TypeVar("_Command", bound=Callable[..., Any])
+OPENS_KEYS: Final = "loa.opens_keys"
 _HOME: Final = "loa.home"
 _MAX_PASSPHRASE: Final = 4096
 
@@ -136,6 +137,7 @@ def passphrase_option(command: _Command) -> _Command:
         file = ctx.params.pop("passphrase_file", None)
         if file is not None and value is not None:
             raise click.UsageError(_("give one of --passphrase-file and --passphrase-fd"))
+        ctx.meta[OPENS_KEYS] = True
         return PassphraseSource(file, value)
 
     with_fd = click.option(
@@ -156,6 +158,11 @@ def passphrase_option(command: _Command) -> _Command:
 def _home(ctx: click.Context, _param: click.Parameter, value: Path | None) -> Path:
     if value is not None:
         ctx.meta[_HOME] = value
+    return home_of(ctx)
+
+
+def home_of(ctx: click.Context) -> Path:
+    """Return the data directory that the command line of *ctx* means."""
     chosen = ctx.meta.get(_HOME) or os.environ.get("LOA_HOME")
     data = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
     return Path(chosen or f"{data}/loa").expanduser()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Final
 
 from cryptography import x509 as pyca
 from cryptography.hazmat.primitives import serialization
@@ -13,7 +12,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
 from loa_manager import x509
 from loa_manager.home import Home, read_bytes
-from loa_manager.keyring import Identity, Passphrase, load_key, parse_chain, read_chain
+from loa_manager.key_terms import chain_term, tls_term
+from loa_manager.key_warnings import judge_terms
+from loa_manager.keyring import Identity, Secrets, load_key, parse_chain, read_chain
 from loa_manager.serve.admission import Authorities
 from loa_manager.serve.message_plane import ServerTls
 from loa_manager.serve.nats_token import KeyType, NatsKey
@@ -25,8 +26,6 @@ from loa_protocol.language import translator
 from loa_protocol.schema import Wire
 
 _ = translator("loa_manager")
-
-WARN_DAYS: Final = 3.0  # an operator reads the log on a working day
 
 
 class OnlineSigner:
@@ -81,7 +80,7 @@ class ServerKeys:
     broker: NatsKey
 
     @classmethod
-    def open(cls, home: Home, passphrase: Passphrase) -> ServerKeys:
+    def open(cls, home: Home, passphrase: Secrets) -> ServerKeys:
         """Open ``keys/server`` of *home*.
 
         Raises:
@@ -113,28 +112,33 @@ class ServerKeys:
             broker=_broker_key(folder, passphrase),
         )
 
-    def running_out(self, now: datetime, within_days: float = WARN_DAYS) -> dict[str, float]:
-        """Return the days left to each certificate that ends within *within_days* of *now*."""
-        ends = {each.name: float(each.expires) for each in (self.head, self.time, self.ingest)}
+    def running_out(self, now: datetime) -> dict[str, int]:
+        """Return the days left to each certificate that ends soon (see ``key_warnings``).
+
+        Those that were renewed on disk and wait for a new start are told of too.
+        """
+        chains = [(each.name, each.chain) for each in (self.head, self.time, self.ingest)]
         own = pyca.load_der_x509_certificate(self.tls.authorities.server)
-        ends[TLS] = own.not_valid_after_utc.timestamp()
-        ends[ENROLMENT_CA] = self.enrolment.certificate.not_valid_after_utc.timestamp()
-        left = {name: (end - now.timestamp()) / 86_400 for name, end in ends.items()}
-        return {name: round(days, 2) for name, days in left.items() if days < within_days}
+        terms = [chain_term("server", name, chain) for name, chain in chains]
+        terms += [
+            tls_term("server", TLS, own),
+            tls_term("server", ENROLMENT_CA, self.enrolment.certificate),
+        ]
+        return {each.term.name: each.days_left for each in judge_terms(now, terms)}
 
 
 def _certificate(folder: Path, name: str) -> pyca.Certificate:
     return x509.from_pem(read_bytes(folder / f"{name}.pem"))
 
 
-def _p256(folder: Path, name: str, passphrase: Passphrase) -> ec.EllipticCurvePrivateKey:
+def _p256(folder: Path, name: str, passphrase: Secrets) -> ec.EllipticCurvePrivateKey:
     key = load_key(folder / name, passphrase)
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise ConfigError(str(folder / f"{name}.key"), [_("not a P-256 key")])
     return key
 
 
-def _broker_key(folder: Path, passphrase: Passphrase) -> NatsKey:
+def _broker_key(folder: Path, passphrase: Secrets) -> NatsKey:
     key = load_key(folder / BROKER, passphrase)
     if not isinstance(key, ed25519.Ed25519PrivateKey):
         raise ConfigError(str(folder / f"{BROKER}.key"), [_("not an Ed25519 key")])

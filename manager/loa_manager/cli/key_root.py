@@ -1,0 +1,61 @@
+"""``loa key renew-officers`` and ``sign-transfer``: what needs holders of the root."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from loa_manager.account import note
+from loa_manager.ceremony import certify_officers, parse_endpoint, sign_transfer
+from loa_manager.cli.options import PassphraseSource, home_option, json_option, passphrase_option
+from loa_manager.cli.output import show_facts
+from loa_manager.cli.texts import LoaCommand
+from loa_manager.content_tree import write_durably
+from loa_manager.home import Home, read_bytes
+from loa_protocol.bench import short_fingerprint
+from loa_protocol.envelope import Bundle
+from loa_protocol.language import translator
+
+_ = translator("loa_manager")
+
+_FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+@click.command("renew-officers", cls=LoaCommand, example="loa key renew-officers --home ls")
+@home_option
+@passphrase_option
+@json_option
+def renew_officers(home: Path, passphrase: PassphraseSource) -> None:
+    """Renew both officers' certificates for a year, with two root keys."""
+    place, now = Home.open(home), datetime.now(UTC)
+    expires = certify_officers(place, place.root, passphrase.read(), now)
+    note(place, "officers_renewed", {"expires": str(expires)}, now, "root")
+    show_facts({"expires": expires}, {"expires": _("Valid until")})
+
+
+@click.command(
+    "sign-transfer",
+    cls=LoaCommand,
+    example="loa key sign-transfer --home ls --to other/public/root -o consent",
+)
+@home_option
+@click.option("--to", "new_root", required=True, type=_FILE, help="The other province's root.")
+@click.option("--board", help="Id of the one board that may go; without it, every board.")
+@click.option("-o", "--output", required=True, type=_FILE, help="The consent file to write.")
+@passphrase_option
+@json_option
+def sign_transfer_command(
+    home: Path, new_root: Path, board: str | None, output: Path, passphrase: PassphraseSource
+) -> None:
+    """Consent, with three root keys, that boards go over to another province's root."""
+    place, now, other = Home.open(home), datetime.now(UTC), read_bytes(new_root)
+    endpoint = None if board is None else parse_endpoint(board)
+    write_durably(output, sign_transfer(place, other, passphrase.read(), now, endpoint))
+    fingerprint = short_fingerprint(Bundle.from_bytes(other).digest)
+    facts = {"output": str(output), "root": fingerprint, "board": board}
+    note(place, "transfer_signed", facts, now, "root")
+    show_facts(
+        facts, {"output": _("File"), "root": _("New root's fingerprint"), "board": _("Board")}
+    )
