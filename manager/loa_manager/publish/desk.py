@@ -20,7 +20,7 @@ from loa_protocol.envelope import Bundle, Kind
 from loa_protocol.errors import ConfigError
 from loa_protocol.hours import tighten
 from loa_protocol.language import translator
-from loa_protocol.objects.placement import DenyList
+from loa_protocol.objects.placement import DenyList, Settings
 from loa_protocol.objects.policy import Policy
 from loa_protocol.record import ClockTrust
 from loa_protocol.scope import is_inside
@@ -100,11 +100,36 @@ def rules_folder(home: Home) -> Path:
 
 
 def export_rules(home: Home, other: Home) -> int:
-    """Copy the policies and deny lists of the province *home* to *other*; return how many."""
+    """Copy policies, deny lists and the settings of the province *home* to *other*.
+
+    Returns:
+        How many bundles.
+    """
     bundles = _bundles(home)
+    settings = home.settings_for(home.root.scope)
+    if settings is not None:
+        bundles.append(settings)
     for data in bundles:
         write_durably(rules_folder(other) / Bundle.from_bytes(data).digest.hex(), data)
     return len(bundles)
+
+
+def find_settings(home: Home, now: datetime) -> Settings | None:
+    """Return the newest settings of the whole province that *home* holds; None without any.
+
+    Raises:
+        FormatError, TrustError: they are damaged, or not signed by officers.
+        StoreError: they cannot be read.
+    """
+    own = home.settings_for(home.root.scope)
+    copies = _newest(_bundles(home), Kind.SETTINGS) if own is None else [own]
+    instant = Now(int(now.timestamp()), ClockTrust.T3)
+    for data in copies:
+        body = accept(data, trusted_with_denials(home, instant), instant).body
+        assert isinstance(body, Settings)  # what accept() gives for this kind
+        if body.scope == home.root.scope:
+            return body
+    return None
 
 
 def _bundles(home: Home) -> list[bytes]:

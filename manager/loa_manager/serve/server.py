@@ -36,7 +36,7 @@ from loa_manager.serve.projector import Projector
 from loa_manager.serve.repeats import Repeats
 from loa_manager.serve.roster import RegistryRoster
 from loa_manager.serve.signed_request import Doorkeeper
-from loa_manager.serve.web import Web
+from loa_manager.serve.web import Clock, Web
 from loa_protocol.envelope import Bundle
 from loa_protocol.errors import ConfigError
 from loa_protocol.language import translator
@@ -137,7 +137,7 @@ async def _serve(
         inherited=(stores.lock.descriptor,),
     )
     office = Office(home)
-    app = _web(home, keys, stores.engine, office).app()
+    app = make_web(home, keys, stores.engine, office).app()
     listener = Listener(app, keys.tls, options.host, https_port)
     projector = Projector(functools.partial(records.project, stores.engine))
     link = IngestLink(
@@ -166,14 +166,22 @@ async def _serve(
     await run_parts(parts, stop, on_ready)
 
 
-def _web(home: Home, keys: ServerKeys, engine: Engine, office: Office) -> Web:
-    door = Doorkeeper(home, keys.tls.authorities.server)
+def make_web(
+    home: Home,
+    keys: ServerKeys,
+    engine: Engine,
+    office: Office,
+    clock: Clock = lambda: datetime.now(UTC),
+) -> Web:
+    """Return every route that the server of *home* answers."""
+    door = Doorkeeper(home, keys.tls.authorities.server, clock)
     return Web(
         content=home.content.path,
         authorities=keys.tls.authorities,
         roster=RegistryRoster(engine),
         enrolment=Enrolment(engine, keys.enrolment),
         time_signer=keys.time,
+        clock=clock,
         people=MailRoutes(office, door).routes(),
     )
 
