@@ -10,13 +10,20 @@ from collections.abc import Callable
 import pytest
 from hypothesis import settings
 
+from support.wall_clock import libfaketime
+
 pytest_plugins = ("requirement_table",)
 
 NEEDS: dict[str, Callable[[], bool]] = {
     "ffmpeg": lambda: shutil.which("ffmpeg") is not None,
     "openssl": lambda: shutil.which("openssl") is not None,
     "portaudio": lambda: importlib.util.find_spec("pyaudio") is not None,
+    "softhsm": lambda: (
+        shutil.which("softhsm2-util") is not None
+        and importlib.util.find_spec("pkcs11") is not None
+    ),
     "systemd": lambda: shutil.which("systemd-analyze") is not None,
+    "faketime": lambda: libfaketime() is not None,
     "loop-mount": lambda: os.geteuid() == 0 and shutil.which("losetup") is not None,
 }
 

@@ -240,7 +240,7 @@ def test_no_reset_brings_the_floor_below_the_build() -> None:
 
 
 # Requirement TIM-4: what the wall clock does, with which company -> what the board makes of it.
-# Every case is heard within one turn of ten seconds, far within the minute that is asked for.
+# Every case is heard within one turn of a few seconds, far within the minute that is asked for.
 LIES = {
     "1970": -NOW + 1000,
     "an hour ahead": 3_600_000,

@@ -43,6 +43,7 @@ from loa_protocol.objects.playlist import (
     Bearer,
     BearerKind,
     BulletinKind,
+    FmWindow,
     Item,
     Media,
     Playlist,
@@ -239,10 +240,19 @@ class Hamlet:
         draft = dataclasses.replace(settings, scope=scope, **changes)
         self.authority.sign_settings(draft, datetime.now(UTC))
 
-    def publish(self, pole: Pole, pieces: Sequence[Piece], *, start_s: int) -> Playlist:
+    def publish(
+        self,
+        pole: Pole,
+        pieces: Sequence[Piece],
+        *,
+        start_s: int,
+        fm_windows: tuple[FmWindow, ...] = (),
+    ) -> Playlist:
         """Sign a session of *pieces* at *start_s* by two people and put it into the tree."""
         serial = self._serials[pole.scope] = self._serials.get(pole.scope, 0) + 1
-        schedule = _playlist(pole.scope, serial, pieces, start_s)
+        schedule = dataclasses.replace(
+            _playlist(pole.scope, serial, pieces, start_s), fm_windows=fm_windows
+        )
         chains = [certificate for each in self.people for certificate in each.chain]
         signers = [each.signer for each in self.people]
         data = sign_bundle(Kind.PLAYLIST, schedule.to_bytes(), signers, certificates=chains)

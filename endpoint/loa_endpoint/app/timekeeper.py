@@ -30,7 +30,7 @@ log = logging.getLogger("loa.endpoint")
 # The first release's date: no honest time is earlier. A later build may raise it.
 BUILT_MS = 1_795_000_000_000
 ANSWER_LIFE_MS = 6 * 3_600_000  # ask again so often; drift stays under 3 s
-TICK_S = 10.0  # how often the wall clock is heard and the battery clock looked at
+TICK_S = 5.0  # how often the wall clock is heard and the battery clock looked at
 ASK_APART_S = 2.0  # however many want to know the time
 _NONCE = "floor_nonce"
 _NONCE_BYTES = 16

@@ -11,7 +11,7 @@ from typing import Final
 
 from loa_endpoint.core.clock import Disagreement, Reading
 from loa_endpoint.core.time_source import Jump
-from loa_protocol.record import Happening
+from loa_protocol.record import ClockTrust, Happening
 
 STEP_MS: Final = 1000  # of our own time; less is a correction of drift
 MOST_AN_HOUR: Final = 6  # events of one name about one source
@@ -27,9 +27,12 @@ class ClockWatch:
         self._told: dict[tuple[str, str], deque[int]] = {}
 
     def on_reading(self, now: Reading) -> Happening | None:
-        """Return the step that our own time made since the reading before, if it made one."""
+        """Return the step that our own time made since the reading before, if it made one.
+
+        Below T2 there is no time that could step, only a floor that heads raise.
+        """
         before, self._last = self._last, now
-        if before is None:
+        if before is None or max(before.trust, now.trust) < ClockTrust.T2:
             return None
         by = now.unix_ms - before.unix_ms - (now.mono_ms - before.mono_ms)
         if abs(by) <= STEP_MS:
