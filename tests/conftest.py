@@ -19,8 +19,7 @@ NEEDS: dict[str, Callable[[], bool]] = {
     "openssl": lambda: shutil.which("openssl") is not None,
     "portaudio": lambda: importlib.util.find_spec("pyaudio") is not None,
     "softhsm": lambda: (
-        shutil.which("softhsm2-util") is not None
-        and importlib.util.find_spec("pkcs11") is not None
+        shutil.which("softhsm2-util") is not None and importlib.util.find_spec("pkcs11") is not None
     ),
     "systemd": lambda: shutil.which("systemd-analyze") is not None,
     "faketime": lambda: libfaketime() is not None,

@@ -6,10 +6,12 @@ import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from loa_endpoint.app import timekeeper
+from loa_endpoint.app.status_text import status_lines
 from loa_endpoint.app.timekeeper import BUILT_MS, Timekeeper
 from loa_endpoint.core.clock import Disagreement, Reading
 from loa_endpoint.core.clock_watch import MOST_AN_HOUR, ClockWatch
@@ -255,3 +257,37 @@ def test_the_stations_of_the_playlist_are_heard_in_turn() -> None:
     heard = [station_to_hear([91_000, 66_500, 91_000], turn * STAY_MS) for turn in range(3)]
     assert heard == [66_500, 91_000, 66_500]
     assert station_to_hear([], 0) is None
+
+
+# --- what a technician reads
+
+
+def status(time: Timekeeper) -> str:
+    facts: dict[str, Any] = {
+        "scope": "vn/ls/st0137/c01",
+        "state": "connected",
+        "faults": [],
+        "item": None,
+        "time": {**time.facts(), "utc_offset_min": 420},
+        "next": [],
+        "connected": False,
+        "records": {"unsent": 0},
+        "media": {"cached": 0, "missing": 0},
+    }
+    return "\n".join(status_lines(facts))
+
+
+@pytest.mark.requirement("TIM-4", "OFF-1")
+def test_the_status_says_how_far_the_floor_is_wrong_and_by_which_nonce_it_is_reset(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("loa_protocol.language._chosen", ["en"])
+    time = bench.boot()
+    time.on_signed_time(NOW + DAY)
+    assert time.nonce().hex() in status(time)
+    assert "ahead" not in status(time)
+    answer(time, NOW)
+    assert "The time floor is 1439 min ahead of the server" in status(time)
+    assert time.reset_floor(NOW, time.nonce())
+    answer(time, NOW)
+    assert time.nonce().hex() not in status(time)

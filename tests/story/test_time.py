@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,6 +26,7 @@ from support.waiting import soon
 from support.wall_clock import lie, lying_wall_clock
 
 pytestmark = [pytest.mark.story, pytest.mark.needs("faketime")]
+UNIT = Path(__file__).parents[2] / "endpoint" / "systemd" / "loa-endpoint.service"
 A_MINUTE_S = 60.0  # within which each lie has its result
 AT_1970 = "@1970-01-01 00:10:00"
 LIES = {"c01": AT_1970, "c02": "+1h", "c03": "+40d", "c04": "+14y"}
@@ -87,6 +91,20 @@ def test_a_board_that_boots_in_1970_plays_what_is_due_at_its_place(
 ) -> None:
     (play,) = here.ended(liars["c01"], 1, within_s=A_MINUTE_S)
     assert play.outcome == Outcome.COMPLETE
+
+
+@pytest.mark.needs("systemd")
+def test_the_drop_in_for_a_battery_clock_gives_the_unit_that_device_and_little_more(
+    tmp_path: Path,
+) -> None:
+    unit = tmp_path / UNIT.name
+    text = UNIT.read_text().replace("/opt/loa/bin", str(Path(sys.executable).parent))
+    unit.write_text(text.replace("User=loa", "User=root"))  # users that this machine has
+    shutil.copytree(UNIT.with_name(UNIT.name + ".d"), tmp_path / (UNIT.name + ".d"))
+    for arguments in (["verify", "--man=no"], ["security", "--offline=yes", "--threshold=35"]):
+        command = ["systemd-analyze", *arguments, str(unit)]
+        said = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        assert (said.returncode, said.stderr) == (0, ""), said.stdout[-300:]
 
 
 def await_event(here: Hamlet, pole: Pole, name: str) -> None:

@@ -35,9 +35,19 @@ def status_lines(facts: Mapping[str, Any]) -> Iterator[str]:
     yield _("Clock trust: {trust}").format(trust=clock["trust"])
     if clock["trust"] in {"T0", "T1"}:
         yield _("Nothing scheduled plays until the time is known; the server tells it.")
+        yield from _floor(clock)
     link = _("connected") if facts["connected"] else _("not connected")
     yield _("Server: {link}; {unsent} records wait to be received").format(
         link=link, unsent=facts["records"]["unsent"]
     )
     media = facts["media"]
     yield _("Media: {cached} in the cache, {missing} missing").format(**media)
+
+
+def _floor(clock: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what a province needs to know where the time floor may be wrong."""
+    if clock["floor_ahead_ms"]:
+        minutes = -(-clock["floor_ahead_ms"] // 60_000)
+        text = _("The time floor is {minutes} min ahead of the server: the province must reset it.")
+        yield text.format(minutes=minutes)
+    yield _("Nonce for a reset of the time floor: {nonce}").format(nonce=clock["nonce"])
