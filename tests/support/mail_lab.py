@@ -76,6 +76,7 @@ class MailLab:
     port: int = 0
     app: Starlette = field(init=False)
     identities: dict[str, Identity] = field(default_factory=dict)
+    clients: list[ServiceClient] = field(default_factory=list)
 
     def now(self) -> datetime:
         return datetime.now(UTC) + timedelta(seconds=self.shift_s)
@@ -94,7 +95,9 @@ class MailLab:
         return self.identities[name]
 
     def client(self, name: str) -> ServiceClient:
-        return ServiceClient(self.home(name), self.identity(name), self.address, self.now)
+        made = ServiceClient(self.home(name), self.identity(name), self.address, self.now)
+        self.clients.append(made)
+        return made
 
     def desk(self, name: str) -> Desk:
         return Desk.open(self.home(name), self.now())
@@ -128,6 +131,8 @@ class MailLab:
         try:
             yield self
         finally:
+            for client in self.clients:  # the server waits for connections that are kept
+                client.close()
             loop.call_soon_threadsafe(self._stop)
             thread.join(READY_S)
             loop.close()
