@@ -76,28 +76,17 @@ class Agent:
             stage=self.stage,
             is_nudged=lambda: self.session.is_connected,
         )
-        self.plane.on_identity = self.session.renew
-        self.plane.on_settings = self._on_settings
-        self.plane.sync.on_caught_up = self._on_caught_up
-        self.time.on_happening = self.stage.keep
         self._start_wait = StartWait(wait_s=self._wait_s(), booted_ms=monotonic_ms())
         self._began_with, self._began_in = settings, self.keeper.scope
         self._listens_khz: int | None = None
         self._wants_again, self.is_interrupted = False, False
         self._stop = asyncio.Event()
-        self.report = StatusReport(
-            Observed(
-                keeper=self.keeper,
-                time=self.time,
-                stage=self.stage,
-                plane=self.plane,
-                session=self.session,
-                outbox=self.outbox,
-                player=self.player,
-                hardware=self.hardware,
-            )
-        )
+        self.report = StatusReport(self._observed())
         self._manager = ServiceManager.from_environment()
+        self.plane.on_identity = self.session.renew
+        self.plane.on_settings = self._on_settings
+        self.plane.sync.on_caught_up = self._on_caught_up
+        self.time.on_happening = self.stage.keep
 
     async def run(self) -> bool:
         """Run until told to stop; tell whether to begin again, with other hardware settings."""
@@ -243,6 +232,18 @@ class Agent:
     def _heartbeat_s(self) -> float:
         settings = self.keeper.settings
         return 300.0 if settings is None else float(settings.heartbeat_s)
+
+    def _observed(self) -> Observed:
+        return Observed(
+            keeper=self.keeper,
+            time=self.time,
+            stage=self.stage,
+            plane=self.plane,
+            session=self.session,
+            outbox=self.outbox,
+            player=self.player,
+            hardware=self.hardware,
+        )
 
     def _make_tuner(self) -> XdrTuner | None:
         url = self.hardware.tuner
