@@ -29,6 +29,8 @@ def resolve(certificates: Iterable[bytes], trusted: Trusted, now: Now) -> dict[b
         if key.key.kid not in trusted.denied
     }
     waiting = [_open(data) for data in certificates]
+    if waiting and trusted.root.formats.get(Kind.CERTIFICATE, 1) > 1:  # only 1 is opened
+        raise TrustError(Refusal.VERSION, "certificates below the format floor")
     for _ in range(MAX_DEPTH):
         ready = [each for each in waiting if all(seal.kid in keys for seal in each.seals)]
         waiting = [each for each in waiting if each not in ready]

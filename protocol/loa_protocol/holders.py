@@ -25,6 +25,7 @@ _LOWEST = {  # the level below which nobody orders such a thing
     Verb.LOCKDOWN: Level.PROVINCE,
     Verb.RESET_FLOOR: Level.PROVINCE,
 }
+_LIKE = {Kind.STANDING_PROGRAMME: Kind.PLAYLIST}  # signed as that one: never by fewer
 
 
 def check_holders(kind: Kind, body: Object, signers: Sequence[Resolved], trusted: Trusted) -> Level:
@@ -37,15 +38,14 @@ def check_holders(kind: Kind, body: Object, signers: Sequence[Resolved], trusted
     fitting = [signer for signer in signers if set(roles) & set(signer.roles)]
     if not fitting:
         raise TrustError(Refusal.ROLE if signers else Refusal.THRESHOLD, f"needs {roles}")
-    levels: dict[str, Level] = {}
-    for signer in fitting:
-        levels[signer.holder] = max(levels.get(signer.holder, signer.level), signer.level)
-    needed = max(_needed(kind, body, max(levels.values()), trusted), len(roles))
-    if len(levels) < needed:
-        raise TrustError(Refusal.THRESHOLD, f"{len(levels)} of {needed} holders")
-    if not any(_fills(chosen, roles) for chosen in permutations(fitting, len(roles))):
+    highest = max(signer.level for signer in fitting)
+    needed = max(_needed(kind, body, highest, trusted), len(roles))
+    holders = len({signer.holder for signer in fitting})
+    if holders < needed:
+        raise TrustError(Refusal.THRESHOLD, f"{holders} of {needed} holders")
+    level = _level(fitting, roles, needed)
+    if level is None:
         raise TrustError(Refusal.ROLE, f"no set of holders fills {[r.name for r in roles]}")
-    level = sorted(levels.values(), reverse=True)[needed - 1]
     lowest = _LOWEST.get(body.verb, level) if isinstance(body, Command) else RULES[kind].lowest
     if level < lowest:
         raise TrustError(Refusal.LEVEL, f"{level.name} is below {lowest.name}")
@@ -62,7 +62,10 @@ def _needed(kind: Kind, body: Object, highest: Level, trusted: Trusted) -> int:
     """Return how many distinct holders *body* needs (trust.md section 2)."""
     if kind in ALWAYS_FROM_ONE_HOLDER:
         return 1
-    floor = max(trusted.root.floors.get(kind, 1), trusted.thresholds.get(kind, 1))
+    kinds = (kind, _LIKE.get(kind, kind))
+    floor = max(
+        source.get(k, 1) for k in kinds for source in (trusted.root.floors, trusted.thresholds)
+    )
     match body:
         case Alert():
             is_known = highest < Level.PROVINCE and _says_nothing_new(body, trusted)
@@ -89,6 +92,16 @@ def _fills_a_slot(grant: Grant, trusted: Trusted) -> bool:
         return False
     slot = trusted.live_slots.get((grant.playlist, grant.slot))
     return slot is not None and slot[0] <= grant.start < grant.end <= slot[1]
+
+
+def _level(fitting: Sequence[Resolved], roles: Sequence[Role], needed: int) -> Level | None:
+    """Return the highest level at or above which enough holders, between them, fill every role."""
+    for level in sorted({signer.level for signer in fitting}, reverse=True):
+        able = [signer for signer in fitting if signer.level >= level]
+        is_enough = len({signer.holder for signer in able}) >= needed
+        if is_enough and any(_fills(chosen, roles) for chosen in permutations(able, len(roles))):
+            return level
+    return None
 
 
 def _fills(chosen: Sequence[Resolved], roles: Sequence[Role]) -> bool:

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from loa_protocol import cbor
 from loa_protocol.envelope import Kind, open_seal, seal
-from loa_protocol.errors import FormatError, MessageError
+from loa_protocol.errors import MessageError
 from loa_protocol.keys import Signer
 from loa_protocol.objects.live import Grant, LiveChunk
 from loa_protocol.trust import Now, Refusal, TrustError
@@ -95,6 +94,4 @@ def _parse(data: bytes) -> LiveChunk:
     opened = open_seal(data)
     if opened.payload is None:
         raise MessageError("a chunk carries its payload")
-    if len(opened.payload) > cbor.MAX_BYTES:
-        raise FormatError("a chunk is about a second of sound")
     return LiveChunk.from_bytes(opened.payload)

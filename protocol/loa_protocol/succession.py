@@ -17,7 +17,7 @@ def accept_root(data: bytes, present: Trusted | None, now: Now) -> Root:
         FormatError: *data* is no root bundle.
         TrustError: a signature, threshold or version is wrong.
     """
-    bundle = _open(data, Kind.ROOT)
+    bundle = _open(data, Kind.ROOT, None if present is None else present.root)
     new = Root.from_bytes(bundle.payload)
     for each in new.keys:
         if each.algorithm not in new.algorithms:
@@ -26,7 +26,7 @@ def accept_root(data: bytes, present: Trusted | None, now: Now) -> Root:
         _check_holders(bundle, ((new, new.threshold),))
     else:
         _check_holders(bundle, ((new, new.threshold), (present.root, _needed(present.root, new))))
-        _check_step(bundle, new, present)
+        _check_step(new, present)
     if new.created > now.unix_s and now.is_known:
         raise TrustError(Refusal.NOT_YET, f"created {new.created}")
     return new
@@ -39,7 +39,7 @@ def accept_transfer(data: bytes, trusted: Trusted, now: Now) -> Transfer:
         FormatError: *data* is no transfer bundle.
         TrustError: a signature, threshold, address or date is wrong.
     """
-    bundle = _open(data, Kind.TRANSFER)
+    bundle = _open(data, Kind.TRANSFER, trusted.root)
     transfer = Transfer.from_bytes(bundle.payload)
     _check_holders(bundle, ((trusted.root, trusted.root.threshold),))
     if transfer.old_root != trusted.root_digest:
@@ -67,11 +67,12 @@ def holders_of(root: Root, kids: frozenset[bytes]) -> frozenset[str]:
     return frozenset(own[kid] for kid in kids if kid in own)
 
 
-def _open(data: bytes, kind: Kind) -> Bundle:
+def _open(data: bytes, kind: Kind, present: Root | None) -> Bundle:
     bundle = Bundle.from_bytes(data)
     if bundle.kind != kind:
         raise TrustError(Refusal.KIND, f"kind {bundle.kind}")
-    if bundle.version != 1:
+    floor = 1 if present is None else present.formats.get(kind, 1)
+    if bundle.version != 1 or bundle.version < floor:
         raise TrustError(Refusal.VERSION, bundle.label)
     return bundle
 
@@ -81,7 +82,7 @@ def _needed(old: Root, new: Root) -> int:
     return old.threshold if new.keys == old.keys else max(old.threshold, old.recovery_keys)
 
 
-def _check_step(bundle: Bundle, new: Root, present: Trusted) -> None:
+def _check_step(new: Root, present: Trusted) -> None:
     old = present.root
     if new.scope != old.scope or new.test != old.test:
         raise TrustError(Refusal.SCOPE, new.scope)
@@ -91,8 +92,6 @@ def _check_step(bundle: Bundle, new: Root, present: Trusted) -> None:
         raise TrustError(Refusal.EQUIVOCATION, f"two roots of version {new.version}")
     if new.version != old.version + 1:  # one step at a time, as in TUF 5.3
         raise TrustError(Refusal.ROLLBACK, f"root {new.version} after {old.version}")
-    if bundle.version < old.formats.get(Kind.ROOT, 1):
-        raise TrustError(Refusal.VERSION, bundle.label)
 
 
 def _check_holders(bundle: Bundle, needs: tuple[tuple[Root, int], ...]) -> None:
