@@ -11,19 +11,24 @@ from pathlib import Path
 from typing import Final
 
 from loa_manager.home import make_private_folder
-from loa_manager.keyring import KEY, TOKEN
+from loa_manager.keyring import KEY, TOKEN, has_key
 from loa_protocol.errors import StoreError
 
 NEXT, OLD = "next", "old"
-_SUFFIXES: Final = (".cert", ".pem", ".request", KEY, TOKEN)  # the key goes last: it is the proof
+REQUEST: Final = ".request"
+_SUFFIXES: Final = (".cert", ".pem", REQUEST, KEY, TOKEN)
 
 
 def archive_key(path: Path, now: datetime) -> None:
     """Move the files of the key *path* (without suffix) into ``old/<when>-<name>.*``.
 
+    The key goes last: as long as it is there, there is something to put aside.
+
     Raises:
         StoreError: a file cannot be moved.
     """
+    if not has_key(path):
+        return
     folder = path.parent / OLD
     stamp = now.strftime("%Y%m%dT%H%M%SZ")
     for suffix in _SUFFIXES:
@@ -34,12 +39,14 @@ def archive_key(path: Path, now: datetime) -> None:
 
 
 def promote_key(path: Path) -> None:
-    """Move the files of ``next/<name>`` to *path*; the certificate first, the key last.
+    """Move the files of ``next/<name>`` to *path*.
+
+    The request goes last: by it an interrupted installation finds back here.
 
     Raises:
         StoreError: a file cannot be moved.
     """
-    for suffix in _SUFFIXES:
+    for suffix in sorted(_SUFFIXES, key=lambda each: each == REQUEST):
         source = path.parent / NEXT / f"{path.name}{suffix}"
         if source.exists():
             _move(source, path.with_name(f"{path.name}{suffix}"))

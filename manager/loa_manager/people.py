@@ -10,14 +10,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
 
 from cryptography.x509.oid import NameOID
 
 from loa_manager import x509
 from loa_manager.content_tree import write_durably
 from loa_manager.home import Home, make_private_folder, read_bytes
-from loa_manager.key_places import NEXT, archive_key, promote_key
+from loa_manager.key_places import NEXT, REQUEST, archive_key, promote_key
 from loa_manager.key_token import TokenPlace
 from loa_manager.keyring import (
     KEY,
@@ -38,13 +37,11 @@ from loa_protocol.chain import resolve
 from loa_protocol.errors import ConfigError
 from loa_protocol.keys import Signer, SoftSigner
 from loa_protocol.language import translator
-from loa_protocol.objects.authority import Certificate, Role
+from loa_protocol.objects.authority import HOLDER, Certificate, Role
 from loa_protocol.record import ClockTrust
 from loa_protocol.trust import Now
 
 _ = translator("loa_manager")
-
-_REQUEST: Final = ".request"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +121,7 @@ def rotate_own_key(
         PeerError: the token failed.
     """
     path = home.own_keys / name
-    asked = path.with_name(f"{name}{_REQUEST}")
+    asked = path.with_name(f"{name}{REQUEST}")
     if not has_key(path) or not asked.is_file():
         raise ConfigError(str(path), [_("no key of this name; make one with loa key make")])
     old = parse_request(read_bytes(asked))
@@ -142,6 +139,7 @@ def _make(
     token: TokenPlace | None,
     kind: Kind | None,
 ) -> tuple[Path, bytes]:
+    HOLDER.to_value(holder)  # what no certificate could say is refused before a key is made
     signer: Signer = (
         SoftSigner(make_key(path.with_name(f"{path.name}{KEY}"), secrets, kind or "ed25519"))
         if token is None
@@ -149,7 +147,7 @@ def _make(
             path.with_name(f"{path.name}{TOKEN}"), token, secrets, kind or "p256"
         )
     )
-    request = path.with_name(f"{path.name}{_REQUEST}")
+    request = path.with_name(f"{path.name}{REQUEST}")
     write_durably(request, make_request(signer, holder, roles))
     return request, signer.public.kid
 
@@ -177,7 +175,8 @@ def install_chain(home: Home, data: bytes, now: datetime) -> Certificate:
             write_durably(request.with_suffix(".cert"), data)
             if request.parent == following:
                 place = home.own_keys / request.stem
-                archive_key(place, now)
+                if has_key(place) and public_of(place).kid != kid:
+                    archive_key(place, now)
                 promote_key(place)
             return certificates[kid]
     raise ConfigError(str(home.own_keys), [_("no key here belongs to these certificates")])
