@@ -16,6 +16,7 @@ from loa_protocol.record import (
     ClockTrust,
     Happening,
     Heartbeat,
+    OrderTaken,
     PlayEnded,
     PlayStarted,
     Record,
@@ -45,6 +46,7 @@ class Sheet:
     ends: Plays = field(default_factory=dict)
     refusals: Rows = field(default_factory=list)
     events: Rows = field(default_factory=list)
+    answers: Rows = field(default_factory=list)
     unplaced: Rows = field(default_factory=list)
     received: dict[str, int] = field(default_factory=dict)  # by endpoint: the newest arrival
     boots: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -113,6 +115,10 @@ def _place(sheet: Sheet, each: Told, record: Record, places: Places) -> None:
         case Happening() as body:
             row = {"at_ms": record.at_ms, "name": body.name, "detail": body.detail}
             sheet.events.append({**row, **_where(each, record, places)})
+        case OrderTaken() as body:
+            row = {"order_id": body.id.hex(), "kind": body.kind, "digest": body.digest.hex()}
+            row.update(_where(each, record, places), state=int(body.state), detail=body.detail)
+            sheet.answers.append({**row, "at_ms": record.at_ms})
         case Boot(version=version):
             boot = {"booted_ms": record.at_ms, "version": version, "boot_epoch": each.epoch}
             sheet.boots[each.endpoint] = newer(sheet.boots.get(each.endpoint), boot, "boot_epoch")

@@ -120,6 +120,7 @@ def _write(connection: Connection, sheet: Sheet, places: Places) -> None:
     for table, rows in (
         (tables.refusal, sheet.refusals),
         (tables.event, sheet.events),
+        (tables.order_answer, sheet.answers),
         (tables.unplaced, sheet.unplaced),
     ):
         _insert(connection, table, rows)

@@ -296,6 +296,21 @@ event = Table(
     Column("detail", String(300), nullable=False),
 )
 
+order_answer = Table(  # what endpoints said to alerts, grants and commands, each word of it
+    "order_answer",
+    METADATA,
+    Column("endpoint", ENDPOINT, primary_key=True),
+    Column("epoch", BigInteger, primary_key=True),
+    Column("sequence", BigInteger, primary_key=True),
+    Column("cluster", SCOPE, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("order_id", ENDPOINT, nullable=False, index=True),  # 16 bytes in hex, too
+    Column("kind", Integer, nullable=False),
+    Column("digest", HASH, nullable=False),
+    Column("state", Integer, nullable=False),  # of record.OrderState
+    Column("detail", String(300), nullable=False),
+)
+
 unplaced = Table(  # records of kinds that a later version knows, or that fit nowhere: kept, counted
     "unplaced",
     METADATA,
@@ -327,7 +342,7 @@ last_heard = Table(  # the newest batch and the newest heartbeat of each endpoin
     Column("free_bytes", BigInteger),
 )
 
-PROJECTED: Final = (play, refusal, event, unplaced, last_heard, projection)
+PROJECTED: Final = (play, refusal, event, order_answer, unplaced, last_heard, projection)
 
 # --- accounts of what was done --------------------------------------------------------------
 

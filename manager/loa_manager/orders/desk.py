@@ -1,0 +1,221 @@
+"""Judges orders before they leave, by the boards' own acceptance rule and the policy in force.
+
+A desk needs no policy to silence a place: where the policy has run out, commands are still judged,
+by the root's floors alone. Alerts need one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from loa_manager.home import Home
+from loa_manager.keyring import Identity
+from loa_manager.orders.paper import Paper, open_paper
+from loa_manager.publish.desk import Desk, trusted_with_denials
+from loa_manager.publish.signing import signers_of
+from loa_protocol.accept import accept
+from loa_protocol.chain import resolve
+from loa_protocol.envelope import add_signature
+from loa_protocol.errors import ConfigError
+from loa_protocol.language import translator
+from loa_protocol.objects.alert import Alert
+from loa_protocol.objects.authority import Level, Role
+from loa_protocol.objects.command import Command, Verb
+from loa_protocol.objects.live import Grant
+from loa_protocol.objects.playlist import BulletinKind
+from loa_protocol.objects.policy import Policy
+from loa_protocol.record import ClockTrust
+from loa_protocol.scope import is_inside
+from loa_protocol.trust import RULES, Accepted, Now, Refusal, Resolved, Trusted, TrustError
+
+_ = translator("loa_manager")
+
+LOWEST: Final = {Verb.LOCKDOWN: Level.PROVINCE, Verb.RESET_FLOOR: Level.PROVINCE}
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What a board would say to an order now; *accepted* is None while holders are missing."""
+
+    paper: Paper
+    signers: tuple[Resolved, ...]
+    accepted: Accepted | None
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether a board would take it."""
+        return self.accepted is not None
+
+
+@dataclass(frozen=True, slots=True)
+class OrderDesk:
+    """What orders are judged by; *rules* is None where no policy is in force."""
+
+    trusted: Trusted
+    rules: Desk | None
+    now: Now
+
+    @classmethod
+    def open(cls, home: Home, now: datetime) -> OrderDesk:
+        """Accept what *home* holds.
+
+        Raises:
+            FormatError: root, policy or deny list is damaged.
+            TrustError: a deny list is not to be trusted.
+            StoreError: one cannot be read.
+        """
+        instant = Now(int(now.timestamp()), ClockTrust.T3)
+        trusted = trusted_with_denials(home, instant)
+        try:
+            rules: Desk | None = Desk.open(home, now)
+        except TrustError:  # run out; or signed by those who are denied now
+            rules = None
+        return cls(trusted, rules, instant)
+
+    def policy_for(self, scope: str) -> Policy:
+        """Return the tightest policy over *scope*; raise ConfigError where none is in force."""
+        if self.rules is None:
+            raise ConfigError(_("policy"), [_("no policy is in force; sign a new one first")])
+        return self.rules.policy_for(scope)
+
+    def judge(self, paper: Paper, known: Iterable[Paper] = ()) -> Judged:
+        """Judge *paper* as a board in its scope would.
+
+        Args:
+            paper: The order, with the seals it has got so far.
+            known: Other orders that stand: an id that was used is refused.
+
+        Raises:
+            TrustError: a board would refuse it, for more than a missing holder.
+            ConfigError: it goes over the limits of the policy, or no policy is in force.
+            FormatError: a certificate is damaged.
+        """
+        signers = tuple(signers_of(paper.bundle, self.trusted, self.now))
+        trusted = self._trusted_for(paper, known)
+        _check_level(paper, signers)
+        try:
+            accepted: Accepted | None = accept(paper.data, trusted, self.now)
+        except TrustError as error:
+            if error.reason is not Refusal.THRESHOLD:
+                raise
+            accepted = None
+        if accepted is not None:
+            self._check_limits(paper, accepted, known)
+        return Judged(paper, signers, accepted)
+
+    def seal(self, paper: Paper, identity: Identity, role: Role | None = None) -> Paper:
+        """Return *paper* with a seal of *identity*.
+
+        Raises:
+            TrustError: ROLE, SCOPE, CHAIN: the certificate does not allow it; THRESHOLD: the same
+                holder has sealed it before.
+        """
+        signer = resolve(identity.chain, self.trusted, self.now).get(identity.signer.public.kid)
+        if signer is None or signer.certificate is None:
+            text = _("{name} has no certificate").format(name=identity.name)
+            raise TrustError(Refusal.CHAIN, text)
+        fitting = {role} if role is not None else set(roles_of(paper))
+        if not fitting & set(signer.roles):
+            text = _("{holder} is no {role}")
+            names = " / ".join(sorted(each.name.lower() for each in fitting))
+            raise TrustError(Refusal.ROLE, text.format(holder=signer.holder, role=names))
+        scope = paper.body.scope
+        if not any(is_inside(scope, prefix) for prefix in signer.scopes):
+            text = _("{holder} does not speak for {scope}")
+            raise TrustError(Refusal.SCOPE, text.format(holder=signer.holder, scope=scope))
+        earlier = signers_of(paper.bundle, self.trusted, self.now)
+        if signer.holder in {each.holder for each in earlier}:
+            text = _("{holder} has signed already; the second signature is another person's")
+            raise TrustError(Refusal.THRESHOLD, text.format(holder=signer.holder))
+        data = add_signature(paper.data, identity.signer, certificates=identity.chain)
+        return open_paper(data, paper.path)
+
+    def level_of(self, paper: Paper) -> Level | None:
+        """Return the level at which *paper* counts; None where that cannot be told any more."""
+        try:
+            trusted = self._trusted_for(paper, ())
+            return accept(paper.data, trusted, self.now).level
+        except (TrustError, ConfigError):
+            return None
+
+    def _trusted_for(self, paper: Paper, known: Iterable[Paper]) -> Trusted:
+        seen = {
+            each.id: self.now.unix_s for each in known if each.bundle.digest != paper.bundle.digest
+        }
+        trusted = dataclasses.replace(self.trusted, seen=seen)
+        if isinstance(paper.body, Command):
+            if self.rules is None:
+                return dataclasses.replace(trusted, nonce=paper.body.nonce or b"")
+            trusted = dataclasses.replace(trusted, nonce=paper.body.nonce or b"")
+        policy = self.policy_for(paper.body.scope)
+        return dataclasses.replace(
+            trusted,
+            thresholds=policy.thresholds,
+            preapproved=frozenset(policy.preapproved),
+            preapproved_holders=policy.preapproved_holders,
+        )
+
+    def _check_limits(self, paper: Paper, accepted: Accepted, known: Iterable[Paper]) -> None:
+        """Refuse what the boards' daily limits would refuse, as far as it can be told from here."""
+        body = paper.body
+        if not isinstance(body, Alert) or body.is_cancel or accepted.level > Level.COMMUNE:
+            return
+        limits = self.policy_for(body.scope).alert_limits
+        holders = {signer.holder for signer in accepted.signers}
+        others = [
+            each
+            for each in known
+            if isinstance(each.body, Alert)
+            and each.id != body.id
+            and not each.body.is_cancel
+            and holders & {signer.holder for signer in self._signers(each)}
+        ]
+        seconds = sum(sound_s(each.body) for each in (*others, paper))
+        if len(others) + 1 > limits.per_day or seconds > limits.seconds_per_day:
+            text = _(
+                "the policy allows a holder {count} alerts and {seconds} s of them a day;"
+                " this would be {mine} and {length} s"
+            )
+            values = {"count": limits.per_day, "seconds": limits.seconds_per_day}
+            fault = text.format(mine=len(others) + 1, length=seconds, **values)
+            raise ConfigError(_("alert"), [fault])
+
+    def _signers(self, paper: Paper) -> list[Resolved]:
+        try:
+            return signers_of(paper.bundle, self.trusted, self.now)
+        except TrustError:
+            return []
+
+
+def sound_s(body: object) -> int:
+    """Return for how many seconds the alert *body* may sound at most; 0 for anything else."""
+    if not isinstance(body, Alert) or body.media is None:
+        return 0
+    return min(body.duration_s, -(-body.repeats * body.media.duration_ms // 1000))
+
+
+def roles_of(paper: Paper) -> tuple[Role, ...]:
+    """Return the roles that the seals of *paper* need."""
+    if isinstance(paper.body, Grant) and paper.body.kind is BulletinKind.EMERGENCY:
+        return Role.LIVE, Role.ALERT
+    return tuple(dict.fromkeys(RULES[paper.kind].roles))
+
+
+def lowest_level(paper: Paper) -> Level:
+    """Return the level below which nobody gives such an order."""
+    if isinstance(paper.body, Command):
+        return LOWEST.get(paper.body.verb, Level.COMMUNE)
+    return RULES[paper.kind].lowest
+
+
+def _check_level(paper: Paper, signers: Iterable[Resolved]) -> None:
+    lowest = lowest_level(paper)
+    for signer in signers:
+        if signer.level < lowest:  # told now, not when the last holder has signed
+            text = _("{holder} signs for a {level}; it takes a {lowest}")
+            names = {"level": signer.level.name.lower(), "lowest": lowest.name.lower()}
+            raise TrustError(Refusal.LEVEL, text.format(holder=signer.holder, **names))
