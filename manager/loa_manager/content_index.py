@@ -15,10 +15,9 @@ from typing import Any, Final
 from loa_manager.orders.standing import OrderList
 from loa_protocol import merkle
 from loa_protocol.envelope import Bundle, Kind
-from loa_protocol.errors import ConfigError, MessageError
+from loa_protocol.errors import MessageError
 from loa_protocol.objects.online import Head, Inclusion, Leaf, PolicyMark
 from loa_protocol.replay import judge_state
-from loa_protocol.scope import is_inside
 from loa_protocol.trust import Position, Subject
 
 FORMAT: Final = 1
@@ -84,23 +83,10 @@ class ContentIndex:
         return dataclasses.replace(self, root=_risen(old, leaf)[leaf.scope])
 
     def with_playlist(self, leaf: Leaf) -> ContentIndex:
-        """Return the index with a newer playlist.
+        """Return the index with a newer playlist; raise TrustError when it is not newer.
 
-        Raises:
-            TrustError: its position does not rise.
-            ConfigError: another playlist's scope lies above or below. An endpoint would not know
-                which of two to play, and their proofs could not stand side by side as files.
+        A cluster's may stand beside its station's: each endpoint plays that of the nearest scope.
         """
-        clash = [
-            scope
-            for scope in self.playlists
-            if scope != leaf.scope
-            and (is_inside(scope, leaf.scope) or is_inside(leaf.scope, scope))
-        ]
-        if clash:
-            raise ConfigError(
-                leaf.scope, [f"a playlist of {scope} stands already" for scope in clash]
-            )
         return dataclasses.replace(self, playlists=_risen(self.playlists, leaf))
 
     def with_policy(self, leaf: Leaf) -> ContentIndex:

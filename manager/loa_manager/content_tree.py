@@ -29,8 +29,13 @@ from loa_protocol.objects.online import Leaf
 from loa_protocol.scope import is_scope
 from loa_protocol.trust import Refusal, TrustError
 
+PROOF: Final = "_"  # a scope's folder may hold other scopes' folders beside; no id is called so
 _CHUNK: Final = 1 << 20
-_STATE: Final = ("settings", "assignment")
+_STATE: Final = {
+    "settings": Kind.SETTINGS,
+    "assignment": Kind.ASSIGNMENT,
+    "standing": Kind.STANDING_PROGRAMME,
+}
 _NEW: Final = ".new-"
 _LEFT_OVER_S: Final = 86_400  # no write takes a day
 _MODE: Final = 0o644  # a web server under another user may read it
@@ -175,19 +180,24 @@ class ContentTree:
             write_durably(self.path / "index.json", index.with_orders(orders).to_json())
 
     def put_state(self, scope: str, name: str, data: bytes) -> None:
-        """Store the settings or assignment bundle of *scope* as state/<scope>/<name>."""
+        """Store the settings, assignment or standing programme of *scope* as state/<scope>/<name>.
+
+        What no head names: each carries its own seals and serial.
+        """
         if name not in _STATE or not is_scope(scope):
             raise ValueError(f"no state file {name!r} of {scope!r}")
-        expected = {"settings": Kind.SETTINGS, "assignment": Kind.ASSIGNMENT}[name]
         bundle = Bundle.from_bytes(data)
-        if bundle.kind != expected or not bundle.seals:
+        if bundle.kind != _STATE[name] or not bundle.seals:
             raise ValueError(f"not a signed {name}")
         write_durably(self.path / "state" / scope / name, data)
 
     def write_proofs(self) -> None:
         """Write the inclusion path of every scope's playlist under the tree of the index now."""
         for inclusion in self.index().inclusions():
-            write_durably(self.path / "proof" / inclusion.leaf.scope, inclusion.to_bytes())
+            folder = self.path / "proof" / inclusion.leaf.scope
+            if folder.is_file():  # of a tree of before, in which scopes could not lie in each other
+                folder.unlink()
+            write_durably(folder / PROOF, inclusion.to_bytes())
 
     def write_head(self, bundle: bytes) -> None:
         """Replace the head."""

@@ -245,7 +245,7 @@ def _withheld(lab: ContentLab, site: WebServer) -> None:
 
 
 def _proof_withheld(lab: ContentLab, site: WebServer) -> None:
-    del lab.files[f"/proof/{STATION}"]
+    del lab.files[f"/proof/{STATION}/_"]
 
 
 def _redirected(lab: ContentLab, site: WebServer) -> None:
@@ -272,7 +272,7 @@ def _dripping(lab: ContentLab, site: WebServer) -> None:
         handler.end_headers()
         handler.drip(itertools.repeat(b"x"), 0.02)
 
-    site.tricks[f"/proof/{STATION}"] = drip
+    site.tricks[f"/proof/{STATION}/_"] = drip
 
 
 @pytest.mark.requirement("SEC-3")
@@ -315,7 +315,7 @@ def _older(lab: ContentLab, site: WebServer) -> None:
 def _other_proof(lab: ContentLab, site: WebServer) -> None:
     lab.publish(BODY)
     lab.renew()
-    lab.files[f"/proof/{STATION}"] = lab.files[f"/proof/{OTHER_STATION}"]
+    lab.files[f"/proof/{STATION}/_"] = lab.files[f"/proof/{OTHER_STATION}/_"]
 
 
 def _too_long(lab: ContentLab, site: WebServer) -> None:

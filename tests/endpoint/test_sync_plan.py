@@ -47,9 +47,9 @@ def test_everything_is_fetched_in_the_order_in_which_it_is_judged() -> None:
         "head",
         f"objects/{denied.hex()}",
         f"objects/{rules.hex()}",
-        f"proof/{CLUSTER}",
-        f"proof/{STATION}",
-        f"proof/{SCOPE}",
+        f"proof/{CLUSTER}/_",
+        f"proof/{STATION}/_",
+        f"proof/{SCOPE}/_",
         f"objects/{listed.hex()}",
     ]
     assert board.refused == []
@@ -87,6 +87,9 @@ def test_settings_and_assignment_are_looked_for_on_the_way_up() -> None:
         f"state/{CLUSTER}/settings",
         f"state/{STATION}/settings",
         f"state/{SCOPE}/settings",
+        f"state/{CLUSTER}/standing",
+        f"state/{STATION}/standing",
+        f"state/{SCOPE}/standing",
     ]
     assert board.vault.serial(Kind.SETTINGS, SCOPE) == 1
     assert board.refused == []
@@ -115,7 +118,7 @@ def test_a_cluster_with_a_playlist_of_its_own_plays_no_other() -> None:
     assert board.catch_up().playlist_serial is None
     board.lab.publish(media_playlist(NEWER, serial=3))
     board.lab.renew()
-    del board.lab.files[f"/proof/{CLUSTER}"]  # whoever withholds it changes nothing
+    del board.lab.files[f"/proof/{CLUSTER}/_"]  # whoever withholds it changes nothing
     assert board.catch_up().playlist_serial is None
 
 
@@ -316,7 +319,7 @@ def test_a_head_of_a_station_does_not_speak_for_the_province() -> None:
 
 def test_a_proof_of_another_scope_is_refused() -> None:
     board = Board()
-    board.lab.files[f"/proof/{STATION}"] = board.lab.files[f"/proof/{OTHER_STATION}"]
+    board.lab.files[f"/proof/{STATION}/_"] = board.lab.files[f"/proof/{OTHER_STATION}/_"]
     assert board.catch_up().refused == [("proof", "not_addressed")]
     assert board.playlist_serial is None
 
@@ -326,7 +329,7 @@ def test_a_proof_that_does_not_lead_to_the_head_is_refused_after_asking_again() 
     lab = village_lab()
     lab.publish(media_playlist(NEWER, serial=7))
     lab.renew()
-    board.lab.files[f"/proof/{STATION}"] = lab.files[f"/proof/{STATION}"]
+    board.lab.files[f"/proof/{STATION}/_"] = lab.files[f"/proof/{STATION}/_"]
     board.catch_up()
     assert board.refused == [("proof", "unproven")]
     assert board.asked.count("head") == 2
@@ -381,9 +384,9 @@ def test_an_assignment_of_another_board_is_refused() -> None:
 
 def test_a_playlist_that_was_never_there_is_looked_for_every_hour() -> None:
     board = Board()
-    proof = board.lab.files.pop(f"/proof/{STATION}")
+    proof = board.lab.files.pop(f"/proof/{STATION}/_")
     board.catch_up()
-    board.lab.files[f"/proof/{STATION}"] = proof
+    board.lab.files[f"/proof/{STATION}/_"] = proof
     assert board.catch_up().playlist_serial is None
     assert board.catch_up(with_state=True).playlist_serial == 1
 

@@ -20,7 +20,7 @@ from loa_manager.content_index import ContentIndex
 from loa_manager.content_tree import ContentTree, write_durably
 from loa_protocol import merkle
 from loa_protocol.envelope import Bundle, Kind
-from loa_protocol.errors import ConfigError, MessageError, StoreError
+from loa_protocol.errors import MessageError, StoreError
 from loa_protocol.objects.online import Head, Inclusion, Leaf
 from loa_protocol.objects.playlist import Playlist
 from loa_protocol.trust import Refusal, TrustError
@@ -106,12 +106,20 @@ def test_a_position_never_falls_and_never_changes_its_bytes(tree: ContentTree) -
     assert [leaf.digest for leaf in tree.leaves()] == [second]
 
 
-def test_two_playlists_for_one_endpoint_are_refused(tree: ContentTree) -> None:
+def test_a_cluster_s_playlist_stands_beside_its_station_s(tree: ContentTree) -> None:
     put(tree, STATION)
-    digest = tree.put_object(signed_playlist(scope=f"{STATION}/c04"))
-    with pytest.raises(ConfigError, match="st0137 stands already"):
-        tree.set_playlist(f"{STATION}/c04", 1, 1, digest)
-    put(tree, f"{STATION}9")  # a longer name is another station, not one inside
+    old = tree.path / "proof" / STATION  # of a tree in which scopes did not lie in each other
+    old.parent.mkdir(parents=True)
+    old.write_bytes(b"a proof")
+    cluster = f"{STATION}/c04"
+    tree.set_playlist(cluster, 1, 1, tree.put_object(signed_playlist(scope=cluster)))
+    tree.write_proofs()
+    head = tree.head_facts().at(1_800_000_000)
+    for scope in (STATION, cluster):
+        proof = Inclusion.from_bytes((tree.path / "proof" / scope / "_").read_bytes())
+        leaf = proof.leaf.to_bytes()
+        assert proof.leaf.scope == scope
+        assert merkle.is_included(leaf, proof.index, proof.path, size=head.leaves, tree=head.tree)
 
 
 def test_every_proof_holds_under_the_head(tree: ContentTree) -> None:
@@ -121,7 +129,7 @@ def test_every_proof_holds_under_the_head(tree: ContentTree) -> None:
     head = tree.head_facts().at(1_800_000_000)
     assert Head.from_bytes(head.to_bytes()) == head
     for number in range(5):
-        proof = Inclusion.from_bytes((tree.path / "proof/vn/ls" / f"st{number}").read_bytes())
+        proof = Inclusion.from_bytes((tree.path / f"proof/vn/ls/st{number}/_").read_bytes())
         assert proof.leaf.scope == f"vn/ls/st{number}"
         leaf = proof.leaf.to_bytes()
         assert merkle.is_included(leaf, proof.index, proof.path, size=head.leaves, tree=head.tree)
@@ -152,7 +160,7 @@ def test_a_renewed_head_and_its_proofs_are_of_one_moment(tree: ContentTree) -> N
     written = tree.renew_head(lambda facts: facts.at(1).to_bytes())
     head = Head.from_bytes((tree.path / "head").read_bytes())
     assert head.to_bytes() == written
-    proof = Inclusion.from_bytes((tree.path / "proof" / STATION).read_bytes())
+    proof = Inclusion.from_bytes((tree.path / "proof" / STATION / "_").read_bytes())
     assert merkle.is_included(
         proof.leaf.to_bytes(), proof.index, proof.path, size=head.leaves, tree=head.tree
     )

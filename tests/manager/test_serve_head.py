@@ -109,7 +109,7 @@ async def test_a_published_playlist_is_in_a_new_head_at_once(scene: Scene) -> No
         await until(lambda: scene.head.tree != before)
         assert scene.head.time == scene.at
         await until(lambda: len(scene.nudges) == 2)
-        assert (scene.tree.path / "proof" / province.STATION).is_file()
+        assert (scene.tree.path / "proof" / province.STATION / "_").is_file()
 
 
 async def test_nothing_changes_the_head_while_nothing_changes(scene: Scene) -> None:

@@ -346,6 +346,8 @@ async def test_nothing_outside_the_trees_forms_is_served(lab: ServerLab) -> None
             "objects/..%2f..%2fsecret",
             "state/vn/../../secret/settings",
             "proof/../../secret",
+            "proof/../../secret/_",
+            "proof/vn",
             "/etc/passwd",
             f"objects/{lab.root_digest.upper()}",
             f"objects/{lab.root_digest}%00",

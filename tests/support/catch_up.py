@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from loa_endpoint.core import want as wants
-from loa_endpoint.core.sync import CatchUp, Keep, KeepRoot, Refuse
+from loa_endpoint.core.sync import CatchUp, Keep, KeepRoot, KeepSigner, Offer, Refuse
 from loa_endpoint.core.want import Want
-from loa_protocol.envelope import Kind
+from loa_protocol.envelope import Bundle, Kind
 from loa_protocol.trust import Now
 from support.content_lab import ContentLab, village_lab
 from support.province import NOW, STATION
@@ -25,8 +25,11 @@ class Board:
     core: CatchUp = field(default_factory=lambda: CatchUp(bytes(16)))
     asked: list[str] = field(default_factory=list)
     refused: list[tuple[str, str]] = field(default_factory=list)
+    offered: list[bytes] = field(default_factory=list)
+    refuses: set[bytes] = field(default_factory=set)  # digests that the inbox would not take
     now: Now = NOW
     now_ms: int = 0
+    most: int = 50
 
     def catch_up(self, *, with_state: bool = False, with_head: bool = True) -> Board:
         self.asked.clear()
@@ -34,7 +37,7 @@ class Board:
         self.core.begin(with_state=with_state, with_head=with_head)
         while (want := self.core.next_want(self.vault.have(), self.now_ms)) is not None:
             self.asked.append(want.path)
-            assert len(self.asked) < 50, "it never ends"
+            assert len(self.asked) < self.most, "it never ends"
             data = self.lab.files.get(f"/{want.path}")
             if data is None:
                 self.core.on_nothing(want, is_absent=True)
@@ -51,6 +54,14 @@ class Board:
                     self.vault.keep(effect.accepted, effect.data)
                 case KeepRoot():
                     self.vault.keep_root(effect.root, effect.data)
+                case Offer():
+                    self.offered.append(effect.digest)
+                    if effect.digest in self.refuses:
+                        self.core.on_refused(effect)
+                    else:
+                        self.vault.orders.add(effect.digest)
+                case KeepSigner():
+                    self.vault.signers.add(Bundle.from_bytes(effect.data).digest)
                 case Refuse():
                     self.refused.append((effect.what, effect.reason))
 

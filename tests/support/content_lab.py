@@ -7,11 +7,23 @@ from dataclasses import dataclass, field, replace
 
 from loa_protocol import merkle
 from loa_protocol.envelope import Bundle, Kind
+from loa_protocol.objects.alert import Alert
 from loa_protocol.objects.authority import Root
-from loa_protocol.objects.online import Head, Inclusion, Leaf, PolicyMark
+from loa_protocol.objects.command import Command
+from loa_protocol.objects.live import Grant
+from loa_protocol.objects.online import (
+    Head,
+    Inclusion,
+    Leaf,
+    OrderMark,
+    PolicyMark,
+    SignerMark,
+    StandingOrders,
+)
 from loa_protocol.objects.placement import Assignment, Denied, DeniedKind, DenyList, Settings
 from loa_protocol.objects.playlist import Bearer, BearerKind, Item, Media, Playlist
 from loa_protocol.objects.policy import Policy
+from support.kept import signed_order
 from support.province import CLUSTER, NOW, SCOPE, START, STATION, Person, playlist, policy, province
 
 OTHER_STATION = "vn/ls/st0999"
@@ -42,6 +54,11 @@ def media_playlist(
     return replace(base, media=media, items=items, sessions=(session,))
 
 
+def unsealed(kind: Kind, payload: bytes) -> bytes:
+    """Return a bundle without seals."""
+    return Bundle(kind=kind, version=1, payload=payload, seals=(), certificates=()).to_bytes()
+
+
 def _with_media(item: Item, index: int) -> Item:
     return replace(item, bearers=(Bearer(kind=BearerKind.MEDIA, reference=index, cost=10),))
 
@@ -55,6 +72,8 @@ class ContentLab:
     policies: dict[str, PolicyMark] = field(default_factory=dict)
     deny_list: bytes = bytes(32)
     root: tuple[int, bytes] = (1, bytes(32))
+    orders: list[OrderMark] = field(default_factory=list)
+    signers: list[SignerMark] = field(default_factory=list)
     time: int = NOW.unix_s - 60
 
     def put(self, data: bytes) -> bytes:
@@ -105,6 +124,30 @@ class ContentLab:
         self.deny_list = self.put(self.sign(Kind.DENY_LIST, body, *province().officers))
         return self.deny_list
 
+    def order(
+        self, body: Alert | Command | Grant, data: bytes | None = None, *, kind: int = 0
+    ) -> bytes:
+        """Store an order (by two of the duty desk unless *data* is given), and list it."""
+        data = data or signed_order(body)
+        digest = self.put(data)
+        kind = kind or Bundle.from_bytes(data).kind
+        mark = OrderMark(scope=body.scope, kind=kind, digest=digest, until=body.expires)
+        self.orders.append(mark)
+        return digest
+
+    def list_signers(self, *people: Person, scope: str = STATION) -> list[bytes]:
+        """Store the certificates of people who give orders, and list them."""
+        digests = [self.put(each) for signer in people for each in signer.chain]
+        self.signers += [SignerMark(scope=scope, digest=digest) for digest in digests]
+        return digests
+
+    def put_list(self) -> bytes:
+        """Store the list of what stands and return its digest; zeros where nothing does."""
+        if not self.orders and not self.signers:
+            return bytes(32)
+        body = StandingOrders(orders=tuple(self.orders), signers=tuple(self.signers))
+        return self.put(unsealed(Kind.STANDING_ORDERS, body.to_bytes()))
+
     def settle(self, *, serial: int = 1, scope: str = SCOPE) -> None:
         """Store settings of *scope*, and the assignment of the tests' device."""
         settings = Settings(
@@ -140,13 +183,13 @@ class ContentLab:
         for index, leaf in enumerate(leaves):
             path = tuple(merkle.path(encoded, index))
             inclusion = Inclusion(leaf=leaf, index=index, path=path)
-            self.files[f"/proof/{leaf.scope}"] = inclusion.to_bytes()
+            self.files[f"/proof/{leaf.scope}/_"] = inclusion.to_bytes()
         head = Head(
             scope=SCOPE,
             time=self.time,
             tree=merkle.root(encoded),
             leaves=len(leaves),
-            standing_orders=bytes(32),
+            standing_orders=self.put_list(),
             deny_list=self.deny_list,
             root_version=self.root[0],
             root=self.root[1],

@@ -20,11 +20,13 @@ class MemoryVault:
 
     trusted: Trusted = field(default_factory=lambda: province().trusted())
     kept: dict[Subject, tuple[Accepted, bytes]] = field(default_factory=dict)
+    orders: set[bytes] = field(default_factory=set)
+    signers: set[bytes] = field(default_factory=set)
     is_full: bool = False
 
     def have(self) -> Have:
         held = frozenset(accepted.digest for accepted, _ in self.kept.values())
-        return Have(self.trusted, held)
+        return Have(self.trusted, held, frozenset(self.orders), frozenset(self.signers))
 
     def keep(self, accepted: Accepted, data: bytes) -> None:
         if self.is_full:

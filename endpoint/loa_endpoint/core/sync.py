@@ -1,10 +1,11 @@
 """Catching up with the content tree: what to fetch next, and what to make of it.
 
 A head names by hash the newest of everything. From it follow, in this order: root, deny list and
-policies (they decide what is accepted after them), the proof that shows our playlist under it,
-and the playlist. Nothing after a deny list or policy that cannot be had is taken from that head:
-whoever withholds the denial of a key must not get that key's playlist through. What is in force
-stays in force whatever is refused.
+policies (they decide what is accepted after them), the standing orders, the proof that shows our
+playlist under it, the playlist, and certificates of those who give orders. Nothing after a deny
+list, policy or standing order that cannot be had is taken from that head: whoever withholds the
+denial of a key must not get that key's playlist through. What is in force stays in force whatever
+is refused.
 
 Roots are taken one version at a time, whatever the head says is the newest: each is judged by the
 one before it. A head that is refused makes us look for the next root too, since whoever signs heads
@@ -22,6 +23,7 @@ from typing import Final
 
 from loa_endpoint.core import want as wants
 from loa_endpoint.core.retry import REFUSED_OBJECT, Setbacks
+from loa_endpoint.core.standing_list import StandingList
 from loa_endpoint.core.want import Step, Want
 from loa_protocol import heads
 from loa_protocol.accept import accept
@@ -45,7 +47,10 @@ _KINDS: Final = {
     Step.PLAYLIST: Kind.PLAYLIST,
     Step.SETTINGS: Kind.SETTINGS,
     Step.ASSIGNMENT: Kind.ASSIGNMENT,
+    Step.STANDING: Kind.STANDING_PROGRAMME,
 }
+_NEAREST: Final = (Step.SETTINGS, Step.STANDING)  # of the nearest scope that has them
+_LISTED: Final = (Step.STANDING_ORDERS, Step.ORDER, Step.SIGNER)
 NO_HASH: Final = bytes(32)  # what a head says where there is no such object
 
 
@@ -75,7 +80,22 @@ class Refuse:
     digest: bytes | None = None
 
 
-Effect = Keep | KeepRoot | Refuse
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """Hand an order that stands to the inbox, as any carrier would; say `on_refused` of it."""
+
+    data: bytes
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class KeepSigner:
+    """Store the certificate of somebody who gives orders."""
+
+    data: bytes
+
+
+Effect = Keep | KeepRoot | Refuse | Offer | KeepSigner
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +104,8 @@ class Have:
 
     trusted: Trusted
     held: frozenset[bytes]
+    orders: frozenset[bytes] = frozenset()  # taken at any time, or put by
+    signers: frozenset[bytes] = frozenset()  # certificates of those who give orders
 
 
 @dataclass
@@ -92,7 +114,7 @@ class _Round:
 
     wants_head: bool = False
     wants_state: bool = False
-    has_settings: bool = False  # those of the nearest scope: farther ones do not count
+    nearest: set[Step] = field(default_factory=set)  # found: those of farther scopes do not count
     lacks_head: bool = False  # the one we were given was refused: only a new root helps
     done: set[str] = field(default_factory=set)  # paths that gave all they could
     proves_again: bool = False
@@ -106,6 +128,7 @@ class CatchUp:
         self.head = head
         self._proofs: dict[str, Leaf | None] = {}
         self._setbacks = Setbacks(REFUSED_OBJECT, identity)
+        self._standing = StandingList()
         self._round = _Round()
 
     def begin(self, *, with_head: bool = True, with_state: bool = True) -> None:
@@ -116,7 +139,9 @@ class CatchUp:
             with_state: Look for new settings and a new assignment, which no head names.
         """
         self._round = _Round(wants_head=with_head, wants_state=with_state)
+        self._standing.begin()
         if with_state:  # so every hour: what was not there may have come to be
+            self._standing.forget_refusals()
             self._proofs = {scope: leaf for scope, leaf in self._proofs.items() if leaf}
 
     def next_want(self, have: Have, now_ms: int) -> Want | None:
@@ -132,6 +157,17 @@ class CatchUp:
         """Whether a head was refused in this round, so that only a new root helps."""
         return self._round.lacks_head
 
+    def is_fresh(self, have: Have, now: Now) -> bool:
+        """Tell whether the head is a fresh one and the orders that stand under it were had."""
+        age_s = self.head_age_s(now)
+        return age_s is not None and age_s <= STALE_AFTER_S and self.has_orders(have)
+
+    def has_orders(self, have: Have) -> bool:
+        """Tell whether the orders that stand under the head, if there is one, were had."""
+        return self.head is None or self._standing.is_settled(
+            self.head.standing_orders, have.orders
+        )
+
     def may_be_absent(self, want: Want, have: Have) -> bool:
         """Tell whether a server may say that there is no such file; else it withholds it.
 
@@ -140,6 +176,8 @@ class CatchUp:
         """
         if want.step is Step.ROOT:
             return self.head is None or self.head.root_version <= have.trusted.root.version
+        if want.step is Step.SIGNER:
+            return True  # only short forms of orders need it
         if want.digest or want.step is Step.HEAD:
             return False
         kind = Kind.PLAYLIST if want.step is Step.PROOF else _KINDS[want.step]
@@ -152,6 +190,11 @@ class CatchUp:
     def forget_refusals(self) -> None:
         """Try refused objects again: the time became known, or what is trusted changed."""
         self._setbacks.clear()
+        self._standing.forget_refusals()
+
+    def on_refused(self, offer: Offer) -> None:
+        """Know that the inbox refused an order that stands: it is not asked for again at once."""
+        self._standing.on_refused(offer.digest)
 
     def on_nothing(self, want: Want, *, is_absent: bool = False) -> None:
         """Nothing came for *want*: it is unchanged, could not be fetched, or does not exist."""
@@ -160,8 +203,10 @@ class CatchUp:
             self._round.wants_head = False
         elif want.step is Step.PROOF and is_absent:
             self._proofs[want.scope] = None
-        elif want.step is Step.SETTINGS and not is_absent:
-            self._round.has_settings = True
+        elif want.step in _NEAREST and not is_absent:
+            self._round.nearest.add(want.step)
+        elif want.step is Step.ORDER:
+            self._standing.on_asked()
 
     def on_body(
         self, want: Want, data: bytes, have: Have, *, now: Now, now_ms: int
@@ -190,17 +235,24 @@ class CatchUp:
             if not self._is_shut(want, now_ms):
                 yield want
             return  # what comes after is judged by it
+        done = self._round.done
+        yield from self._standing.wanted(self.head.standing_orders, have.orders, done)
+        if not self.has_orders(have):
+            return  # nothing may sound by this head that an order under it would silence
         for scope in self._scopes(have):
             proof = wants.proof(scope)
             if scope not in self._proofs and proof.path not in self._round.done:
                 yield proof
         yield from self._playlist(have, now_ms)
+        if self.head.standing_orders != NO_HASH:
+            yield from self._standing.wanted_signers(have.signers, done)
 
     def _of_state(self, have: Have) -> Iterator[Want]:
         if self._round.wants_state and have.trusted.scope is not None:
             found = [wants.state(Step.ASSIGNMENT, have.trusted.scope)]
-            if not self._round.has_settings:
-                found += [wants.state(Step.SETTINGS, scope) for scope in self._scopes(have)]
+            for step in _NEAREST:
+                if step not in self._round.nearest:
+                    found += [wants.state(step, scope) for scope in self._scopes(have)]
             yield from (want for want in found if want.path not in self._round.done)
 
     def _root(self, have: Have, now_ms: int) -> Iterator[Want]:
@@ -252,8 +304,8 @@ class CatchUp:
             return self._on_proof(want, Inclusion.from_bytes(data))
         if want.digest and Bundle.from_bytes(data).digest != want.digest:
             return (Refuse(want.step, ANOTHER, "other bytes than were named", want.digest),)
-        if want.step is Step.ROOT:
-            return self._on_root(want, data, have, now)
+        if want.step in (Step.ROOT, *_LISTED):
+            return self._on_named(want, data, have, now)
         accepted = accept(data, have.trusted, now)
         if accepted.kind != _KINDS[want.step]:
             raise TrustError(Refusal.KIND, accepted.kind.name)
@@ -273,6 +325,19 @@ class CatchUp:
         if self._round.lacks_head:  # the head may be one that this root's people signed
             self._round.wants_head, self._round.lacks_head = True, False
         return (KeepRoot(root, data),)
+
+    def _on_named(self, want: Want, data: bytes, have: Have, now: Now) -> tuple[Effect, ...]:
+        if want.step is Step.ROOT:
+            return self._on_root(want, data, have, now)
+        if want.step is Step.SIGNER:
+            if Bundle.from_bytes(data).kind != Kind.CERTIFICATE:
+                raise TrustError(Refusal.KIND, "listed as a certificate")
+            return (KeepSigner(data),)
+        if want.step is Step.ORDER:
+            self._standing.check_kind(want.digest, data)
+            return (Offer(data, want.digest),)
+        self._standing.on_list(data, have.trusted.scope or "", now.unix_s)
+        return ()
 
     def _on_head(
         self, accepted: Accepted, head: Head, data: bytes, have: Have
@@ -298,5 +363,11 @@ class CatchUp:
 
 
 def _setback_key(want: Want) -> bytes:
-    """Return by what a refusal of *want* is remembered; nothing for files that may change."""
+    """Return by what a refusal of *want* is remembered; nothing for files that may change.
+
+    What stands is asked for again at once, of another server: one that gives other bytes must not
+    keep it from us for a minute.
+    """
+    if want.step in _LISTED:
+        return b""
     return want.path.encode() if want.step is Step.ROOT else want.digest

@@ -25,9 +25,13 @@ class Step(enum.StrEnum):
     ROOT = "root"
     DENY_LIST = "deny_list"
     POLICY = "policy"
+    STANDING_ORDERS = "standing_orders"
+    ORDER = "order"
     PROOF = "proof"
     PLAYLIST = "playlist"
+    SIGNER = "signer"  # the certificate of somebody who may give orders
     SETTINGS = "settings"
+    STANDING = "standing"  # the programme that plays where no playlist is valid
     ASSIGNMENT = "assignment"
     MEDIA = "media"
 
@@ -79,11 +83,22 @@ def root(version: int) -> Want:
 
 def proof(scope: str) -> Want:
     """Want the proof of *scope*'s newest playlist."""
-    return Want(step=Step.PROOF, path=f"proof/{scope}", limit=PROOF, scope=scope)
+    return Want(step=Step.PROOF, path=f"proof/{scope}/_", limit=PROOF, scope=scope)
+
+
+def order(digest: bytes, scope: str) -> Want:
+    """Want an order that stands."""
+    return object_named(Step.ORDER, digest, scope)
+
+
+def signer(digest: bytes, scope: str) -> Want:
+    """Want the certificate of somebody who may give orders in *scope*."""
+    path = f"objects/{digest.hex()}"
+    return Want(step=Step.SIGNER, path=path, limit=SMALL, scope=scope, digest=digest)
 
 
 def state(step: Step, scope: str) -> Want:
-    """Want the settings or the assignment of *scope*."""
+    """Want the settings, the assignment or the standing programme of *scope*."""
     return Want(step=step, path=f"state/{scope}/{step.value}", limit=BUNDLE, scope=scope)
 
 

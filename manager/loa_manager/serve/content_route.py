@@ -18,9 +18,9 @@ from starlette.responses import FileResponse, Response
 from loa_protocol.scope import is_scope
 
 _DIGEST: Final = re.compile(r"(?:objects|media)/([0-9a-f]{64})")
-_STATE: Final = re.compile(r"state/(.+)/(?:settings|assignment)")
+_STATE: Final = re.compile(r"state/(.+)/(?:settings|assignment|standing)")
 _ROOT: Final = re.compile(r"root/[1-9][0-9]{0,9}")
-_PROOF: Final = re.compile(r"proof/(.+)")
+_PROOF: Final = re.compile(r"proof/(.+)/_")
 _MAX_SMALL: Final = 1 << 20  # bundles and proofs are far below; media are never read whole
 _FOREVER: Final = "public, max-age=31536000, immutable"
 _ASK_AGAIN: Final = "no-cache"
