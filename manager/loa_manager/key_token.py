@@ -243,7 +243,7 @@ def _session(place: TokenPlace, pin: Pin, *, writing: bool = False) -> Iterator[
 
 def _token(p11: Any, place: TokenPlace) -> Any:  # noqa: ANN401
     try:
-        module = p11.lib(place.module)
+        module = p11.lib(str(Path(place.module).resolve()))  # one module, whatever it is called by
     except RuntimeError as error:
         fault = _("this PKCS#11 module cannot be loaded: {why}").format(why=error)
         raise ConfigError(place.module, [fault]) from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -39,12 +40,14 @@ def token_options(command: _Command) -> _Command:
             if label is not None or serial is not None:
                 raise click.UsageError(_("--token MODULE is missing"))
             return TokenChoice(None, kind)
-        return TokenChoice(TokenPlace(module=module, label=label, serial=serial), kind)
+        # absolute, but not resolved: the name stays when the package brings another version
+        place = TokenPlace(module=str(Path(module).absolute()), label=label, serial=serial)
+        return TokenChoice(place, kind)
 
     token = click.option(
         "--token",
         "token",
-        type=click.Path(exists=True, dir_okay=False, resolve_path=True),
+        type=click.Path(exists=True, dir_okay=False),
         callback=choose,
         help="Make the key on a token; the file is its PKCS#11 module.",
     )(command)
