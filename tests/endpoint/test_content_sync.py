@@ -27,13 +27,14 @@ from loa_endpoint.uplink.tls import client_context
 from loa_protocol.accept import accept
 from loa_protocol.envelope import Kind
 from loa_protocol.errors import FetchError, StoreError
+from loa_protocol.objects.playlist import Media
 from loa_protocol.trust import Accepted, Now
 from support.content_lab import OTHER_STATION, ContentLab, media_playlist, sha256, village_lab
 from support.https_server import Handler, WebServer, web_server
 from support.loop_disk import loop_disk
 from support.province import NOW, STATION, certify, person, province
 from support.tls_lab import Authority
-from support.vault import MemoryVault
+from support.vault import MemoryInbox, MemoryVault
 
 DEADLINE_S = 10
 NEWER = b"newer bulletin"
@@ -77,10 +78,12 @@ class Board:
     now: Now = NOW
     is_nudged: bool = False
     denied: frozenset[bytes] = frozenset()
+    urgent: list[Media] = field(default_factory=list)
     budget: int = 10**9
 
     def __post_init__(self) -> None:
         self.cache = Cache(self.folder / "media")
+        self.inbox = MemoryInbox(self.vault)
         self.fetchers = [self._fetcher(), self._fetcher()]
         self.sync = ContentSync(
             sync_module.Surroundings(
@@ -92,12 +95,14 @@ class Board:
             self.fetchers[0],
             self.vault,
             self.told,
+            inbox=self.inbox,
         )
         self.media = MediaSync(
             media_module.Surroundings(
                 identity=bytes(16),
                 addresses=lambda: self.addresses,
                 playlists=self.vault.playlists,
+                urgent=lambda: self.urgent,
                 denied=lambda: self.denied,
                 now=lambda: self.now,
                 budget_bytes=self.budget,

@@ -38,6 +38,9 @@ def test_an_endpoint_publishes_under_its_own_topic_and_listens_to_every_scope_ab
         "scope/vn/look",
         "scope/vn/ls/look",
         "scope/vn/ls/st0137/look",
+        "scope/vn/order",
+        "scope/vn/ls/order",
+        "scope/vn/ls/st0137/order",
     )
 
 
@@ -47,6 +50,8 @@ def test_an_endpoint_publishes_under_its_own_topic_and_listens_to_every_scope_ab
         (f"down/{HEX}/receipt", Topic.RECEIPT),
         (f"down/{HEX}/look", Topic.LOOK),
         ("scope/vn/look", Topic.LOOK),
+        ("scope/vn/order", Topic.ORDER),
+        (f"down/{HEX}/order", Topic.ORDER),
         (f"down/{HEX}/play", Topic.UNKNOWN),
         ("unknown", Topic.UNKNOWN),
         ("", Topic.UNKNOWN),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field, replace
 
+from loa_endpoint.content.sync import Outcome
 from loa_endpoint.core.sync import Have
 from loa_protocol.envelope import Bundle, Kind
 from loa_protocol.errors import StoreError
@@ -53,3 +55,33 @@ class MemoryVault:
         """Return the serial in force."""
         found = self.kept.get((kind, scope))
         return getattr(found[0].body, "serial", None) if found else None
+
+
+class MemoryInbox:
+    """An inbox that takes every order and certificate that it is not told to refuse."""
+
+    def __init__(self, vault: MemoryVault) -> None:
+        self.door = asyncio.Lock()
+        self.vault = vault
+        self.answers: dict[bytes, Outcome] = {}
+        self.offered: list[bytes] = []
+
+    @property
+    def orders(self) -> frozenset[bytes]:
+        return frozenset(self.vault.orders)
+
+    @property
+    def signers(self) -> frozenset[bytes]:
+        return frozenset(self.vault.signers)
+
+    async def offer(self, data: bytes, carrier: str) -> Outcome:
+        digest = Bundle.from_bytes(data).digest
+        self.offered.append(digest)
+        outcome = self.answers.get(digest, Outcome.TAKEN)
+        if outcome is Outcome.TAKEN:
+            self.vault.orders.add(digest)
+        return outcome
+
+    async def keep_signer(self, data: bytes) -> Outcome:
+        self.vault.signers.add(Bundle.from_bytes(data).digest)
+        return Outcome.KEPT

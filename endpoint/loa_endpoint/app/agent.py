@@ -127,6 +127,10 @@ class Agent:
         """Somebody says that there is something new; *head* may be the new head itself."""
         self.plane.sync.look(head)
 
+    async def ordered(self, bundle: bytes) -> None:
+        """Somebody pushes an order over MQTT."""
+        await self.plane.inbox.offer(bundle, "mqtt")
+
     def tell_refused(self, refused: Refused) -> None:
         """Keep a refusal of the uplink."""
         self.stage.keep(refused)
@@ -154,6 +158,7 @@ class Agent:
             "identity": self.plane.keep_identity,
             "content": self.plane.sync.run,
             "media": self.plane.media.run,
+            "inbox": self.plane.inbox.run,
             "uplink": self.session.run,
             "clocks": lambda: every(TICK_S, self._hear_clocks),
             "slow round": lambda: every(SLOW_ROUND_S, self._slow_round),

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
+from loa_endpoint.app import inbox as inbox_door
+from loa_endpoint.app.inbox import Inbox
 from loa_endpoint.app.keeper import Keeper
 from loa_endpoint.app.timekeeper import Timekeeper
 from loa_endpoint.app.tls import BENCH, DEVICE, tls_context
@@ -23,11 +25,14 @@ from loa_endpoint.content.fetch import Fetcher
 from loa_endpoint.content.media import MediaSync
 from loa_endpoint.content.sync import ContentSync
 from loa_endpoint.content.time_question import ask_time
+from loa_endpoint.core.address import Address
 from loa_endpoint.core.director import Director
 from loa_endpoint.core.effect import Effect
+from loa_endpoint.core.orders import Kept
 from loa_endpoint.core.renewal import is_due, is_usable
 from loa_endpoint.core.retry import RECONNECT, Retries
 from loa_endpoint.store.files import read_whole, write_atomically
+from loa_endpoint.uplink.tls import EndpointContext
 from loa_protocol.accept import accept
 from loa_protocol.errors import FetchError, FormatError, LoaError, MessageError, StoreError
 from loa_protocol.keys import Signer
@@ -54,6 +59,9 @@ class Stage(Protocol):
     def keep(self, body: Body) -> bool:
         """Keep a record."""
 
+    def on_order(self, kept: Kept) -> None:
+        """An order is kept: let it act."""
+
 
 class ContentPlane:
     """Everything that comes from the server, up to what the director is told of it."""
@@ -74,9 +82,23 @@ class ContentPlane:
         """
         self._keeper, self._time, self._signer, self._stage = keeper, time, signer, stage
         self.cache = Cache(keeper.store.home / "media")
-        self._content = Fetcher(lambda _: tls_context(keeper, time, certificate=None))
+        self._content, self._media = Fetcher(self._of_content), Fetcher(self._of_content)
         self._service = Fetcher(lambda _: tls_context(keeper, time, certificate=self._shown()))
-        self._media = Fetcher(lambda _: tls_context(keeper, time, certificate=None))
+        self.inbox = Inbox(
+            inbox_door.Surroundings(
+                now=time.now,
+                nonce=time.nonce,
+                alert_without_time=self._alert_without_time,
+                want_time=time.want_answer,
+                look=self._look,
+                look_for_media=self._look_for_media,
+            ),
+            keeper.store.state,
+            keeper,
+            self.cache,
+            stage,
+        )
+        self.inbox.listener = self
         identity = signer.public.kid
         self.sync = ContentSync(
             sync_loop.Surroundings(
@@ -88,12 +110,14 @@ class ContentPlane:
             self._content,
             keeper,
             self,
+            inbox=self.inbox,
         )
         self.media = MediaSync(
             media_loop.Surroundings(
                 identity=identity,
                 addresses=lambda: keeper.in_force.content,
                 playlists=self._playlists,
+                urgent=self.inbox.media,
                 denied=lambda: keeper.trusted().denied,
                 now=time.now,
             ),
@@ -194,7 +218,22 @@ class ContentPlane:
             body.time_ms, asked_ms=asked, answered_ms=answered
         ):
             self.sync.forget_refusals()
+            self.inbox.stir()
             self.come_into_force()
+
+    def _of_content(self, address: Address) -> EndpointContext:
+        roots = address.uses_system_roots
+        return tls_context(self._keeper, self._time, certificate=None, system_roots=roots)
+
+    def _look(self, head: bytes) -> None:
+        self.sync.look(head)
+
+    def _look_for_media(self) -> None:
+        self.media.look()
+
+    def _alert_without_time(self) -> bool:
+        policy = self._keeper.effective_policy()
+        return policy is not None and policy.alert_without_time
 
     def _shown(self) -> str:
         """Return which certificate to show: our own for as long as it can be shown."""
@@ -216,6 +255,7 @@ class ContentPlane:
             log.info("adopted", extra=facts)
             self.take_up()
             self.media.look()
+            self.inbox.stir()
             if isinstance(accepted.body, (Assignment, Settings)):
                 self.on_settings()
 

@@ -16,9 +16,17 @@ def tls_context(
     time: Timekeeper,
     *,
     certificate: str | None,
+    system_roots: bool = False,
     meters_packets: bool = False,
 ) -> EndpointContext:
-    """Return the context of one connection, with *certificate* of identity/ where one is named.
+    """Return the context of one connection.
+
+    Args:
+        keeper: Whose settings name the authorities.
+        time: By whose clock dates are judged.
+        certificate: The one of identity/ to show, if any.
+        system_roots: Trust the system's own authorities instead, as an address of content may say.
+        meters_packets: Whether MQTT is spoken.
 
     Raises:
         ConfigError: an authority of the settings is no certificate.
@@ -34,6 +42,7 @@ def tls_context(
     return client_context(
         time.now,
         authorities=keeper.in_force.authorities,
+        system_roots=system_roots,
         identity=identity,
         meters_packets=meters_packets,
     )

@@ -25,6 +25,9 @@ class Hears(Protocol):
     def nudged(self, head: bytes) -> None:
         """Somebody says that there is something new."""
 
+    async def ordered(self, bundle: bytes) -> None:
+        """Somebody pushes an order."""
+
     def tell_refused(self, refused: Refused) -> None:
         """Keep a refusal."""
 
@@ -63,6 +66,10 @@ class _Listener:
     def nudged(self, head: bytes) -> None:
         """Pass it on."""
         self._hears.nudged(head)
+
+    async def ordered(self, bundle: bytes) -> None:
+        """Pass it on."""
+        await self._hears.ordered(bundle)
 
     def marked(self, receipt: Receipt, verdict: Verdict) -> None:
         """Say only what is unusual."""

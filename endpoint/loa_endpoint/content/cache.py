@@ -79,6 +79,26 @@ class Cache:
         with _storing(path):
             return Part(path, digest)
 
+    def put(self, digest: bytes, data: bytes) -> None:
+        """Keep bytes that came with an order, unless they are here; a part of them goes.
+
+        Args:
+            digest: Their SHA-256, which the caller has seen to be theirs.
+            data: All of them.
+
+        Raises:
+            StoreError: they could not be kept.
+        """
+        if self.path_of(digest).exists():
+            return
+        part = self.part(digest)
+        try:
+            part.restart()
+            part.write(data)
+            part.finish()
+        finally:
+            part.close()
+
     def drop(self, digests: Collection[bytes]) -> None:
         """Drop files and parts of those hashes; raises StoreError."""
         for digest in digests:

@@ -96,7 +96,7 @@ class Fetcher:
         """Ask *context* anew for each connection."""
         self._context = context
         self._pool = concurrent.futures.ThreadPoolExecutor(1, "fetch")
-        self._lines: dict[str, _Line] = {}
+        self._lines: dict[tuple[str, bool], _Line] = {}
 
     async def fetch(self, request: Request, sink: Sink | None = None) -> Answer:
         """Carry out *request*; the body goes to *sink*, or into the answer without one.
@@ -124,10 +124,10 @@ class Fetcher:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _line(self, request: Request) -> _Line:
-        origin = request.address.origin
-        if origin not in self._lines:
-            self._lines[origin] = _Line(request.address, self._context)
-        return self._lines[origin]
+        place = _place(request)
+        if place not in self._lines:
+            self._lines[place] = _Line(request.address, self._context)
+        return self._lines[place]
 
     async def _within(self, request: Request, line: _Line, work: Callable[[], _Result]) -> _Result:
         """Run *work* in the thread; shut its connection down when the time is over."""
@@ -142,7 +142,12 @@ class Fetcher:
             if not running.done():
                 running.cancel()  # where it has not begun; nobody waits for its end in any case
                 line.abandon()
-                self._lines.pop(request.address.origin, None)
+                self._lines.pop(_place(request), None)
+
+
+def _place(request: Request) -> tuple[str, bool]:
+    """Return by what a kept connection is known: whom it proved itself to counts."""
+    return request.address.origin, request.address.uses_system_roots
 
 
 class _Line:

@@ -48,6 +48,7 @@ class Surroundings:
     identity: bytes
     addresses: Callable[[], Sequence[str]]  # https://host:port, at least one
     playlists: Callable[[], Sequence[Playlist]]  # accepted, in force or waiting
+    urgent: Callable[[], Sequence[Media]]  # of alerts that stand: before all others
     denied: Callable[[], frozenset[bytes]]
     now: Callable[[], Now]
     budget_bytes: int = rules.DEFAULT_BUDGET
@@ -122,7 +123,8 @@ class MediaSync:
         return next((m for m in plan.fetch if not self._refused.is_shut(m.sha256, now_ms)), None)
 
     def _needed(self) -> list[Media]:
-        return rules.needed(self._around.playlists(), self._around.now().unix_s)
+        planned = rules.needed(self._around.playlists(), self._around.now().unix_s)
+        return rules.first(self._around.urgent(), planned)
 
     async def _get(self, media: Media) -> None:
         part = await asyncio.to_thread(self._cache.part, media.sha256)

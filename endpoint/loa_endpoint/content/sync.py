@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import enum
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from loa_endpoint.content.fetch import DEFAULT_PORT, Fetcher, Request
@@ -18,15 +19,27 @@ from loa_endpoint.core import want as wants
 from loa_endpoint.core.address import parse_address
 from loa_endpoint.core.poll import Poll
 from loa_endpoint.core.repeats import Repeats
-from loa_endpoint.core.sync import CatchUp, Effect, Have, Keep, KeepRoot, Refuse
+from loa_endpoint.core.sync import (
+    STALE_AFTER_S,
+    CatchUp,
+    Effect,
+    Have,
+    Keep,
+    KeepRoot,
+    KeepSigner,
+    Offer,
+    Refuse,
+)
 from loa_endpoint.core.want import Step, Want
 from loa_protocol.errors import ConfigError, FetchError, StoreError
 from loa_protocol.objects.authority import Root
 from loa_protocol.trust import Accepted, Now
 
+CARRIER: Final = "content"
 _NOT_FOUND: Final = 404
 _NOT_MODIFIED: Final = 304
-_STATE: Final = (Step.HEAD, Step.SETTINGS, Step.ASSIGNMENT)  # asked for by entity tag
+# Asked for by entity tag.
+_STATE: Final = (Step.HEAD, Step.SETTINGS, Step.ASSIGNMENT, Step.STANDING)
 
 
 class Vault(Protocol):
@@ -61,6 +74,39 @@ class Listener(Protocol):
         """Something accepted could not be stored."""
 
 
+class Outcome(enum.StrEnum):
+    """What became of a bundle that was offered."""
+
+    TAKEN = "taken"  # an order: on the disk, and acted on
+    AGAIN = "again"  # an order that was taken before: acknowledged again
+    KEPT = "kept"  # a state object, root, head or certificate
+    KNOWN = "known"  # it is here already
+    WAITING = "waiting"  # for the time, or for a certificate
+    REFUSED = "refused"
+    FAILED = "failed"  # the disk refuses; offer it again
+
+
+class Inbox(Protocol):
+    """The one door for orders, whoever carries them."""
+
+    door: asyncio.Lock
+    """Held by whoever judges and keeps: between the two nothing else may come into force."""
+
+    @property
+    def orders(self) -> frozenset[bytes]:
+        """The digests of orders that were taken at any time, or wait."""
+
+    @property
+    def signers(self) -> frozenset[bytes]:
+        """The digests of certificates that are kept for short forms of orders."""
+
+    async def offer(self, data: bytes, carrier: str) -> Outcome:
+        """Judge a bundle, keep it and act on it."""
+
+    async def keep_signer(self, data: bytes) -> Outcome:
+        """Keep the certificate of somebody who may give orders; the caller holds the door."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
     """What the loop needs to know; the callables are asked anew in each round."""
@@ -75,22 +121,37 @@ class ContentSync:
     """Keeps up with the head; its methods belong to the event loop's thread."""
 
     def __init__(
-        self, around: Surroundings, fetcher: Fetcher, vault: Vault, listener: Listener
+        self,
+        around: Surroundings,
+        fetcher: Fetcher,
+        vault: Vault,
+        listener: Listener,
+        *,
+        inbox: Inbox,
     ) -> None:
         self._around, self._fetcher = around, fetcher
-        self._vault, self._listener = vault, listener
+        self._vault, self._listener, self._inbox = vault, listener, inbox
         self._core = CatchUp(around.identity)
         self._poll = Poll(around.identity)
         self._repeats = Repeats()
         self._etags: dict[str, str] = {}
         self._pushed: bytes | None = None
         self._stir = asyncio.Event()
-        # all that the newest head names is here; told with that head's age
+        # all that the newest head names is here, its orders were had; told with that head's age
         self.on_caught_up: Callable[[int | None], None] = lambda _age_s: None
+        self._is_fresh = False
 
     def head_age_s(self) -> int | None:
         """Return how old the newest head is, at least; None where none came yet."""
         return self._core.head_age_s(self._around.now())
+
+    def is_fresh(self) -> bool:
+        """Tell whether the newest head is a fresh one and the orders under it were had.
+
+        As of the end of the last round, and only for as long as that head is not stale.
+        """
+        age_s = self.head_age_s()
+        return self._is_fresh and age_s is not None and age_s <= STALE_AFTER_S
 
     def look(self, head: bytes = b"") -> None:
         """Look now: somebody says there is something new; *head* may hold the new head itself."""
@@ -121,17 +182,17 @@ class ContentSync:
 
         A pushed head that is refused changes nothing: the head is then fetched.
         """
-        have = await asyncio.to_thread(self._vault.have)
-        took = pushed is not None and await self._take(wants.head(), pushed, have)
         is_due = self._poll.is_state_due(_now_ms())
+        took = pushed is not None and await self._take(wants.head(), pushed)
         self._core.begin(with_head=not took, with_state=is_due)
         address, is_complete = self._poll.pick(self._around.addresses()), True
-        while (want := self._core.next_want(have, _now_ms())) is not None:
+        while (want := self._core.next_want(have := await self._have(), _now_ms())) is not None:
             if not await self._get(address, want, have):
                 is_complete = False
                 if want.step is Step.HEAD and not self._core.seeks_root:
                     break  # a server without a head has nothing else for us
-            have = await asyncio.to_thread(self._vault.have)
+        self._is_fresh = self._core.is_fresh(have, self._around.now())
+        is_complete = is_complete and self._core.has_orders(have)
         if is_complete and is_due:
             self._poll.state_was_fetched(_now_ms())
         if not is_complete:
@@ -158,16 +219,29 @@ class ContentSync:
         if answer.status == _NOT_MODIFIED:
             self._core.on_nothing(want)
             return True
-        is_taken = await self._take(want, answer.body, have)
+        is_taken = await self._take(want, answer.body)
         if is_taken:
             self._etags[want.path] = answer.etag
         return is_taken
 
-    async def _take(self, want: Want, data: bytes, have: Have) -> bool:
+    async def _have(self) -> Have:
+        have = await asyncio.to_thread(self._vault.have)
+        return replace(have, orders=self._inbox.orders, signers=self._inbox.signers)
+
+    async def _take(self, want: Want, data: bytes) -> bool:
         """Judge *data* and carry out what follows; tell whether all of it was taken."""
         now = self._around.now()
-        effects = self._core.on_body(want, data, have, now=now, now_ms=_now_ms())
-        return all([await self._carry_out(effect) for effect in effects])
+        async with self._inbox.door:
+            have = await self._have()  # anew: another carrier may have brought something meanwhile
+            effects = self._core.on_body(want, data, have, now=now, now_ms=_now_ms())
+            done = [await self._carry_out(e) for e in effects if not isinstance(e, Offer)]
+        return all([*done, *[await self._offer(e) for e in effects if isinstance(e, Offer)]])
+
+    async def _offer(self, offer: Offer) -> bool:
+        outcome = await self._inbox.offer(offer.data, CARRIER)
+        if outcome is Outcome.REFUSED:
+            self._core.on_refused(offer)  # the server did its part
+        return outcome is not Outcome.FAILED
 
     async def _carry_out(self, effect: Effect) -> bool:
         try:
@@ -176,7 +250,9 @@ class ContentSync:
                 self._listener.kept(effect.accepted)
             elif isinstance(effect, KeepRoot):
                 await asyncio.to_thread(self._vault.keep_root, effect.root, effect.data)
-            else:
+            elif isinstance(effect, KeepSigner):
+                return await self._inbox.keep_signer(effect.data) is not Outcome.FAILED
+            elif isinstance(effect, Refuse):
                 self._refuse(effect)
                 return False
         except StoreError as error:

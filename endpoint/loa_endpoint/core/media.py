@@ -43,6 +43,12 @@ def needed(playlists: Iterable[Playlist], now_s: int) -> list[Media]:
     return [media for _, media in sorted(first.values(), key=lambda pair: pair[0])]
 
 
+def first(urgent: Iterable[Media], planned: Iterable[Media]) -> list[Media]:
+    """Return all of both, each once, the *urgent* before the *planned*."""
+    found = {media.sha256: media for media in (*urgent, *planned)}
+    return list(found.values())
+
+
 def plan(
     wanted: Iterable[Media],
     held: Mapping[bytes, Held],

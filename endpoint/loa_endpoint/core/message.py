@@ -22,7 +22,11 @@ class Topic(enum.Enum):
 
     RECEIPT = "receipt"
     LOOK = "look"
+    ORDER = "order"
     UNKNOWN = "unknown"
+
+
+_HEARD: Final = (Topic.RECEIPT, Topic.LOOK, Topic.ORDER)
 
 
 def batch_topic(endpoint: bytes) -> str:
@@ -33,14 +37,15 @@ def batch_topic(endpoint: bytes) -> str:
 def subscriptions(endpoint: bytes, scope: str) -> tuple[str, ...]:
     """Return the topics an endpoint listens to: its own, and those of every scope it lies in."""
     parts = scope.split("/")
-    prefixes = ("/".join(parts[:length]) for length in range(1, len(parts) + 1))
-    return f"down/{endpoint.hex()}/#", *(f"scope/{prefix}/look" for prefix in prefixes)
+    prefixes = ["/".join(parts[:length]) for length in range(1, len(parts) + 1)]
+    heard = (f"scope/{prefix}/{what}" for what in ("look", "order") for prefix in prefixes)
+    return f"down/{endpoint.hex()}/#", *heard
 
 
 def kind_of(topic: str) -> Topic:
     """Return what comes under *topic*."""
     last = topic.rpartition("/")[2]
-    return Topic(last) if last in {Topic.RECEIPT.value, Topic.LOOK.value} else Topic.UNKNOWN
+    return Topic(last) if last in {each.value for each in _HEARD} else Topic.UNKNOWN
 
 
 class PacketMeter:

@@ -54,7 +54,7 @@ class Outbox(Protocol):
 
 
 class Listener(Protocol):
-    """Who is told; every call returns at once."""
+    """Who is told; every call but that of an order returns at once."""
 
     def connected(self, address: str) -> None:
         """The session stands."""
@@ -64,6 +64,9 @@ class Listener(Protocol):
 
     def nudged(self, head: bytes) -> None:
         """Someone says that there is something new; *head* is empty or a bundle to be judged."""
+
+    async def ordered(self, bundle: bytes) -> None:
+        """Someone pushes an order; return when it was judged, so that a flood waits its turn."""
 
     def marked(self, receipt: Receipt, verdict: Verdict) -> None:
         """A verified receipt was carried out."""
@@ -208,6 +211,8 @@ class Session:
                 await self._on_receipt(payload)
             elif kind is Topic.LOOK:
                 self._listener.nudged(payload)
+            elif kind is Topic.ORDER:
+                await self._listener.ordered(payload)
             else:
                 self._refuse("message", "unknown_topic", each.topic.value)
             await asyncio.sleep(_BREATH_S)
