@@ -174,17 +174,6 @@ async def test_killing_the_server_at_any_time_loses_nothing_and_counts_nothing_t
     assert count(province, "unplaced") == 0
 
 
-async def test_the_server_opens_no_key_folder_but_its_own(
-    province: TestProvince, tmp_path: Path
-) -> None:
-    bench, _teller = province.bench_board(CLUSTER)
-    for name in ("root", "authority"):
-        (province.path / "keys" / name).rename(tmp_path / name)
-    async with serving(province.path) as server:
-        await enrol(province, server, bench, tmp_path)
-        assert await server.stop() == 0
-
-
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
 async def test_it_ends_in_order_when_asked(
     province: TestProvince, tmp_path: Path, number: signal.Signals, code: int

@@ -9,7 +9,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -93,13 +93,20 @@ class Serving:
 
 @contextlib.asynccontextmanager
 async def serving(
-    home: Path, *arguments: str, environment: dict[str, str] | None = None
+    home: Path,
+    *arguments: str,
+    environment: dict[str, str] | None = None,
+    launcher: Sequence[str] = (),
 ) -> AsyncIterator[Serving]:
-    """Run ``loa serve`` on loopback, on any ports unless *arguments* say otherwise."""
+    """Run ``loa serve`` on loopback, on any ports unless *arguments* say otherwise.
+
+    *launcher* is a command that becomes the server, such as setpriv(1) with its options.
+    """
     chosen = arguments or ("--port", "0", "--mqtt-port", "0")
     log = home / "serve.log"
     with log.open("wb") as stderr:
         process = await asyncio.create_subprocess_exec(
+            *launcher,
             sys.executable,
             "-c",
             "from loa_manager.cli.main import main; main()",
