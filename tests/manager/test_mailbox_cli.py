@@ -109,6 +109,7 @@ def test_a_week_goes_there_and_back_and_on_the_air_by_mailbox(
     assert "Published" in err
     (leaf,) = lab.home("ls").content.leaves()
     assert leaf.digest.hex() == waiting[0]["digest"]
+    assert not any(row["for_me"] for row in rows("nga")), "the rejected one has its successor"
     states = {str(row["digest"]): row["state"] for row in rows("nga")}
     assert sorted(map(str, states.values())) == ["published", "rejected"]
     assert states[leaf.digest.hex()] == "published"

@@ -15,8 +15,9 @@ from typing import Any, Final
 
 from loa_manager.account import note
 from loa_manager.home import Home
+from loa_manager.mailbox.entry import DESKS, Entry, check_signers, has_both, is_below, read_bundle
 from loa_manager.mailbox.rejection import open_rejection
-from loa_manager.mailbox.state import Standing, State, state_of, waits_for
+from loa_manager.mailbox.state import Standing, State, state_of
 from loa_manager.mailbox.store import DraftBox, Notes, OffsetError, Posted
 from loa_manager.publish.desk import Desk
 from loa_manager.publish.drafts import Draft
@@ -28,12 +29,9 @@ from loa_protocol.envelope import Bundle, Kind, open_seal
 from loa_protocol.errors import ConfigError, FormatError
 from loa_protocol.objects.authority import Role
 from loa_protocol.objects.playlist import Media, Playlist
-from loa_protocol.scope import is_inside
-from loa_protocol.trust import Refusal, Resolved, TrustError
+from loa_protocol.trust import Refusal, TrustError
 
-DESKS: Final = (Role.EDITOR, Role.APPROVER)
 _DAY_MS: Final = 86_400_000
-_FINAL: Final = frozenset({Refusal.ROLLBACK, Refusal.EQUIVOCATION})
 
 log = logging.getLogger(__name__)
 
@@ -48,16 +46,6 @@ class Limits:
     kept_days: int = 30  # of what is settled
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A draft in the mailbox with its state and the people behind it."""
-
-    posted: Posted
-    state: State
-    signers: tuple[Resolved, ...]
-    missing: tuple[tuple[Media, int], ...]
-
-
 class Office:
     """The mailbox of one province home."""
 
@@ -69,7 +57,13 @@ class Office:
     def inbox(self, scope: str, now: datetime) -> list[Entry]:
         """Return the drafts of *scope* and below, the newest first; raises StoreError."""
         desk = Desk.open(self._home, now)
-        return [self._entry(posted, desk) for posted in self._box.inside(scope)]
+        found = [self._entry(posted, desk) for posted in self._box.inside(scope)]
+        newest: dict[str, tuple[int, int]] = {}
+        for each in found:
+            playlist = each.posted.playlist
+            order = playlist.epoch, playlist.serial
+            newest[playlist.scope] = max(order, newest.get(playlist.scope, order))
+        return [dataclasses.replace(each, is_followed=is_below(each, newest)) for each in found]
 
     def find(self, sender: Sender, digest: str, *roles: Role) -> Posted:
         """Return a draft that *sender* may see in one of *roles*.
@@ -94,11 +88,11 @@ class Office:
             RequestError: 400 ``format``; 403 with the reason why a seal or its holder is refused;
                 409 ``rollback``, ``equivocation`` or ``expired``; 507 ``full``.
         """
-        bundle, playlist = _read(data)
+        bundle, playlist = read_bundle(data)
         sender.need(playlist.scope, Role.EDITOR)
         desk = Desk.open(self._home, now)
         self._check_place(playlist, bundle, desk)
-        _check_signers(bundle, playlist, desk)
+        check_signers(bundle, playlist, desk)
         with self._box.changing():
             posted = self._box.find(bundle.digest.hex())
             if posted is None:
@@ -147,7 +141,7 @@ class Office:
                 refused; 409 with the state of a draft that is not to be approved.
         """
         posted = self.find(sender, digest, Role.APPROVER)
-        bundle, playlist = _read(data)
+        bundle, playlist = read_bundle(data)
         desk = Desk.open(self._home, now)
         entry = self._entry(posted, desk)
         if bundle.digest.hex() != digest:
@@ -156,7 +150,7 @@ class Office:
             raise RequestError(409, str(entry.state), sender.holder)
         if sender.kid not in {open_seal(seal).kid for seal in bundle.seals}:
             raise RequestError(403, "unknown_signer", sender.holder)
-        _check_signers(bundle, playlist, desk)
+        check_signers(bundle, playlist, desk)
         with self._box.changing():
             posted = self._merge(self.find(sender, digest, Role.APPROVER), bundle, desk)
             if posted.notes.refusal is not None:  # asked once more: the rules may be others now
@@ -211,7 +205,7 @@ class Office:
     def _advance(self, posted: Posted, desk: Desk, now: datetime) -> Entry:
         """Publish *posted* if nothing is missing any more, and return where it stands."""
         entry = self._entry(posted, desk)
-        if entry.state is not State.WAITING or not _has_both(entry.signers):
+        if entry.state is not State.WAITING or not has_both(entry.signers):
             return entry
         with self._publishing:
             fresh = self._box.find(posted.digest)
@@ -247,7 +241,7 @@ class Office:
             is_whole=not missing,
             is_decided=all(each.is_decided for each in find_collisions(posted.playlist)),
             has_editor=any(Role.EDITOR in each.roles for each in signers),
-            is_signed=_has_both(signers),
+            is_signed=has_both(signers),
             is_refused=posted.notes.refusal is not None,
         )
         return Entry(posted, state_of(standing), signers, missing)
@@ -282,7 +276,7 @@ class Office:
             seals=(*posted.bundle.seals, *new),
             certificates=tuple(dict.fromkeys((*posted.bundle.certificates, *bundle.certificates))),
         )
-        _check_signers(merged, posted.playlist, desk)
+        check_signers(merged, posted.playlist, desk)
         try:
             data = merged.to_bytes()
         except FormatError:
@@ -326,72 +320,6 @@ class Office:
     ) -> None:
         facts = {"scope": posted.playlist.scope, "digest": posted.digest, **more}
         note(self._home, what, facts, now, sender.holder)
-
-
-def entry_facts(entry: Entry) -> dict[str, Any]:
-    """Return *entry* as the interface tells it; see docs/protocol/transport.md."""
-    posted, waiting = entry.posted, waits_for(entry.state)
-    playlist, rejection = posted.playlist, posted.rejection
-    return {
-        "digest": posted.digest,
-        "scope": playlist.scope,
-        "epoch": playlist.epoch,
-        "serial": playlist.serial,
-        "not_before": playlist.not_before,
-        "expires": playlist.expires,
-        "items": len(playlist.items),
-        "state": str(entry.state),
-        "waits_for": None if waiting is None else waiting.name.lower(),
-        "signers": [each.holder for each in entry.signers],
-        "submitted_ms": posted.notes.submitted_ms,
-        "submitted_by": posted.notes.by,
-        "published_ms": posted.notes.published_ms,
-        "refusal": posted.notes.refusal,
-        "rejection": None if rejection is None else rejection.hex(),
-        "missing": [
-            {"sha256": media.sha256.hex(), "size": media.size, "received": received}
-            for media, received in entry.missing
-        ],
-    }
-
-
-def _read(data: bytes) -> tuple[Bundle, Playlist]:
-    try:
-        bundle = Bundle.from_bytes(data)
-        if bundle.kind != Kind.PLAYLIST or bundle.version != 1:
-            raise RequestError(400, "kind")
-        return bundle, Playlist.from_bytes(bundle.payload)
-    except FormatError:
-        raise RequestError(400, "format") from None
-
-
-def _check_signers(bundle: Bundle, playlist: Playlist, desk: Desk) -> None:
-    """Pass when every seal so far is one that devices would count.
-
-    Raises:
-        RequestError: 400 ``format``, or 403 with the reason.
-    """
-    try:
-        signers = signers_of(bundle, desk.trusted, desk.now)
-    except FormatError:
-        raise RequestError(400, "format") from None
-    except TrustError as error:
-        raise RequestError(403, str(error.reason)) from None
-    for signer in signers:
-        if not any(is_inside(playlist.scope, prefix) for prefix in signer.scopes):
-            raise RequestError(403, "scope", signer.holder)
-        if not signer.roles.intersection(DESKS):
-            raise RequestError(403, "role", signer.holder)
-
-
-def _has_both(signers: tuple[Resolved, ...]) -> bool:
-    return any(
-        editor.holder != approver.holder
-        for editor in signers
-        if Role.EDITOR in editor.roles
-        for approver in signers
-        if Role.APPROVER in approver.roles
-    )
 
 
 def _ms(instant: datetime) -> int:

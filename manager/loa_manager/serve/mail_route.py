@@ -15,7 +15,8 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from loa_manager.mailbox import rejection
-from loa_manager.mailbox.office import DESKS, Entry, Office, entry_facts
+from loa_manager.mailbox.entry import DESKS, Entry, entry_facts
+from loa_manager.mailbox.office import Office
 from loa_manager.request_seal import RequestError
 from loa_manager.serve.signed_request import Doorkeeper
 from loa_protocol import cbor
