@@ -36,7 +36,7 @@ def sign(file: Path, home: Path, passphrase: PassphraseSource) -> None:
     place = Home.open(home)
     now = datetime.now(UTC)
     draft = parse_policy(read_text(file), place.root.scope, now, str(file))
-    data = Authority.open(place, passphrase.read()).sign_policy(draft, now)
+    data = Authority.open(place, passphrase.secrets()).sign_policy(draft, now)
     bundle = Bundle.from_bytes(data)
     signed = Policy.from_bytes(bundle.payload)
     facts = {

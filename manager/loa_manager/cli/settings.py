@@ -35,7 +35,7 @@ def sign(file: Path, home: Path, passphrase: PassphraseSource) -> None:
     """Sign the settings in the TOML FILE by both officers and put them into the content tree."""
     place, now = Home.open(home), datetime.now(UTC)
     draft = parse_settings(read_text(file), present_settings(place), str(file))
-    data = Authority.open(place, passphrase.read()).sign_settings(draft, now)
+    data = Authority.open(place, passphrase.secrets()).sign_settings(draft, now)
     bundle = Bundle.from_bytes(data)
     signed = Settings.from_bytes(bundle.payload)
     facts = {
