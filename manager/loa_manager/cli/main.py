@@ -41,6 +41,7 @@ COMMANDS: Final = {
     "records": "loa_manager.cli.records:records",
     "audit": "loa_manager.cli.audit:audit",
     "database": "loa_manager.cli.database:database",
+    "vectors": "loa_manager.cli.vectors:vectors",
 }
 
 

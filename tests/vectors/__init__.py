@@ -1,0 +1,1 @@
+"""Conformance vectors (a folder a case) and what writes them."""

@@ -1,0 +1,285 @@
+"""Commands: to quieten is easy, to wake is not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from loa_protocol.envelope import Kind
+from loa_protocol.objects.authority import Level, Role
+from loa_protocol.objects.command import Verb
+from loa_protocol.record import ClockTrust
+from loa_protocol.trust import Now, Refusal
+from vectors.generator import bodies
+from vectors.generator.case import FORMAT, Case
+from vectors.generator.odd import encode
+from vectors.generator.world import (
+    DEVICE,
+    DUTY,
+    EDITOR,
+    NOW,
+    OFFICERS,
+    ONLINE,
+    SCOPE,
+    START,
+    STATION,
+    YEAR,
+    Person,
+    certify,
+    person,
+    sign,
+    sign_bytes,
+)
+from vectors.generator.world import WARDENS as W
+
+_SAME: Final = certify(
+    person("warden-1 second", holder="warden-1"),
+    OFFICERS,
+    roles=(Role.ALERT, Role.LIVE, Role.OPERATE),
+)
+
+
+def cases() -> Iterator[Case]:
+    """Yield the cases."""
+    yield from _commands()
+    yield from _powers()
+
+
+def _command(
+    name: str,
+    why: str,
+    verb: Verb,
+    people: tuple[Person, ...],
+    reason: Any = None,
+    *,
+    facts: Any = None,
+    now: Now = NOW,
+    expected: Any = None,
+    **changes: Any,
+) -> Case:
+    data = sign(Kind.COMMAND, bodies.command(verb, **changes), *people)
+    return Case("command", name, why, data, reason, facts or {}, now, expected=expected or {})
+
+
+def _commands() -> Iterator[Case]:
+    one, two, high = (W[0],), (W[0], W[1]), (DUTY[0], DUTY[1])
+    many = {"thresholds": {"13": 3}}
+    yield _command(
+        "hold_by_one",
+        "To quieten is never made hard: one holder.",
+        Verb.HOLD,
+        one,
+        expected={"level": 1},
+    )
+    yield _command(
+        "hold_where_policy_wants_three", "Not even by policy.", Verb.HOLD, one, facts=many
+    )
+    yield _command(
+        "hold_by_one_of_the_province",
+        "The province's hold.",
+        Verb.HOLD,
+        (DUTY[0],),
+        expected={"level": 2},
+    )
+    yield _command("stop_by_one", "One holder.", Verb.STOP, one)
+    yield _command("volume_by_one", "A cap on the volume quietens too.", Verb.VOLUME, one)
+    yield _command("hold_by_an_editor", "Not role operate.", Verb.HOLD, (EDITOR,), Refusal.ROLE)
+    yield _command(
+        "hold_by_the_server", "The online key orders nothing.", Verb.HOLD, (ONLINE,), Refusal.ROLE
+    )
+    yield _command(
+        "hold_of_another_station",
+        "Outside the signer's scope.",
+        Verb.HOLD,
+        one,
+        Refusal.SCOPE,
+        scope="vn/ls/st0200",
+    )
+    yield _command(
+        "hold_of_another_cluster",
+        "For c05.",
+        Verb.HOLD,
+        one,
+        Refusal.NOT_ADDRESSED,
+        scope=f"{STATION}/c05",
+    )
+    yield _command(
+        "release_by_one", "To wake a village needs two.", Verb.RELEASE, one, Refusal.THRESHOLD
+    )
+    yield _command("release_by_two", "Two holders.", Verb.RELEASE, two, expected={"level": 1})
+    yield _command(
+        "release_by_two_keys_of_one",
+        "Two keys of one holder are one.",
+        Verb.RELEASE,
+        (W[0], _SAME),
+        Refusal.THRESHOLD,
+    )
+    yield _command("reboot_by_one", "One holder.", Verb.REBOOT, one)
+    yield _command(
+        "reboot_where_policy_wants_three",
+        "Policy may ask for more.",
+        Verb.REBOOT,
+        one,
+        Refusal.THRESHOLD,
+        facts=many,
+    )
+    yield _command("self_test_by_one", "One holder.", Verb.SELF_TEST, one)
+    yield _command(
+        "rotate_by_one", "A new device key needs two.", Verb.ROTATE, one, Refusal.THRESHOLD
+    )
+    yield _command("rotate_by_two", "Two holders.", Verb.ROTATE, two)
+    mine, other = DEVICE.kid, person("another device").kid
+    yield _command(
+        "for_this_endpoint", "One endpoint, and it is this.", Verb.REBOOT, one, endpoint=mine
+    )
+    yield _command(
+        "for_another_endpoint",
+        "Replayed to another device.",
+        Verb.REBOOT,
+        one,
+        Refusal.NOT_ADDRESSED,
+        endpoint=other,
+    )
+    seen = {"seen": [{"id": bodies.event("command HOLD").hex(), "until": NOW.unix_s + 90_000}]}
+    yield _command(
+        "seen_before", "An event happens once.", Verb.HOLD, one, Refusal.REPLAYED, facts=seen
+    )
+    yield _command(
+        "expired",
+        "The message is over.",
+        Verb.HOLD,
+        one,
+        Refusal.EXPIRED,
+        now=Now(NOW.unix_s + 600, ClockTrust.T1),
+    )
+    yield _command(
+        "lockdown_by_the_province",
+        "Two holders of the province.",
+        Verb.LOCKDOWN,
+        high,
+        expected={"level": 2},
+    )
+    yield _command(
+        "lockdown_by_one_of_the_province",
+        "One is too few.",
+        Verb.LOCKDOWN,
+        high[:1],
+        Refusal.THRESHOLD,
+    )
+    yield _command(
+        "lockdown_by_the_commune",
+        "A commune locks nothing down.",
+        Verb.LOCKDOWN,
+        two,
+        Refusal.LEVEL,
+    )
+    yield _command(
+        "lockdown_by_commune_and_province",
+        "Nor one of each.",
+        Verb.LOCKDOWN,
+        (W[0], DUTY[0]),
+        Refusal.LEVEL,
+    )
+    for name, why, verb, changes in (
+        (
+            "lockdown_over_a_day",
+            "A lockdown ends by itself within a day.",
+            Verb.LOCKDOWN,
+            {8: 86_401},
+        ),
+        ("lockdown_without_end", "It has a duration.", Verb.LOCKDOWN, {8: 0}),
+        ("release_of_nothing", "A release refers to what it ends.", Verb.RELEASE, {10: []}),
+        (
+            "hold_with_references",
+            "Nothing else refers to others.",
+            Verb.HOLD,
+            {10: [bodies.event("x")]},
+        ),
+        (
+            "hold_with_a_nonce",
+            "A nonce is for resetting the floor only.",
+            Verb.HOLD,
+            {12: bodies.NONCE},
+        ),
+        (
+            "expires_as_it_is_issued",
+            "It expires before it can arrive.",
+            Verb.HOLD,
+            {7: NOW.unix_s - 5},
+        ),
+        ("verb_10", "A verb without a name.", Verb.HOLD, {4: 10}),
+    ):
+        raw = {**bodies.command(verb).to_value(), **changes}
+        yield Case("command", name, why, sign_bytes(Kind.COMMAND, encode(raw), *high), FORMAT)
+
+
+def _powers() -> Iterator[Case]:
+    high, nonce = (DUTY[0], DUTY[1]), {"nonce": bodies.NONCE.hex()}
+    reset = Verb.RESET_FLOOR
+    yield _command(
+        "reset_floor",
+        "Over the nonce that this endpoint made.",
+        reset,
+        high,
+        facts=nonce,
+        expected={"level": 2},
+    )
+    yield _command(
+        "reset_floor_when_all_looks_expired",
+        "A wrong floor in 2100: the time is judged by the nonce, or it could never be cured.",
+        reset,
+        high,
+        facts=nonce,
+        now=Now(4_100_000_000, ClockTrust.T1),
+    )
+    late = certify(
+        DUTY[0],
+        OFFICERS,
+        roles=(Role.OPERATE,),
+        scopes=(SCOPE,),
+        level=Level.PROVINCE,
+        expires=NOW.unix_s - 60,
+    )
+    yield _command(
+        "reset_floor_by_an_expired_certificate",
+        "The certificate ran out before the time that the order names.",
+        reset,
+        (late, DUTY[1]),
+        Refusal.EXPIRED,
+        facts=nonce,
+    )
+    other = {"nonce": bodies.digest("another nonce")[:16].hex()}
+    yield _command(
+        "reset_floor_of_another_nonce",
+        "Over a nonce of another endpoint.",
+        reset,
+        high,
+        Refusal.NONCE,
+        facts=other,
+    )
+    yield _command(
+        "reset_floor_unasked", "This endpoint made no nonce.", reset, high, Refusal.NONCE
+    )
+    yield _command(
+        "reset_floor_by_one", "One is too few.", reset, high[:1], Refusal.THRESHOLD, facts=nonce
+    )
+    yield _command(
+        "reset_floor_by_the_commune",
+        "A commune sets no clock.",
+        reset,
+        (W[0], W[1]),
+        Refusal.LEVEL,
+        facts=nonce,
+    )
+    raw = {k: v for k, v in bodies.command(reset).to_value().items() if k != 12}
+    data = sign_bytes(Kind.COMMAND, encode(raw), *high)
+    yield Case("command", "reset_floor_without_nonce", "It needs one.", data, FORMAT, nonce)
+    later = bodies.command(reset, issued=START + 2 * YEAR, expires=START + 2 * YEAR + 600)
+    yield Case(
+        "command",
+        "reset_floor_beyond_its_certificates",
+        "To a time at which its own signers' certificates have ended.",
+        sign(Kind.COMMAND, later, *high),
+        Refusal.EXPIRED,
+        nonce,
+    )
