@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Final
 
 from loa_manager.home import Home
-from loa_manager.issued import Issued, in_force
+from loa_manager.issued import Issued, current
 from loa_protocol.envelope import Bundle
 from loa_protocol.errors import ConfigError
 from loa_protocol.keys import KID_BYTES
@@ -110,7 +110,7 @@ def check_bearable(
         _("{holder}'s certificate hangs on a key to be denied; first: loa key renew --due").format(
             holder=each.certificate.holder
         )
-        for each in in_force(issued, now_s)
+        for each in current(issued, now_s)
         if each.issuers & denied and each.kid not in denied
     ]
     if faults:

@@ -72,7 +72,21 @@ def list_issued(home: Home) -> list[Issued]:
 def in_force(issued: Iterable[Issued], now_s: int) -> list[Issued]:
     """Return the newest certificate of each key of *issued*, where it still holds. Pure."""
     newest = {each.kid: each for each in issued}  # oldest first: the last one stays
-    return [each for each in newest.values() if each.certificate.expires > now_s]
+    held = [each for each in newest.values() if each.certificate.expires > now_s]
+    return sorted(held, key=lambda each: each.certificate.serial)
+
+
+def current(issued: Iterable[Issued], now_s: int) -> list[Issued]:
+    """Return what of :func:`in_force` is in use: a key that was followed by another is not. Pure.
+
+    The newest certificate for the same holder, roles and scopes is the one in use, whichever its
+    key.
+    """
+    newest = {
+        (each.certificate.holder, each.certificate.roles, each.certificate.scopes): each
+        for each in in_force(issued, now_s)
+    }
+    return list(newest.values())
 
 
 def epoch_of(issued: Iterable[Issued], scopes: Iterable[str], least: int) -> int:

@@ -11,7 +11,7 @@ from cryptography import x509 as pyca
 from loa_manager import x509
 from loa_manager.denial import denied_values
 from loa_manager.home import Home, read_bytes
-from loa_manager.issued import in_force, list_issued
+from loa_manager.issued import current, list_issued
 from loa_manager.key_warnings import Term
 from loa_manager.keyring import load_chain, read_chain
 from loa_protocol.objects.authority import Certificate
@@ -64,7 +64,7 @@ def _people(home: Home, now: datetime) -> Iterator[Term]:
     if not home.root_path.is_file():
         return
     denied = denied_values(home)
-    for each in in_force(list_issued(home), int(now.timestamp())):
+    for each in current(list_issued(home), int(now.timestamp())):
         certificate = each.certificate
         if each.is_persons and each.kid not in denied:
             roles = "+".join(role.name.lower() for role in certificate.roles)

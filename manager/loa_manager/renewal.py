@@ -17,7 +17,7 @@ from loa_manager.authority import SERVER_LIVES, Authority
 from loa_manager.content_tree import write_durably
 from loa_manager.denial import denied_values, present_bundle
 from loa_manager.home import Home, read_bytes
-from loa_manager.issued import Issued, in_force, list_issued
+from loa_manager.issued import Issued, current, list_issued
 from loa_manager.key_terms import folder_terms
 from loa_manager.keyring import Secrets, load_chain, parse_chain, read_chain
 from loa_manager.server_keys import renew_server
@@ -94,7 +94,7 @@ def people_due(
     end_s = (now + within).timestamp()
     return [
         each
-        for each in in_force(issued, int(now.timestamp()))
+        for each in current(issued, int(now.timestamp()))
         if each.is_persons
         and each.kid not in denied
         and each.digest not in denied

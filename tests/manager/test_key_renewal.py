@@ -123,6 +123,14 @@ def test_two_certificates_of_one_key_are_renewed_once(lab: KeyLab) -> None:
     assert certificate.scopes == (STATION, "vn/ls/st0200")
 
 
+def test_a_key_that_was_followed_by_another_is_renewed_no_more(lab: KeyLab) -> None:
+    nga = lab.person("nga", Role.EDITOR, "Trần Thị Nga")
+    nga.request = nga.rotate()
+    lab.certify(nga, FOUNDED + DAY)
+    kids = [each.kid for each in renew(lab, 80) if each.what == "person"]
+    assert kids == [nga.identity.signer.public.kid]
+
+
 def test_policies_of_officers_who_are_still_there_are_left_alone(lab: KeyLab) -> None:
     lab.authority.sign_policy(preset_policy("rural", STATION, FOUNDED), FOUNDED)
     assert not {each.what for each in renew(lab, 1)} & {"policy", "settings", "deny_list"}
