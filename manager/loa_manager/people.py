@@ -224,7 +224,11 @@ def _folder_keys(folder: Path) -> Iterator[KeyFacts]:
             certificate = x509.from_pem(read_bytes(pem))
             common = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value
             yield KeyFacts(
-                folder.name, key.stem, str(common), expires=certificate.not_valid_after_utc
+                folder.name,
+                key.stem,
+                str(common),
+                expires=certificate.not_valid_after_utc,
+                kid=kid,
             )
         else:
             yield KeyFacts(folder.name, key.stem, kid=kid, is_on_token=is_on_token)
