@@ -42,8 +42,7 @@ _ = translator("loa_manager")
 def renew(
     home: Path, due: bool, within: int, output: Path | None, passphrase: PassphraseSource
 ) -> None:
-    """Renew in one go what is due: certificates of the server and of people, and what hangs on
-    an officer's former key.
+    """Renew what is due of the server and of people, and what hangs on an officer's former key.
 
     Who let a certificate run out, or is denied, has to send a request again.
     """
