@@ -20,18 +20,20 @@ from loa_endpoint.content import sync as sync_module
 from loa_endpoint.content.cache import Cache
 from loa_endpoint.content.fetch import Fetcher
 from loa_endpoint.content.media import MediaSync
-from loa_endpoint.content.sync import ContentSync
+from loa_endpoint.content.sync import ContentSync, Outcome
 from loa_endpoint.core import want as wants
 from loa_endpoint.core.want import Limit
 from loa_endpoint.uplink.tls import client_context
 from loa_protocol.accept import accept
 from loa_protocol.envelope import Kind
 from loa_protocol.errors import FetchError, StoreError
+from loa_protocol.objects.command import Verb
 from loa_protocol.objects.playlist import Media
 from loa_protocol.trust import Accepted, Now
 from support.content_lab import OTHER_STATION, ContentLab, media_playlist, sha256, village_lab
 from support.https_server import Handler, WebServer, web_server
 from support.loop_disk import loop_disk
+from support.orders import SIREN, command
 from support.province import NOW, STATION, certify, person, province
 from support.tls_lab import Authority
 from support.vault import MemoryInbox, MemoryVault
@@ -193,6 +195,65 @@ async def test_nothing_new_costs_one_request_on_the_kept_connection(
     assert site.paths[asked:] == ["/head"] * 3
     assert all("If-None-Match" in each.headers for each in site.asked[asked:])
     assert site.connections == 1
+
+
+@pytest.mark.requirement("SEC-8")
+async def test_orders_that_stand_go_through_the_inbox_and_make_the_head_a_fresh_one(
+    board: Board, lab: ContentLab
+) -> None:
+    hold = lab.order(command(Verb.HOLD))
+    lab.renew()
+    told: list[int | None] = []
+    board.sync.on_caught_up = told.append
+    board.inbox.answers[hold] = Outcome.FAILED  # the board's disk refuses
+    assert not await board.sync.round()
+    assert not board.sync.is_fresh()
+    assert board.vault.playlists() == []  # nothing after it is taken from this head
+    board.inbox.answers.clear()
+    assert await board.sync.round()
+    assert board.sync.is_fresh()
+    assert board.inbox.offered == [hold, hold]
+    assert board.serial == 1
+    board.now = Now(NOW.unix_s + 3700, NOW.trust)
+    assert not board.sync.is_fresh()
+
+
+async def test_an_order_that_is_refused_keeps_nothing_else_away(
+    board: Board, lab: ContentLab
+) -> None:
+    expired = lab.order(command(Verb.HOLD))
+    lab.list_signers(province().wardens[0])
+    lab.renew()
+    board.inbox.answers[expired] = Outcome.REFUSED
+    assert await board.sync.round()
+    assert await board.sync.round()
+    assert board.inbox.offered == [expired]
+    assert board.serial == 1
+    assert len(board.vault.signers) == 3
+
+
+async def test_nothing_is_kept_while_another_carrier_is_at_the_door(
+    board: Board, lab: ContentLab
+) -> None:
+    async with board.inbox.door:
+        under_way = asyncio.create_task(board.sync.round())
+        await until(lambda: board.fetchers[0])
+        await asyncio.sleep(0.05)
+        assert board.vault.kept == {}
+    assert await under_way
+    assert board.serial == 1
+
+
+async def test_the_sound_of_an_alert_that_stands_is_fetched_before_the_playlists(
+    board: Board, lab: ContentLab
+) -> None:
+    await board.sync.round()
+    lab.put_media(b"siren")
+    siren = replace(SIREN, sha256=sha256(b"siren"), size=5)
+    board.urgent = [siren]
+    assert await board.media.round()
+    assert board.told.media[0] == siren.sha256
+    assert len(board.told.media) == 3
 
 
 async def test_a_nudge_is_followed_at_once_and_a_pushed_head_is_not_fetched(

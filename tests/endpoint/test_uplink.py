@@ -21,6 +21,7 @@ from loa_endpoint.core.retry import Backoff
 from loa_endpoint.store.outbox import Outbox
 from loa_endpoint.uplink.session import Session, Surroundings
 from loa_endpoint.uplink.tls import ClientIdentity, EndpointContext, client_context
+from loa_protocol import cbor
 from loa_protocol.envelope import Kind, open_seal
 from loa_protocol.errors import StoreError
 from loa_protocol.objects.online import Batch, Receipt, TimeAnswer
@@ -45,6 +46,7 @@ class Told:
 
     events: list[tuple[str, ...]] = field(default_factory=list)
     heads: list[bytes] = field(default_factory=list)
+    orders: list[bytes] = field(default_factory=list)
     verdicts: list[Verdict] = field(default_factory=list)
     refusals: list[tuple[str, str]] = field(default_factory=list)
 
@@ -56,6 +58,9 @@ class Told:
 
     def nudged(self, head: bytes) -> None:
         self.heads.append(head)
+
+    async def ordered(self, bundle: bytes) -> None:
+        self.orders.append(bundle)
 
     def marked(self, receipt: Receipt, verdict: Verdict) -> None:
         self.verdicts.append(verdict)
@@ -340,6 +345,25 @@ async def test_nudges_and_heads_for_every_scope_above_are_handed_on(
         await until(lambda: len(board.told.heads) == 3 and board.told.refusals)
     assert board.told.heads == [b"", b"head of the nation", b"head"]
     assert board.told.refusals == [("message", "unknown_topic")]
+
+
+@pytest.mark.requirement("SEC-3")
+async def test_orders_for_the_board_and_every_scope_above_are_handed_on_one_by_one(
+    board: Board, broker: Broker
+) -> None:
+    session, largest = board.session(), bytes(cbor.MAX_BYTES)
+    async with ingest(broker, lambda batch: []) as client, running(session):
+        await until(lambda: session.is_connected)
+        for topic, payload in (
+            (f"down/{ENDPOINT.hex()}/order", b"to one"),
+            ("scope/vn/ls/order", b"to all"),
+            ("scope/vn/ls/st0138/order", b"not ours"),
+            ("scope/vn/ls/st0137/c04/order", largest),  # as long as an alert with its sound may be
+        ):
+            await client.publish(topic, payload)
+        await until(lambda: len(board.told.orders) == 3)
+    assert board.told.orders == [b"to one", b"to all", largest]
+    assert board.told.refusals == []
 
 
 async def test_another_certificate_is_used_after_a_renewal(board: Board, broker: Broker) -> None:

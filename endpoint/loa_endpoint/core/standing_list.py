@@ -40,6 +40,11 @@ class StandingList:
         self._refused: set[bytes] = set()
         self._asked = 0
 
+    @property
+    def named(self) -> bytes:
+        """The hash of the list that is here."""
+        return self._digest
+
     def begin(self) -> None:
         """Begin a round."""
         self._asked = 0
