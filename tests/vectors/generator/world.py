@@ -16,7 +16,7 @@ from loa_protocol.keys import Algorithm, SoftSigner
 from loa_protocol.objects.authority import Certificate, Level, Role, Root, RootKey
 from loa_protocol.record import ClockTrust
 from loa_protocol.schema import Wire
-from loa_protocol.trust import Now
+from loa_protocol.trust import Now, Trusted
 
 START: Final = 1_800_000_000  # 2027-01-15 08:00 UTC
 DAY: Final = 86_400
@@ -178,3 +178,14 @@ ONLINE: Final = certify(
 )
 DEVICE: Final = person("device", p256=True)
 SESSION: Final = person("live session")
+
+
+def trusted(**changes: Any) -> Trusted:
+    """Return what a board of cluster c04 trusts before anything else came."""
+    facts: dict[str, Any] = {
+        "root": ROOT,
+        "root_digest": ROOT_DIGEST,
+        "scope": CLUSTER,
+        "fingerprint": DEVICE.signer.public.fingerprint,
+    }
+    return Trusted(**{**facts, **changes})
