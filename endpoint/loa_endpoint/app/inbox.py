@@ -36,12 +36,13 @@ from loa_protocol.objects.alert import Alert
 from loa_protocol.objects.authority import Root
 from loa_protocol.objects.playlist import Media
 from loa_protocol.record import Body, Happening, OrderState, OrderTaken
+from loa_protocol.replay import Seen
 from loa_protocol.trust import Accepted, Now, Trusted
 
 log = logging.getLogger("loa.endpoint")
 
 TIDY_S: Final = 60.0
-_UNWRITTEN: Final = 64  # more, and the oldest is given up: the disk is gone
+MOST_UNWRITTEN: Final = 64  # more, and the oldest is never written: the disk is gone
 
 
 class Vault(Protocol):
@@ -110,6 +111,7 @@ class Inbox:
         self._seen = state.seen()
         self._core = rules.Inbox(self._happened(), self.book.certificates())
         self._unwritten: OrderedDict[bytes, rules.Take] = OrderedDict()
+        self._unkept: dict[bytes, tuple[Seen, Kind]] = {}  # by digest: in memory alone
         self._told, self._acknowledged = Repeats(), Repeats()
         self._alerts: dict[bytes, Alert] = {}
         self._stir = asyncio.Event()
@@ -126,6 +128,16 @@ class Inbox:
     def signers(self) -> frozenset[bytes]:
         """The digests of the certificates that are kept."""
         return frozenset(self._core.certificates)
+
+    @property
+    def unwritten(self) -> int:
+        """How many orders were obeyed and could not be written yet."""
+        return len(self._unwritten)
+
+    @property
+    def waiting(self) -> int:
+        """How many bundles wait for the time or for certificates."""
+        return self._core.count
 
     def certificates(self) -> list[bytes]:
         """Return the certificates of those who give orders, as bundles: for short forms."""
@@ -277,7 +289,8 @@ class Inbox:
         self._stage.on_order(kept)
         if not is_written:
             self._unwritten[kept.digest] = take
-            if len(self._unwritten) > _UNWRITTEN:
+            self._unkept[kept.digest] = take.seen, kept.kind
+            if len(self._unwritten) > MOST_UNWRITTEN:
                 self._unwritten.popitem(last=False)
             return Outcome.FAILED
         self._acknowledge(kept, carrier)
@@ -289,6 +302,7 @@ class Inbox:
         except StoreError:
             return  # told when it came; the next round tries again
         self._unwritten.pop(take.kept.digest, None)
+        self._unkept.pop(take.kept.digest, None)
         self._acknowledge(take.kept, "late")
 
     async def _keep_sound(self, kept: Kept) -> None:
@@ -305,7 +319,7 @@ class Inbox:
         self._stage.keep(_taken(kept.id, kept.kind, kept.digest, carrier))
 
     def _acknowledge_again(self, again: rules.Again, carrier: str) -> Outcome:
-        if again.digest in self._unwritten:
+        if again.digest in self._unkept:
             return Outcome.FAILED
         if self._acknowledged.happened((again.digest.hex(),), _now_ms()):
             self._stage.keep(_taken(again.id, again.kind, again.digest, carrier))
@@ -331,9 +345,9 @@ class Inbox:
             return
         self._state.forget_events(floor_ms // 1000)
         self.book.forget()
-        unwritten = {t.seen.id: t.seen.forget_at for t in self._unwritten.values()}
-        self._seen = {**self._state.seen(), **unwritten}
-        late = {t.kept.digest: (t.kept.id, t.kept.kind) for t in self._unwritten.values()}
+        unkept = {seen.id: seen.forget_at for seen, _ in self._unkept.values()}
+        self._seen = {**self._state.seen(), **unkept}
+        late = {digest: (seen.id, kind) for digest, (seen, kind) in self._unkept.items()}
         self._core.remember({**self._happened(), **late})
 
     def _happened(self) -> dict[bytes, tuple[bytes, Kind]]:

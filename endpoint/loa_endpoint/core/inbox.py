@@ -116,9 +116,9 @@ class Inbox:
         return frozenset(self._happened) | self._for_time.digests
 
     @property
-    def waits_for_time(self) -> bool:
-        """Whether something here would act if the time were known."""
-        return bool(self._for_time.digests)
+    def count(self) -> int:
+        """How many bundles wait."""
+        return len(self._for_time) + len(self._for_signer)
 
     def judge(self, data: bytes, have: Have, now: Now, *, alert_without_time: bool) -> Verdict:
         """Return what is to be done about *data*; nothing but the waiting changes.
@@ -251,6 +251,9 @@ class _Waiting:
     def __init__(self, most: int, most_bytes: int) -> None:
         self._most, self._most_bytes = most, most_bytes
         self._held: OrderedDict[bytes, tuple[bytes, bytes]] = OrderedDict()  # by their own hash
+
+    def __len__(self) -> int:
+        return len(self._held)
 
     @property
     def digests(self) -> frozenset[bytes]:
