@@ -17,6 +17,7 @@ from loa_protocol.language import translator
 _ = translator("loa_manager")
 
 STALE_HEAD_S: Final = 3600  # trust.md section 2: a head is stale after 60 minutes
+_NAMED: Final = 3  # certificates named in the text; the evidence has all
 BEHIND_WARNING: Final = 1000  # batches
 DISK_WARNING, DISK_CRITICAL = 2 * 10**9, 200 * 10**6  # bytes free
 
@@ -90,7 +91,9 @@ def judge_certificates(terms: Sequence[Term], now: datetime) -> Check:
     if warnings:
         is_ended = any(each.has_ended for each in warnings)
         level = Level.CRITICAL if is_ended else Level.WARNING
-        text = "; ".join(each.text for each in warnings)
+        text = "; ".join(each.text for each in warnings[:_NAMED])
+        if len(warnings) > _NAMED:
+            text += _("; and {n} more").format(n=len(warnings) - _NAMED)
         return Check(id="certificates", level=level, text=text, evidence=evidence)
     days = min((term.ends - now for term in terms), default=timedelta(0)).days
     text = _("every certificate holds for {days} days or more").format(days=days)

@@ -11,7 +11,7 @@ from cryptography import x509 as pyca
 from loa_manager import x509
 from loa_manager.denial import denied_values
 from loa_manager.home import Home, read_bytes
-from loa_manager.issued import current, list_issued
+from loa_manager.issued import Issued, current, list_issued
 from loa_manager.key_warnings import Term
 from loa_manager.keyring import load_chain, read_chain
 from loa_protocol.objects.authority import Certificate
@@ -60,15 +60,28 @@ def tls_term(folder: str, name: str, certificate: pyca.Certificate) -> Term:
     )
 
 
-def _people(home: Home, now: datetime) -> Iterator[Term]:
+def people_of(home: Home, now: datetime) -> list[Issued]:
+    """Return the certificates of people that are in use: not ended, followed or denied.
+
+    Raises:
+        StoreError, FormatError: the register cannot be read or is damaged.
+    """
     if not home.root_path.is_file():
-        return
+        return []
     denied = denied_values(home)
-    for each in current(list_issued(home), int(now.timestamp())):
+    issued = current(list_issued(home), int(now.timestamp()))
+    return [each for each in issued if each.is_persons and each.kid not in denied]
+
+
+def name_of(certificate: Certificate) -> str:
+    """Return what a person's key is called in lists: by what it may sign."""
+    return "+".join(role.name.lower() for role in certificate.roles)
+
+
+def _people(home: Home, now: datetime) -> Iterator[Term]:
+    for each in people_of(home, now):
         certificate = each.certificate
-        if each.is_persons and each.kid not in denied:
-            roles = "+".join(role.name.lower() for role in certificate.roles)
-            yield _term(PEOPLE, roles, certificate, certificate.expires)
+        yield _term(PEOPLE, name_of(certificate), certificate, certificate.expires)
 
 
 def _term(folder: str, name: str, certificate: Certificate, ends: int) -> Term:

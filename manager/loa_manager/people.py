@@ -17,6 +17,7 @@ from loa_manager import x509
 from loa_manager.content_tree import write_durably
 from loa_manager.home import Home, make_private_folder, read_bytes
 from loa_manager.key_places import NEXT, REQUEST, archive_key, promote_key
+from loa_manager.key_terms import PEOPLE, name_of, people_of
 from loa_manager.key_token import TokenPlace
 from loa_manager.keyring import (
     KEY,
@@ -200,6 +201,26 @@ def list_keys(home: Home) -> list[KeyFacts]:
         home.own_keys / NEXT,
     )
     return [facts for folder in folders for facts in _folder_keys(folder)]
+
+
+def list_people(home: Home, now: datetime) -> list[KeyFacts]:
+    """Return what the province in *home* certified for people: keys in use that lie elsewhere.
+
+    Raises:
+        StoreError, FormatError: the register cannot be read or is damaged.
+    """
+    return [
+        KeyFacts(
+            PEOPLE,
+            name_of(each.certificate),
+            each.certificate.holder,
+            each.certificate.roles,
+            each.certificate.scopes,
+            datetime.fromtimestamp(each.certificate.expires, UTC),
+            each.kid,
+        )
+        for each in people_of(home, now)
+    ]
 
 
 def _folder_keys(folder: Path) -> Iterator[KeyFacts]:

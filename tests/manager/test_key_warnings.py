@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loa_manager import health_facts
+from loa_manager import health, health_facts
 from loa_manager.authority import Authority
 from loa_manager.cli import key_notice, options
 from loa_manager.cli.main import run
@@ -23,6 +23,7 @@ from loa_manager.people import install_chain, make_own_key
 from loa_protocol import language
 from loa_protocol.objects.authority import Role
 from support.bench_lab import FOUNDED, SECRET, province_home
+from support.key_lab import KeyLab
 from support.passphrases import cheap
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
@@ -132,19 +133,23 @@ def test_health_tells(tmp_path: Path, days: int, level: Level) -> None:
     assert ("head" in check.text) == (level is not Level.OK)
 
 
-@pytest.fixture
-def eight_days_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
-    """Return a province whose head and time certificates have six days left, by every face."""
-    home = province_home(tmp_path)
+def set_clock(monkeypatch: pytest.MonkeyPatch, at: datetime) -> None:
+    """Let every command believe that it is *at*."""
 
     class Clock(datetime):
         @classmethod
         def now(cls, tz: object = None) -> datetime:  # type: ignore[override]
-            return FOUNDED + 8 * DAY
+            return at
 
     for module in ("key_notice", "key", "health", "status", "policy"):
         monkeypatch.setattr(f"loa_manager.cli.{module}.datetime", Clock)
-    return home
+
+
+@pytest.fixture
+def eight_days_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+    """Return a province whose head and time certificates have six days left, by every face."""
+    set_clock(monkeypatch, FOUNDED + 8 * DAY)
+    return province_home(tmp_path)
 
 
 def test_list_status_and_signing_commands_tell(
@@ -173,6 +178,29 @@ def test_list_status_and_signing_commands_tell(
     checks = json.loads(capsys.readouterr().out)["checks"]
     (evidence,) = [each["evidence"] for each in checks if each["id"] == "certificates"]
     assert {each["name"] for each in evidence["warnings"]} == {"head", "time"}
+
+
+def test_a_crowd_is_listed_in_full_and_told_of_briefly(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_clock(monkeypatch, FOUNDED + DAY)
+    (tmp_path / "lab").mkdir()
+    lab = KeyLab(tmp_path / "lab")
+    for number in range(5):
+        lab.person(f"p{number}", Role.EDITOR, f"Biên tập {number}")
+    home = str(lab.home.path)
+    assert run(["key", "list", "--home", home, "--json"]) == 0
+    rows = [row for row in json.loads(capsys.readouterr().out) if row["folder"] == "people"]
+    assert [row["holder"] for row in rows] == [f"Biên tập {number}" for number in range(5)]
+    terms = terms_of(lab.home, FOUNDED + 80 * DAY)
+    warned = judge_terms(FOUNDED + 80 * DAY, terms)
+    assert len(warned) == 8  # five people, and the server's three
+    text = health.judge_certificates(terms, FOUNDED + 80 * DAY).text
+    assert text.count(";") == 3
+    assert "and 5 more" in text
+    told = key_notice.brief(warned)
+    assert len(told) == key_notice.MOST_LINES + 1
+    assert told[-1].startswith("3 more")
 
 
 def test_the_server_and_the_founding_look_into_no_other_folder(

@@ -22,7 +22,14 @@ from loa_manager.home import Home, read_bytes
 from loa_manager.key_terms import terms_of
 from loa_manager.key_warnings import judge_terms
 from loa_manager.keyring import parse_chain, parse_request, read_chain
-from loa_manager.people import KeyFacts, install_chain, list_keys, make_own_key, rotate_own_key
+from loa_manager.people import (
+    KeyFacts,
+    install_chain,
+    list_keys,
+    list_people,
+    make_own_key,
+    rotate_own_key,
+)
 from loa_manager.publish.desk import export_rules
 from loa_protocol.language import translator
 from loa_protocol.objects.authority import Certificate, Level, Role
@@ -143,11 +150,14 @@ def install(certificate: Path, home: Path) -> None:
 @home_option
 @json_option
 def list_command(home: Path) -> None:
-    """List the keys of a home and until when they are certified, and whose end soon."""
-    place = Home(home)
-    keys = list_keys(place)
-    warnings = judge_terms(datetime.now(UTC), terms_of(place, datetime.now(UTC)))
-    left = {(each.term.folder, each.term.name): each.days_left for each in warnings}
+    """List the keys of a home and until when they are certified, and whose end soon.
+
+    In a province's home also those of the people it certified.
+    """
+    place, now = Home(home), datetime.now(UTC)
+    keys = [*list_keys(place), *list_people(place, now)]
+    warnings = judge_terms(now, terms_of(place, now))
+    left = {(each.term.folder, each.term.name, each.term.ends): each.days_left for each in warnings}
     columns = [
         Column("folder", _("Folder")),
         Column("name", _("Name")),
@@ -158,7 +168,8 @@ def list_command(home: Path) -> None:
     show([_row(each, left) for each in keys], columns)
 
 
-def _row(facts: KeyFacts, left: dict[tuple[str, str], int]) -> dict[str, object]:
+def _row(facts: KeyFacts, left: dict[tuple[str, str, datetime], int]) -> dict[str, object]:
+    days = None if facts.expires is None else left.get((facts.folder, facts.name, facts.expires))
     return {
         "folder": facts.folder,
         "name": facts.name,
@@ -167,8 +178,8 @@ def _row(facts: KeyFacts, left: dict[tuple[str, str], int]) -> dict[str, object]
         "scopes": list(facts.scopes),
         "expires": facts.expires,
         "kid": facts.kid,
-        "days_left": left.get((facts.folder, facts.name)),
-        "days_left_text": left.get((facts.folder, facts.name), ""),
+        "days_left": days,
+        "days_left_text": "" if days is None else days,
         "is_on_token": facts.is_on_token,
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -14,10 +15,14 @@ from loa_manager.home import Home
 from loa_manager.key_terms import terms_of
 from loa_manager.key_warnings import KeyWarning, judge_terms
 from loa_protocol.errors import LoaError
+from loa_protocol.language import translator
 
 # the server opens its own key folder alone, and tells in its log; `init` has just made everything
 _SILENT: Final = ("serve", "init")
 _ALWAYS: Final = ("status",)
+MOST_LINES: Final = 5
+
+_ = translator("loa_manager")
 
 
 def tell_expiry(context: click.Context) -> None:
@@ -25,8 +30,19 @@ def tell_expiry(context: click.Context) -> None:
     command = context.invoked_subcommand
     if command in _SILENT or not (context.meta.get(OPENS_KEYS) or command in _ALWAYS):
         return
-    for each in _warnings(Home(home_of(context))):
-        click.echo(_line(each, as_json=wants_json(context)), err=True)
+    warnings = _warnings(Home(home_of(context)))
+    lines = [_json_line(each) for each in warnings] if wants_json(context) else brief(warnings)
+    for line in lines:
+        click.echo(line, err=True)
+
+
+def brief(warnings: Sequence[KeyWarning]) -> list[str]:
+    """Return a line for each of the first *warnings*, and one for all others."""
+    lines = [each.text for each in warnings[:MOST_LINES]]
+    if len(warnings) > MOST_LINES:
+        more = _("{n} more certificates end soon: loa key list")
+        lines.append(more.format(n=len(warnings) - MOST_LINES))
+    return lines
 
 
 def _warnings(home: Home) -> list[KeyWarning]:
@@ -37,8 +53,6 @@ def _warnings(home: Home) -> list[KeyWarning]:
         return []
 
 
-def _line(warning: KeyWarning, *, as_json: bool) -> str:
-    if not as_json:
-        return warning.text
+def _json_line(warning: KeyWarning) -> str:
     facts = {"warning": "certificate_ends", **warning.facts()}
     return json.dumps(facts, ensure_ascii=False, default=lambda value: value.isoformat())
