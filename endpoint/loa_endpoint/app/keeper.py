@@ -12,7 +12,13 @@ from typing import TypeVar
 
 from loa_endpoint.core.director import Programme
 from loa_endpoint.core.sync import Have
-from loa_endpoint.store.identity import BUNDLES, NEXT_PLAYLIST, POLICIES, IdentityStore
+from loa_endpoint.store.identity import (
+    BUNDLES,
+    NEXT_PLAYLIST,
+    POLICIES,
+    STANDING,
+    IdentityStore,
+)
 from loa_protocol.envelope import Bundle, Kind, open_seal
 from loa_protocol.errors import FormatError
 from loa_protocol.hours import tighten
@@ -20,6 +26,7 @@ from loa_protocol.objects.authority import Root
 from loa_protocol.objects.placement import Assignment, DenyList, Settings
 from loa_protocol.objects.playlist import Playlist
 from loa_protocol.objects.policy import Policy
+from loa_protocol.objects.standing import StandingProgramme
 from loa_protocol.schema import Wire
 from loa_protocol.scope import is_inside
 from loa_protocol.trust import Accepted, Trusted, position_of, subject_of
@@ -33,6 +40,7 @@ _NAMES = {
     Kind.SETTINGS: "settings",
     Kind.PLAYLIST: "playlist",
     Kind.DENY_LIST: "deny-list",
+    Kind.STANDING_PROGRAMME: STANDING,
 }
 
 
@@ -52,6 +60,7 @@ class Keeper:
         self._policies = {name: self._read(name, Policy) for name in POLICIES}
         self.playlist = self._read("playlist", Playlist)
         self.next_playlist = self._read(NEXT_PLAYLIST, Playlist)
+        self.standing = self._read(STANDING, StandingProgramme)
         self.deny_list = self._read("deny-list", DenyList)
         signer = store.signer()
         self._fingerprint = None if signer is None else signer.public.fingerprint
@@ -151,6 +160,8 @@ class Keeper:
                 self._policies[self._policy_name(body)] = body
             case DenyList() as body:
                 self.deny_list = body
+            case StandingProgramme() as body:
+                self.standing = body
             case Settings() as body:
                 self.settings = body
             case Assignment() as body:

@@ -4,7 +4,7 @@
 
     device.key          P-256, made here, 0600; nothing ever reads it out but the signer
     identity/           bench.pem, ca.pem (and ldevid.pem, which enrolment writes)
-    trust/              root, assignment, settings, policy, playlist, deny-list: bundles
+    trust/              root, assignment, settings, policy, playlist, deny-list, ...: bundles
 
 Every file is written whole, synced and renamed. What may be written is judged elsewhere
 (:mod:`loa_endpoint.bench`, :mod:`loa_endpoint.content`); this module keeps.
@@ -35,6 +35,7 @@ SETTINGS: Final = "settings"
 # Policies by how many parts of a scope they stand below the root's: province, station, cluster, ...
 POLICIES: Final = ("policy", *(f"policy-{parts}" for parts in range(1, 8)))
 NEXT_PLAYLIST: Final = "next-playlist"  # accepted, and not in force before its not-before
+STANDING: Final = "standing-programme"
 BUNDLES: Final = (
     ROOT,
     ASSIGNMENT,
@@ -42,6 +43,7 @@ BUNDLES: Final = (
     *POLICIES,
     "playlist",
     NEXT_PLAYLIST,
+    STANDING,
     "deny-list",
 )
 RECOVERING: Final = "recovering"  # there while a recovery is under way
