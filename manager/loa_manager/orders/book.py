@@ -38,6 +38,10 @@ ORDERING: Final = frozenset({Role.ALERT, Role.LIVE, Role.OPERATE})
 STANDING: Final = "standing"  # the state file of the standing programme
 
 
+class MissingSoundError(StoreError):
+    """An order names a sound that is nowhere to be found."""
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A listed order, and whoever has signed it; judged when it came in."""
@@ -164,10 +168,10 @@ def _entries(tree: ContentTree, rows: Iterable[OrderMark]) -> list[Entry]:
     return found
 
 
-def _begun(entry: Entry) -> tuple[int, bytes]:
+def _begun(entry: Entry) -> int:
     body = entry.paper.body
-    begun = getattr(body, "issued", getattr(body, "start", getattr(body, "not_before", 0)))
-    return begun, entry.paper.id
+    begun: int = getattr(body, "issued", getattr(body, "start", getattr(body, "not_before", 0)))
+    return begun  # of one second, the list's own order stays
 
 
 def _accepted(judged: Judged) -> Accepted:
@@ -201,7 +205,7 @@ def _keep_media(paper: Paper, tree: ContentTree) -> None:
             continue
         if media.sha256 not in beside:
             why = _("the sound {hash} is neither in the content tree nor beside the order")
-            raise StoreError(str(place), why.format(hash=media.sha256.hex()[:8]))
+            raise MissingSoundError(str(place), why.format(hash=media.sha256.hex()[:8]))
         if tree.put_media(beside[media.sha256]) != media.sha256:  # it changed since it was hashed
             raise TrustError(Refusal.MEDIA_HASH, str(beside[media.sha256]))
 

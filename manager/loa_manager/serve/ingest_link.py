@@ -100,6 +100,10 @@ class IngestLink:
         """Tell the boards below *scope* of a new *head*; without a broker they find it later."""
         await self._send(f"scope/{scope}/look", head)
 
+    async def push(self, topic: str, order: bytes) -> bool:
+        """Send *order* under *topic*; tell whether there was a broker to take it."""
+        return await self._send(topic, order)
+
     def _open(self, port: int) -> aiomqtt.Client:
         return aiomqtt.Client(
             self.host,
@@ -141,14 +145,16 @@ class IngestLink:
         for each in outcomes:
             self._say_refused(each)
 
-    async def _send(self, topic: str, payload: bytes) -> None:
+    async def _send(self, topic: str, payload: bytes) -> bool:
         client = self._client
         if client is None:
-            return
+            return False
         try:
             await client.publish(topic, payload, qos=0)
         except aiomqtt.MqttError as error:  # the loop that reads will notice too
             log.debug("not_sent", extra={"topic": topic, "why": str(error)})
+            return False
+        return True
 
     def _say_refused(self, outcome: Outcome) -> None:
         if outcome.reason in _WELL:

@@ -22,6 +22,7 @@ from loa_manager.home import Home
 from loa_manager.ingest import Ingest
 from loa_manager.mailbox.office import Office
 from loa_manager.serve.callout import CalloutKeys
+from loa_manager.serve.courier import Courier
 from loa_manager.serve.enrolment import Enrolment
 from loa_manager.serve.head import HeadKeeper
 from loa_manager.serve.home_lock import HomeLock
@@ -31,6 +32,7 @@ from loa_manager.serve.listener import Listener
 from loa_manager.serve.mail_keeper import MailKeeper
 from loa_manager.serve.mail_route import MailRoutes
 from loa_manager.serve.message_plane import MessagePlane
+from loa_manager.serve.order_route import OrderRoutes
 from loa_manager.serve.parts import Part, notify, run_parts
 from loa_manager.serve.projector import Projector
 from loa_manager.serve.repeats import Repeats
@@ -148,6 +150,7 @@ async def _serve(
         on_commit=projector.wake,
     )
     head = HeadKeeper(home.content, keys.head, home.trusted, link.nudge)
+    courier = Courier(home, stores.engine, link.push)
     watch = functools.partial(_watch_certificates, keys, stores.ingest)
 
     def on_ready() -> None:
@@ -160,6 +163,7 @@ async def _serve(
         Part("broker", plane.run),
         Part("ingest", link.run, restarts=True),
         Part("head", head.run, restarts=True),
+        Part("orders", courier.run, restarts=True),
         Part("mailbox", MailKeeper(office).run, restarts=True),
         Part("https", listener.run),
     )
@@ -182,7 +186,7 @@ def make_web(
         enrolment=Enrolment(engine, keys.enrolment),
         time_signer=keys.time,
         clock=clock,
-        people=MailRoutes(office, door).routes(),
+        people=[*MailRoutes(office, door).routes(), *OrderRoutes(home, door).routes()],
     )
 
 
@@ -193,7 +197,7 @@ async def _watch_certificates(keys: ServerKeys, ingest: Ingest, ready: asyncio.E
         left = await asyncio.to_thread(keys.running_out, datetime.now(UTC))
         for name, days in left.items():
             if repeats.admit(name, "", time.monotonic()) is not None:
-                fields = {"certificate": name, "days_left": days, "do": "loa key renew-server"}
+                fields = {"certificate": name, "days_left": days, "do": "loa key renew --due"}
                 log.warning("certificate_runs_out", extra=fields)
         ingest.identity = keys.ingest.identity
         ready.set()
