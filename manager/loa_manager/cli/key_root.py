@@ -8,12 +8,14 @@ from pathlib import Path
 import click
 
 from loa_manager.account import note
+from loa_manager.authority import OFFICERS
 from loa_manager.ceremony import certify_officers, parse_endpoint, sign_transfer
 from loa_manager.cli.options import PassphraseSource, home_option, json_option, passphrase_option
 from loa_manager.cli.output import show_facts
 from loa_manager.cli.texts import LoaCommand
 from loa_manager.content_tree import write_durably
 from loa_manager.home import Home, read_bytes
+from loa_manager.keyring import public_of
 from loa_protocol.bench import short_fingerprint
 from loa_protocol.envelope import Bundle
 from loa_protocol.language import translator
@@ -25,14 +27,34 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 
 @click.command("renew-officers", cls=LoaCommand, example="loa key renew-officers --home ls")
 @home_option
+@click.option(
+    "--anew",
+    multiple=True,
+    type=click.Choice(OFFICERS),
+    help="An officer who gets another key, the old one being lost or stolen; repeatable.",
+)
+@click.option(
+    "--epoch",
+    type=click.IntRange(1, 2**31),
+    help="A higher epoch, after stolen keys signed far ahead (default: the present one).",
+)
 @passphrase_option
 @json_option
-def renew_officers(home: Path, passphrase: PassphraseSource) -> None:
-    """Renew both officers' certificates for a year, with two root keys."""
+def renew_officers(
+    home: Path, anew: tuple[str, ...], epoch: int | None, passphrase: PassphraseSource
+) -> None:
+    """Renew both officers' certificates for a year, with two root keys.
+
+    After --anew: loa key renew --due, and only then revoke the old key if it was stolen.
+    """
     place, now = Home.open(home), datetime.now(UTC)
-    expires = certify_officers(place, place.root, passphrase.read(), now)
-    note(place, "officers_renewed", {"expires": str(expires)}, now, "root")
-    show_facts({"expires": expires}, {"expires": _("Valid until")})
+    old = [public_of(place.authority_keys / name).kid for name in anew]
+    expires = certify_officers(place, place.root, passphrase.read(), now, anew=anew, epoch=epoch)
+    facts = {"expires": expires, "old": [kid.hex() for kid in old]}
+    told = {**facts, "expires": str(expires), "epoch": epoch}
+    note(place, "officers_renewed", told, now, "root")
+    labels = {"expires": _("Valid until"), **({"old": _("Key id of the old one")} if old else {})}
+    show_facts(facts, labels)
 
 
 @click.command(
