@@ -22,7 +22,7 @@ from loa_manager.authority import (
     officers_epoch,
 )
 from loa_manager.content_tree import write_durably
-from loa_manager.home import Home
+from loa_manager.home import Home, read_bytes
 from loa_manager.issued import keep_issued
 from loa_manager.keyring import (
     KEY,
@@ -32,6 +32,7 @@ from loa_manager.keyring import (
     load_chain,
     load_signer,
     make_key,
+    parse_chain,
     read_chain,
 )
 from loa_manager.rechain import renew_home
@@ -248,7 +249,8 @@ def _officer_key(
 def _epoch(home: Home) -> int:
     """Return the highest epoch of the officers' certificates, lost ones included."""
     chains = [load_chain(home.authority_keys / name) for name in OFFICERS]
-    chains += [load_chain(file) for file in (home.authority_keys / _LOST).glob("*.cert")]
+    lost = (home.authority_keys / _LOST).glob("*.cert")
+    chains += [parse_chain(read_bytes(file)) for file in lost]
     epochs = (certificate.epoch for chain in chains for certificate in read_chain(chain))
     return max(epochs, default=EPOCH)
 

@@ -1,12 +1,14 @@
 """The making of a province: `loa init`, done once, whole or not at all.
 
 A file ``unfinished`` stands in the home from the first to the last step. A home with it is no home
-yet, and the next `loa init` begins anew; a home without it is never touched again.
+yet, and the next `loa init` begins anew, but for root keys on sticks that were made already: the
+mark remembers them. A home without it is never touched again.
 """
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -22,11 +24,14 @@ from loa_manager.authority import (
     OFFICERS,
     Authority,
 )
-from loa_manager.ceremony import ROOT_HOLDERS, ROOT_THRESHOLD, certify_officers
+from loa_manager.ceremony import certify_officers
 from loa_manager.content_tree import write_durably
 from loa_manager.home import UNFINISHED, Home, make_private_folder, write_private
-from loa_manager.keyring import Passphrase, make_key
+from loa_manager.keyring import Secrets, make_key
 from loa_manager.policy_file import preset_policy
+from loa_manager.root_draft import threshold_faults
+from loa_manager.root_holders import ROOT_HOLDERS, ROOT_THRESHOLD, distinct
+from loa_manager.root_seats import Seat
 from loa_manager.server_keys import make_server_keys
 from loa_protocol.bench import short_fingerprint
 from loa_protocol.envelope import Bundle, Kind, sign_bundle
@@ -63,6 +68,7 @@ class Plan:
     port: int = 8443
     mqtt_port: int = 8883
     preset: str = "rural"
+    threshold: int = ROOT_THRESHOLD
 
     def check(self) -> None:
         """Raise ConfigError naming every fault."""
@@ -75,18 +81,32 @@ class Plan:
             raise ConfigError("loa init", faults)
 
 
-def found_province(home: Home, plan: Plan, passphrase: Passphrase, now: datetime) -> Root:
+def found_province(
+    home: Home, plan: Plan, passphrase: Secrets, now: datetime, seats: Sequence[Seat] = ()
+) -> Root:
     """Make the province of *plan* in *home* and return its root.
+
+    Args:
+        home: Where.
+        plan: What.
+        passphrase: Locks the keys of officers and server.
+        now: When.
+        seats: The root's holders, whose keys lie elsewhere; without any, five keys are made in the
+            home, which is good for a test province only.
 
     Raises:
         ConfigError: the plan is faulty, or something else stands at *home*.
         StoreError: it cannot be written; the same call begins anew.
     """
     plan.check()
-    _clear(home)
-    write_private(home.path / UNFINISHED, b"loa init\n")
-    root = _make_root(home, plan, passphrase, now)
-    _make_officers(home, root, passphrase, now)
+    if seats and (faults := threshold_faults(plan.threshold, len({s.holder for s in seats}))):
+        raise ConfigError("loa init", faults)
+    begin_founding(home)
+    holders = seats or _seats_in_home(home, passphrase)
+    root = _make_root(home, plan, holders, now)
+    for name in OFFICERS:
+        make_key(home.authority_keys / f"{name}.key", passphrase)
+    certify_officers(home, root, passphrase, now, holders=[each.signer for each in holders])
     _make_device_ca(home, plan.scope, passphrase, now)
     authority = Authority.open(home, passphrase)
     make_server_keys(authority, plan.hosts, passphrase, now)
@@ -96,6 +116,20 @@ def found_province(home: Home, plan: Plan, passphrase: Passphrase, now: datetime
     _make_database(home, root, policy.utc_offset_min, now)
     (home.path / UNFINISHED).unlink()
     return root
+
+
+def begin_founding(home: Home) -> None:
+    """Mark *home* as unfinished and remove what an interrupted founding left in it.
+
+    What the mark remembers of the root's holders stays.
+
+    Raises:
+        ConfigError: something else stands there.
+        StoreError: it cannot be written.
+    """
+    _clear(home)
+    if not home.is_unfinished:
+        write_private(home.path / UNFINISHED, b"{}")
 
 
 def _clear(home: Home) -> None:
@@ -118,41 +152,43 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _make_root(home: Home, plan: Plan, passphrase: Passphrase, now: datetime) -> Root:
-    signers = [
-        SoftSigner(make_key(home.root_keys / f"{holder}.key", passphrase))
-        for holder in ROOT_HOLDERS
+def _seats_in_home(home: Home, passphrase: Secrets) -> list[Seat]:
+    files = [home.root_keys / f"{holder}.key" for holder in ROOT_HOLDERS]
+    return [
+        Seat(number, file.stem, file, SoftSigner(make_key(file, passphrase)))
+        for number, file in enumerate(files, 1)
     ]
+
+
+def _make_root(home: Home, plan: Plan, seats: Sequence[Seat], now: datetime) -> Root:
     root = Root(
         scope=plan.scope,
         version=1,
         test=plan.is_test,
         created=int(now.timestamp()),
         keys=tuple(
-            RootKey(algorithm=signer.public.algorithm, raw=signer.public.raw, holder=holder)
-            for holder, signer in zip(ROOT_HOLDERS, signers, strict=True)
+            RootKey(
+                algorithm=seat.signer.public.algorithm,
+                raw=seat.signer.public.raw,
+                holder=seat.holder,
+            )
+            for seat in seats
         ),
-        threshold=ROOT_THRESHOLD,
+        threshold=plan.threshold,
         algorithms=(Algorithm.EDDSA, Algorithm.ES256),
         formats={},
         floors=dict.fromkeys(_TWO_HOLDERS, 2),
-        recovery_keys=ROOT_THRESHOLD,
+        recovery_keys=plan.threshold,
     )
-    data = sign_bundle(Kind.ROOT, root.to_bytes(), signers[:ROOT_THRESHOLD])
+    signers = distinct([seat.signer for seat in seats], root, root.threshold)
+    data = sign_bundle(Kind.ROOT, root.to_bytes(), signers)
     accept_root(data, None, Now(int(now.timestamp()), ClockTrust.T3))
     write_durably(home.root_path, data)
-    digest = home.content.put_object(data)
-    home.content.set_root(root.scope, root.version, digest)
+    home.content.put_root(data)
     return root
 
 
-def _make_officers(home: Home, root: Root, passphrase: Passphrase, now: datetime) -> None:
-    for name in OFFICERS:
-        make_key(home.authority_keys / f"{name}.key", passphrase)
-    certify_officers(home, root, passphrase, now)
-
-
-def _make_device_ca(home: Home, scope: str, passphrase: Passphrase, now: datetime) -> None:
+def _make_device_ca(home: Home, scope: str, passphrase: Secrets, now: datetime) -> None:
     key = make_key(home.authority_keys / f"{DEVICE_CA}.key", passphrase, "p256")
     assert isinstance(key, ec.EllipticCurvePrivateKey)
     certificate = x509.make_device_ca(key, scope, now)

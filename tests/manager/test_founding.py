@@ -180,7 +180,7 @@ def test_a_folder_with_something_else_in_it_is_left_alone(tmp_path: Path) -> Non
 CUTS = [
     ("_make_root", "before"),
     ("_make_root", "after"),
-    ("_make_officers", "after"),
+    ("certify_officers", "after"),
     ("_make_device_ca", "after"),
     ("make_server_keys", "after"),
     ("_settings", "after"),
@@ -244,15 +244,24 @@ def test_renewal_takes_new_hosts_and_an_ageing_enrolment_ca(home: Home) -> None:
     assert "enrol-ca" in [each.name for each in renew_server(authority, PASSPHRASE, later)]
 
 
-def test_officers_are_renewed_by_two_root_keys_while_they_are_here(home: Home) -> None:
+@pytest.mark.parametrize("gone", [(), (1,), (1, 2), (2, 4, 5)])
+def test_officers_are_renewed_by_any_two_root_keys_that_are_here(
+    home: Home, gone: tuple[int, ...]
+) -> None:
     later = FOUNDED + timedelta(days=300)
+    for number in gone:
+        (home.root_keys / f"root-{number}.key").unlink()
     certify_officers(home, home.root, PASSPHRASE, later)
     for officer in Authority.open(home, PASSPHRASE).officers:
         (certificate,) = read_chain(officer.chain)
         assert certificate.expires == int((later + timedelta(days=365)).timestamp())
-    (home.root_keys / "root-1.key").unlink()
-    with pytest.raises(StoreError, match="root-1"):
-        certify_officers(home, home.root, PASSPHRASE, later)
+
+
+def test_one_root_key_renews_nobody(home: Home) -> None:
+    for number in (1, 2, 3, 5):
+        (home.root_keys / f"root-{number}.key").unlink()
+    with pytest.raises(StoreError, match="2 root keys are needed and 1 are here"):
+        certify_officers(home, home.root, PASSPHRASE, FOUNDED)
 
 
 def make_csr() -> bytes:
