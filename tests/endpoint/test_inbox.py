@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from loa_endpoint.app import inbox as door
 from loa_endpoint.content.sync import Outcome
 from loa_endpoint.store.orders import OrderStore
 from loa_protocol.envelope import Bundle, Kind, sign_bundle
@@ -35,6 +37,13 @@ def spoken(sound: bytes = b"water is rising", **changes: object) -> Alert:
     """Return an alert that brings its sound along."""
     media = replace(SIREN, sha256=sha256(sound), size=len(sound))
     return alert(media=media, sound=sound, **changes)
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait for *condition*; the turns of the loop are what passes the time."""
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 - conditions of other tasks and threads
+            await asyncio.sleep(0.005)
 
 
 def bare(data: bytes) -> bytes:
@@ -98,6 +107,7 @@ async def test_ids_are_forgotten_by_the_floor_alone(lab: InboxLab) -> None:
     lab.now = Now(body.expires + 100 * 86_400, ClockTrust.T2)  # a clock that somebody set ahead
     await lab.inbox.tidy()
     assert body.id in lab.state.seen()
+    lab.boot()
     lab.state.raise_floor((body.expires + 86_400) * 1000)
     lab.inbox.book.drop(body.id)
     await lab.inbox.tidy()
@@ -132,6 +142,22 @@ async def test_the_media_of_alerts_are_wanted_until_their_messages_expire(lab: I
 
 
 # -- what waits
+
+
+@pytest.mark.requirement("MSG-4", "TIM-4")
+async def test_the_loop_judges_what_waits_as_soon_as_the_time_is_known(
+    lab: InboxLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(door, "WAIT_S", 0.01)
+    lab.now = BLIND
+    loop = asyncio.create_task(lab.inbox.run())
+    await lab.inbox.offer(signed_order(alert()), "mqtt")
+    lab.inbox.stir()
+    await until(lambda: lab.asked_time > 2)  # the board goes on asking
+    assert lab.ear.orders == []
+    lab.now = NOW  # told by nobody: it may be the clock of a radio station
+    await until(lambda: lab.ear.acknowledged)
+    loop.cancel()
 
 
 @pytest.mark.requirement("TIM-4")

@@ -190,3 +190,14 @@ async def test_a_damaged_order_is_told_at_boot(lab: InboxLab) -> None:
 @given(st.binary(max_size=300))
 def test_no_bytes_come_through_the_door_by_chance(data: bytes) -> None:
     fuzz(data)
+
+
+@pytest.mark.requirement("SEC-3")
+async def test_an_order_for_another_board_is_told_but_not_where_a_whole_place_is_listed(
+    lab: InboxLab,
+) -> None:
+    data = signed_order(command(Verb.REBOOT, endpoint=bytes(range(16))))
+    assert await lab.inbox.offer(data, "content") is Outcome.REFUSED
+    assert lab.ear.refusals == []
+    assert await lab.inbox.offer(data, "mqtt") is Outcome.REFUSED
+    assert lab.ear.refusals == [("command", "not_addressed")]

@@ -23,7 +23,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from loa_endpoint.content.cache import Cache
-from loa_endpoint.content.sync import Outcome
+from loa_endpoint.content.sync import CARRIER, Outcome
 from loa_endpoint.core import inbox as rules
 from loa_endpoint.core.orders import Kept
 from loa_endpoint.core.repeats import Repeats
@@ -37,11 +37,13 @@ from loa_protocol.objects.authority import Root
 from loa_protocol.objects.playlist import Media
 from loa_protocol.record import Body, Happening, OrderState, OrderTaken
 from loa_protocol.replay import Seen
-from loa_protocol.trust import Accepted, Now, Trusted
+from loa_protocol.trust import Accepted, Now, Refusal, Trusted
 
 log = logging.getLogger("loa.endpoint")
 
 TIDY_S: Final = 60.0
+FORGET_MS: Final = 50_000  # between two searches for what is long over
+WAIT_S: Final = 2.0  # while something waits for the time, which may come from any clock
 MOST_UNWRITTEN: Final = 64  # more, and the oldest is never written: the disk is gone
 
 
@@ -113,6 +115,7 @@ class Inbox:
         self._unwritten: OrderedDict[bytes, rules.Take] = OrderedDict()
         self._unkept: dict[bytes, tuple[Seen, Kind]] = {}  # by digest: in memory alone
         self._told, self._acknowledged = Repeats(), Repeats()
+        self._forgets = Repeats(FORGET_MS)
         self._alerts: dict[bytes, Alert] = {}
         self._stir = asyncio.Event()
         self.listener: Listener | None = None
@@ -195,9 +198,11 @@ class Inbox:
         """Look after what waits and what is remembered, until cancelled."""
         while True:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(TIDY_S):
+                async with asyncio.timeout(WAIT_S if self._core.waits_for_time else TIDY_S):
                     await self._stir.wait()
             self._stir.clear()
+            if self._core.waits_for_time and not self._around.now().is_known:
+                self._around.want_time()
             await self.tidy()
 
     async def tidy(self) -> None:
@@ -207,10 +212,8 @@ class Inbox:
                 await self._write_late(take)
             for data in self._core.waiting(self._around.now()):
                 await self._offer(data, "waiting")
-            try:
-                await asyncio.to_thread(self._forget)
-            except StoreError as error:
-                self._store_failed(error)
+            if self._forgets.happened(("",), _now_ms()):
+                await self._forget()
 
     async def _offer(self, data: bytes, carrier: str) -> Outcome:
         try:
@@ -328,6 +331,8 @@ class Inbox:
     # -- the rest
 
     def _refuse(self, refusal: Refuse, carrier: str) -> Outcome:
+        if carrier == CARRIER and refusal.reason == Refusal.NOT_ADDRESSED:
+            return Outcome.REFUSED  # the list is one for a whole place: another board's order
         count = self._told.happened((carrier, refusal.what, refusal.reason), _now_ms())
         if count and self.listener is not None:
             again = f" ({count} times)" if count > 1 else ""
@@ -339,16 +344,24 @@ class Inbox:
         if self.listener is not None:
             self.listener.store_failed(error)
 
-    def _forget(self) -> None:
-        floor_ms = self._state.floor_ms()
-        if floor_ms is None:
+    async def _forget(self) -> None:
+        try:
+            await asyncio.to_thread(self._forget_by_floor)
+            seen = await asyncio.to_thread(self._state.seen)
+            happened = await asyncio.to_thread(self._happened)
+        except StoreError as error:
+            self._store_failed(error)
             return
-        self._state.forget_events(floor_ms // 1000)
-        self.book.forget()
         unkept = {seen.id: seen.forget_at for seen, _ in self._unkept.values()}
-        self._seen = {**self._state.seen(), **unkept}
+        self._seen = {**seen, **unkept}
         late = {digest: (seen.id, kind) for digest, (seen, kind) in self._unkept.items()}
-        self._core.remember({**self._happened(), **late})
+        self._core.remember({**happened, **late})
+
+    def _forget_by_floor(self) -> None:
+        floor_ms = self._state.floor_ms()
+        if floor_ms is not None:
+            self._state.forget_events(floor_ms // 1000)
+            self.book.forget()
 
     def _happened(self) -> dict[bytes, tuple[bytes, Kind]]:
         rows = self.book.happened()

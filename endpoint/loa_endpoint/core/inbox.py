@@ -120,6 +120,11 @@ class Inbox:
         """How many bundles wait."""
         return len(self._for_time) + len(self._for_signer)
 
+    @property
+    def waits_for_time(self) -> bool:
+        """Whether something here may act as soon as the time is known."""
+        return len(self._for_time) > 0
+
     def judge(self, data: bytes, have: Have, now: Now, *, alert_without_time: bool) -> Verdict:
         """Return what is to be done about *data*; nothing but the waiting changes.
 
@@ -153,11 +158,13 @@ class Inbox:
     def keep_certificates(self, certificates: Mapping[bytes, bytes]) -> None:
         """Know whose certificates are here now."""
         self.certificates = dict(certificates)
+        self._has_news = True
         self._by_key = {kid: each for each in certificates.values() if (kid := _key_of(each))}
 
     def waiting(self, now: Now) -> list[bytes]:
-        """Take out what may have come to be judged: the time or certificates changed."""
-        found = self._for_signer.take_out()
+        """Take out what can be judged now: the time is known, certificates came."""
+        found = self._for_signer.take_out() if self._has_news else []
+        self._has_news = False
         return [*self._for_time.take_out(), *found] if now.is_known else found
 
     # -- kinds
