@@ -9,10 +9,13 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from loa_endpoint.app.plane import ContentPlane
 from loa_endpoint.content import fetch as fetching
 from loa_endpoint.content.fetch import Fetcher, Memory, Request
 from loa_endpoint.core.address import Address, parse_address
@@ -380,4 +383,26 @@ async def test_a_connection_can_be_opened_before_it_is_used(
     assert site.asked == []
     await fetcher.fetch(ask(site))
     assert len(made) == 1
+    fetcher.close()
+
+
+@pytest.mark.requirement("SEC-2")
+async def test_an_address_with_system_roots_is_trusted_by_those_and_no_other_is(
+    site: WebServer, authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    roots = tmp_path / "system-roots.pem"
+    roots.write_text(ssl.DER_cert_to_PEM_cert(authority.der))
+    monkeypatch.setenv("SSL_CERT_FILE", str(roots))  # OpenSSL's name for the system's roots
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path / "none"))
+    settings = SimpleNamespace(authorities=[Authority().der])  # the project's own CA is another
+    keeper = SimpleNamespace(in_force=settings, store=SimpleNamespace(home=tmp_path))
+    plane = SimpleNamespace(_keeper=keeper, _time=SimpleNamespace(now=lambda: NOW))
+    fetcher = Fetcher(partial(ContentPlane._of_content, plane))  # type: ignore[arg-type]  # only what it needs
+    site.files["/x"] = b"content"
+    public = parse_address(f"{site.address}#system-roots", "https", 443)
+    for _ in range(2):  # one kept connection does not lend its trust to the other
+        answer = await fetcher.fetch(Request(address=public, path="/x", limit=LIMIT))
+        assert answer.body == b"content"
+        with pytest.raises(FetchError, match="certificate verify failed"):
+            await fetcher.fetch(ask(site))
     fetcher.close()
