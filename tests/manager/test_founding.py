@@ -195,9 +195,9 @@ def test_a_founding_cut_short_is_seen_and_begun_anew(
     home = Home(tmp_path / "home")
     honest: Callable[..., object] = getattr(founding, step)
 
-    def full(*arguments: object) -> object:
+    def full(*arguments: object, **named: object) -> object:
         if when == "after":
-            honest(*arguments)
+            honest(*arguments, **named)
         raise StoreError("disk", "full")
 
     with monkeypatch.context() as power:
