@@ -67,7 +67,6 @@ def test_a_playlist_is_wholly_in_force_or_wholly_not(home: Path, point: str) -> 
     assert keeper.playlist is not None
     assert keeper.playlist.serial in (1, 2)
     assert keeper.playlist.serial <= reached
-    assert keeper.programme() is not None
     state.close()
     older = ContentLab().sign(
         Kind.PLAYLIST, media_playlist(b"older", serial=1), province().editor, province().approver
