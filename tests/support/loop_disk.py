@@ -32,13 +32,21 @@ class LoopDisk:
 
     def cut_power(self) -> None:
         """Lose everything that was not synced, and come up again."""
+        self.lose_power()
+        self.come_up()
+
+    def come_up(self) -> None:
+        """Mount it again; whoever had files open on it must be gone."""
+        self.unmount()
+        self.mount()
+
+    def lose_power(self) -> None:
+        """Lose everything that was not synced; whoever still writes gets errors."""
         folder = os.open(self.path, os.O_RDONLY)
         try:
             fcntl.ioctl(folder, _SHUTDOWN, struct.pack("I", _WITHOUT_LOG))
         finally:
             os.close(folder)
-        self.unmount()
-        self.mount()
 
     def fill(self) -> Path:
         """Let another program take all the room there is; return its file."""
