@@ -52,6 +52,7 @@ class Stage:
         self.trust, self.now_ms = trust, BEGIN - 30_000
         self.done: list[tuple[int, Effect]] = []
         self.answers = True
+        self.do(self.director.duty.restore((), self.reading()))
         self.fetch(*cached)
         programme = Programme(
             playlist=schedule or playlist(), digest=b"d" * 32, policy=policy(**rules)

@@ -6,21 +6,24 @@ import asyncio
 import logging
 import random
 import signal
+from collections.abc import Iterable
 from pathlib import Path
 
 from loa_endpoint.app.keeper import Keeper
 from loa_endpoint.app.options import Hardware, Options
 from loa_endpoint.app.plane import ContentPlane
 from loa_endpoint.app.report import Observed, StatusReport
+from loa_endpoint.app.self_test_sound import write_test_sound
 from loa_endpoint.app.stage import Parts, Stage
 from loa_endpoint.app.tasks import every, keep_running
 from loa_endpoint.app.timekeeper import TICK_S, Timekeeper
 from loa_endpoint.app.uplink import open_session
 from loa_endpoint.audio.supervisor import PlayerSupervisor
-from loa_endpoint.core import line_monitor, xdr
+from loa_endpoint.core import line_monitor, self_test, xdr
 from loa_endpoint.core.bearer_desk import BearerDesk
-from loa_endpoint.core.director import Director, Place
+from loa_endpoint.core.director import Director
 from loa_endpoint.core.fallback import Fallback
+from loa_endpoint.core.place import Place
 from loa_endpoint.core.start_wait import StartWait
 from loa_endpoint.core.xdr_lines import RdsGroup
 from loa_endpoint.host.battery_clock import open_battery_clock
@@ -30,6 +33,7 @@ from loa_endpoint.host.status_socket import StatusSocket
 from loa_endpoint.link.line_monitor import LineBoardLink
 from loa_endpoint.link.tuner import XdrTuner
 from loa_endpoint.store.identity import IdentityStore
+from loa_endpoint.store.orders import OrderStore
 from loa_endpoint.store.outbox import Outbox, Writer
 from loa_protocol.keys import Signer
 from loa_protocol.objects.playlist import Mark
@@ -79,7 +83,8 @@ class Agent:
         self._start_wait = StartWait(wait_s=self._wait_s(), booted_ms=monotonic_ms())
         self._began_with, self._began_in = settings, self.keeper.scope
         self._listens_khz: int | None = None
-        self._wants_again, self.is_interrupted = False, False
+        self._choice = self.keeper.choice(self.time.now())
+        self._wants_again, self.is_interrupted, self.is_restart_ordered = False, False, False
         self._stop = asyncio.Event()
         self.report = StatusReport(self._observed())
         self._manager = ServiceManager.from_environment()
@@ -92,6 +97,7 @@ class Agent:
         """Run until told to stop; tell whether to begin again, with other hardware settings."""
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, self._end_for_good, number)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, self.stage.on_button)
         socket = StatusSocket(self._home, self.report.status)
         await socket.open()
         await self._begin()
@@ -135,13 +141,45 @@ class Agent:
         """Keep a refusal of the uplink."""
         self.stage.keep(refused)
 
+    # What orders ask of the agent.
+
+    def restart(self) -> None:
+        """End this run in order; the service manager begins another."""
+        self.is_restart_ordered, self._wants_again = True, False
+        self._stop.set()
+
+    def want_time(self) -> None:
+        """Ask the server for the time now."""
+        self.time.want_answer()
+
+    def reset_floor(self, unix_ms: int, nonce: bytes) -> bool:
+        """Set the time floor; False where *nonce* is not ours.
+
+        Raises:
+            StoreError: it could not be kept, and the floor stays.
+        """
+        return self.time.reset_floor(unix_ms, nonce)
+
+    def keep_session(self, start: int) -> None:
+        """Keep that the session of unix second *start* was on air.
+
+        Raises:
+            StoreError: it could not be kept.
+        """
+        self.keeper.keep_session(start)
+
     # The parts know each other only through these: each is bound before the other is made.
 
     def _kept(self) -> None:
         self.session.wake()
 
     def _media_path(self, sha256: bytes) -> Path | None:
+        if sha256 == self_test.SOUND:
+            return write_test_sound(self._home / "self-test.wav")
         return self.plane.media_path(sha256)
+
+    def _cached(self) -> Iterable[bytes]:
+        return self.plane.cache.held()
 
     def _on_tuner(self, event: xdr.Event) -> None:
         if isinstance(event, RdsGroup):
@@ -173,7 +211,8 @@ class Agent:
             self.tuner.start()
         if self.line_board is not None:
             self.line_board.start()
-        self.plane.take_up()
+        self.stage.restore(self.plane.inbox.kept())  # before anything may sound
+        self._take_up()
 
     async def _end(self) -> None:
         for device in (self.tuner, self.line_board):
@@ -200,8 +239,18 @@ class Agent:
     def _on_caught_up(self, head_age_s: int | None) -> None:
         self._start_wait.on_caught_up(monotonic_ms(), head_age_s=head_age_s)
 
+    def _take_up(self) -> None:
+        """Play from what is valid now: a playlist, or else the standing programme."""
+        self._choice = self.keeper.choice(self.time.now())
+        self.plane.take_up()
+
     def _hear_clocks(self) -> None:
         self.time.tick()
+        is_idle = self.stage.director.play is None
+        choice = self.keeper.choice(self.time.now())
+        if choice.name != self._choice.name or (choice != self._choice and is_idle):
+            self._take_up()
+        self.stage.director.schedule_until(self.keeper.schedule_until_ms())
         playlist = self.keeper.playlist
         if self.tuner is None or playlist is None or self.stage.director.play is not None:
             return
@@ -275,6 +324,9 @@ class Agent:
             tuner=self.tuner,
             read_clock=self.time.read,
             on_kept=self._kept,
+            cached=self._cached,
+            book=OrderStore(self.keeper.store.state),
+            host=self,
         )
         return Stage(director, parts)
 

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import functools
 import logging
-from typing import TypeVar
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final, TypeVar
 
 from loa_endpoint.core.director import Programme
+from loa_endpoint.core.start_wait import STALE_HEAD_S
 from loa_endpoint.core.sync import Have
 from loa_endpoint.store.identity import (
     BUNDLES,
@@ -21,20 +24,26 @@ from loa_endpoint.store.identity import (
 )
 from loa_protocol.envelope import Bundle, Kind, open_seal
 from loa_protocol.errors import FormatError
-from loa_protocol.hours import tighten
+from loa_protocol.hours import DAY_S, local_day, midnight, tighten
 from loa_protocol.objects.authority import Root
+from loa_protocol.objects.online import Head
 from loa_protocol.objects.placement import Assignment, DenyList, Settings
-from loa_protocol.objects.playlist import Playlist
+from loa_protocol.objects.playlist import BearerKind, Item, Playlist
 from loa_protocol.objects.policy import Policy
 from loa_protocol.objects.standing import StandingProgramme
 from loa_protocol.schema import Wire
 from loa_protocol.scope import is_inside
-from loa_protocol.trust import Accepted, Trusted, position_of, subject_of
+from loa_protocol.trust import Accepted, Now, Trusted, position_of, subject_of
+from loa_protocol.weekly import expand
 
 log = logging.getLogger("loa.endpoint")
 
 Kept = TypeVar("Kept", bound=Wire)
 
+_DAYS: Final = 3  # for which the standing programme is written out
+_AIRED: Final = "aired"
+_AIRED_S: Final = 2 * DAY_S
+_HEAD: Final = "head_s"
 _NAMES = {
     Kind.ASSIGNMENT: "assignment",
     Kind.SETTINGS: "settings",
@@ -42,6 +51,14 @@ _NAMES = {
     Kind.DENY_LIST: "deny-list",
     Kind.STANDING_PROGRAMME: STANDING,
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What is played from, by its name in the store, and the local day it is written out for."""
+
+    name: str
+    day: int
 
 
 class Keeper:
@@ -64,6 +81,7 @@ class Keeper:
         self.deny_list = self._read("deny-list", DenyList)
         signer = store.signer()
         self._fingerprint = None if signer is None else signer.public.fingerprint
+        self._head_s = int.from_bytes(store.state.fact(_HEAD) or b"")
 
     @property
     def is_provisioned(self) -> bool:
@@ -95,7 +113,11 @@ class Keeper:
             positions=self.store.positions(),
             thresholds={} if policy is None else policy.thresholds,
             denied=frozenset(entry.value for entry in denied),
-            nonce=nonce,
+            nonce=nonce or self.store.state.fact("floor_nonce") or b"",
+            seen=self.store.state.seen(),
+            preapproved=frozenset(() if policy is None else policy.preapproved),
+            preapproved_holders=1 if policy is None else policy.preapproved_holders,
+            live_slots=self._live_slots(),
         )
 
     def effective_policy(self) -> Policy | None:
@@ -109,14 +131,76 @@ class Keeper:
         ours = (p for p in narrower if p is not None and is_inside(self.scope, p.scope))
         return functools.reduce(tighten, ours, widest)
 
-    def programme(self) -> Programme | None:
-        """Return what to play from; None without an accepted playlist and policy."""
-        policy, digest = self.effective_policy(), self.digest("playlist")
-        if self.playlist is None or policy is None or digest is None or self.is_denied():
+    def choice(self, now: Now) -> Choice:
+        """Return what to play from at *now*: a playlist that is valid, else the standing programme.
+
+        A playlist rules until it expires, or until the last local day for which it has a session is
+        over. While the time is not known nothing scheduled sounds, and the playlist stays.
+        """
+        policy = self.effective_policy()
+        if policy is None:
+            return Choice("", 0)
+        day = local_day(policy, now.unix_s)
+        has_playlist = self._is_ours("playlist", self.playlist)
+        if has_playlist and self.playlist is not None and now.unix_s < _end(self.playlist, policy):
+            return Choice("playlist", 0)
+        standing = self.standing
+        is_valid = standing is not None and standing.not_before <= now.unix_s < standing.expires
+        if now.is_known and is_valid and self._is_ours(STANDING, standing):
+            return Choice(STANDING, day)
+        return Choice("playlist" if has_playlist else "", 0)
+
+    def programme(self, now: Now) -> Programme | None:
+        """Return what to play from at *now*; None where nothing is accepted and in force."""
+        policy, choice = self.effective_policy(), self.choice(now)
+        body = self._expanded(now) if choice.name == STANDING else self.playlist
+        digest = self.digest(choice.name) if choice.name else None
+        if body is None or policy is None or digest is None:
             return None
-        if not is_inside(self.scope, self.playlist.scope):
-            return None  # the board hangs elsewhere now; what it played from there is not ours
-        return Programme(playlist=self.playlist, digest=digest, policy=policy)
+        return Programme(playlist=body, digest=digest, policy=policy, aired=self._aired())
+
+    def playlists(self, now: Now) -> list[Playlist]:
+        """Return everything whose media are wanted: in force, waiting, or standing behind it."""
+        all_ = (self.playlist, self.next_playlist, self._expanded(now))
+        return [playlist for playlist in all_ if playlist is not None]
+
+    def keep_session(self, start: int) -> None:
+        """Keep that the session of unix second *start* was on air; those of other days go.
+
+        Raises:
+            StoreError: it could not be kept.
+        """
+        recent = {each for each in self._aired() if abs(each - start) < _AIRED_S}
+        data = b"".join(each.to_bytes(8) for each in sorted(recent | {start}))
+        self.store.state.set_fact(_AIRED, data)
+
+    def schedule_until_ms(self) -> int | None:
+        """Return from when, unix ms, no item begins any more for want of a fresh head.
+
+        Where none ever came it counts from the playlist's not-before.
+        """
+        policy = self.effective_policy()
+        if policy is None:
+            return None
+        first = self.playlist or self.standing
+        since_s = self._head_s or (0 if first is None else first.not_before)
+        return (since_s + max(policy.cached_days * DAY_S, STALE_HEAD_S)) * 1000 if since_s else None
+
+    def _expanded(self, now: Now) -> Playlist | None:
+        policy = self.effective_policy()
+        if self.standing is None or policy is None:
+            return None
+        return expand(self.standing, policy, now.unix_s, days=_DAYS)
+
+    def _aired(self) -> frozenset[int]:
+        data = self.store.state.fact(_AIRED) or b""
+        return frozenset(int.from_bytes(data[at : at + 8]) for at in range(0, len(data), 8))
+
+    def _is_ours(self, name: str, body: Playlist | StandingProgramme | None) -> bool:
+        """Tell whether *body* was accepted, is not denied, and is of the place where we hang."""
+        if body is None or not is_inside(self.scope, body.scope):
+            return False  # the board hangs elsewhere now; what it played from there is not ours
+        return not self.is_denied(name)
 
     def digest(self, name: str) -> bytes | None:
         """Return the SHA-256 of the payload kept as *name*."""
@@ -134,6 +218,8 @@ class Keeper:
         Raises:
             StoreError: it could not be kept, and the one before stays.
         """
+        if isinstance(accepted.body, Head):
+            self._keep_head(accepted.body.time)
         position = position_of(accepted.body, accepted.digest)
         if position is not None:
             subject = subject_of(accepted.kind, accepted.body)
@@ -191,9 +277,11 @@ class Keeper:
         self.playlist, self.next_playlist = waiting, None
         return True
 
-    def is_denied(self) -> bool:
-        """Tell whether the deny list names the playlist in force, or one who signed it."""
-        data = self.store.bundle("playlist")
+    def is_denied(self, name: str = "playlist") -> bool:
+        """Tell whether the deny list names what is kept as *name*, or one who signed it."""
+        if self.deny_list is None or not self.deny_list.entries:
+            return False
+        data = self.store.bundle(name)
         return data is not None and self._names_denied(data)
 
     def _names_denied(self, data: bytes) -> bool:
@@ -203,6 +291,23 @@ class Keeper:
         bundle = Bundle.from_bytes(data)
         named = {bundle.digest, *(open_seal(each).kid for each in bundle.seals)}
         return any(entry.value in named for entry in entries)
+
+    def _keep_head(self, time_s: int) -> None:
+        """Know when a head was last made; kept now and then, to spare the disk."""
+        self._head_s = max(self._head_s, time_s)
+        kept = self.store.state.fact(_HEAD)
+        if kept is None or int.from_bytes(kept) + STALE_HEAD_S <= self._head_s:
+            self.store.state.set_fact(_HEAD, self._head_s.to_bytes(8))
+
+    def _live_slots(self) -> dict[tuple[bytes, str], tuple[int, int]]:
+        """Return the live slots of the playlists that were accepted, by playlist and item."""
+        slots: dict[tuple[bytes, str], tuple[int, int]] = {}
+        for name, body in (("playlist", self.playlist), (NEXT_PLAYLIST, self.next_playlist)):
+            mine = [] if body is None else list(_slots(body))
+            digest = self.digest(name) if mine else None
+            if digest is not None:
+                slots.update({(digest, item.id): span for item, span in mine})
+        return slots
 
     def _name(self, accepted: Accepted) -> str:
         if isinstance(accepted.body, Policy):
@@ -224,3 +329,20 @@ class Keeper:
         except FormatError as error:
             log.error("kept_object_damaged", extra={"object": name, "why": str(error)})
             return None
+
+
+def _end(playlist: Playlist, policy: Policy) -> int:
+    """Return until when, unix seconds, *playlist* rules: its expiry, or the end of its last day."""
+    if not playlist.sessions:
+        return playlist.expires
+    last = max(session.start for session in playlist.sessions)
+    return min(playlist.expires, midnight(policy, local_day(policy, last) + 1))
+
+
+def _slots(playlist: Playlist) -> Iterator[tuple[Item, tuple[int, int]]]:
+    """Yield the items that are live slots, with the seconds in which they may be filled."""
+    for item in playlist.items:
+        is_live = any(b.kind is BearerKind.STREAM and b.reference == 0 for b in item.bearers)
+        if is_live and item.session < len(playlist.sessions):
+            start_ms = playlist.sessions[item.session].start * 1000 + item.offset_ms
+            yield item, (start_ms // 1000, (start_ms + item.duration_ms) // 1000)

@@ -39,6 +39,7 @@ from loa_protocol.keys import Signer
 from loa_protocol.objects.online import Head, TimeAnswer
 from loa_protocol.objects.placement import Assignment, Settings
 from loa_protocol.objects.playlist import Playlist
+from loa_protocol.objects.policy import Policy
 from loa_protocol.record import Body, Refused
 from loa_protocol.trust import Accepted, Refusal, TrustError
 
@@ -61,6 +62,9 @@ class Stage(Protocol):
 
     def on_order(self, kept: Kept) -> None:
         """An order is kept: let it act."""
+
+    def on_policy(self, policy: Policy | None) -> None:
+        """Know the policy in force."""
 
 
 class ContentPlane:
@@ -151,8 +155,10 @@ class ContentPlane:
         if policy is not None:
             self._time.allow_unsigned(policy.unsigned_time_s)
         self._tell_cached()
+        self._stage.on_policy(policy)
+        programme = self._keeper.programme(self._time.now())
         director, now = self._stage.director, self._time.read()
-        self._stage.perform(director.on_programme(self._keeper.programme(), now))
+        self._stage.perform(director.on_programme(programme, now))
 
     def come_into_force(self) -> None:
         """Let a waiting playlist come into force when its time has come."""
@@ -289,5 +295,4 @@ class ContentPlane:
         self._stage.perform(director.on_cached(self.cache.held(), now))
 
     def _playlists(self) -> list[Playlist]:
-        both = (self._keeper.playlist, self._keeper.next_playlist)
-        return [playlist for playlist in both if playlist is not None]
+        return self._keeper.playlists(self._time.now())

@@ -9,6 +9,7 @@ import logging
 import pathlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Protocol
 
 from loa_endpoint.audio import messages
 from loa_endpoint.audio.supervisor import PlayerSupervisor
@@ -16,15 +17,51 @@ from loa_endpoint.core import effect as ask
 from loa_endpoint.core import evidence, line_monitor, xdr
 from loa_endpoint.core.clock import Reading
 from loa_endpoint.core.director import Director
+from loa_endpoint.core.orders import Kept, OrderBook
 from loa_endpoint.core.play import Measured
 from loa_endpoint.link.tuner import Tuner
 from loa_endpoint.store.outbox import Outbox
 from loa_protocol.errors import StoreError
-from loa_protocol.record import Body, Evidence, Happening, PlayEnded, PlayStarted, Record, Refused
+from loa_protocol.objects.alert import Alert
+from loa_protocol.objects.policy import Policy
+from loa_protocol.record import (
+    Body,
+    Evidence,
+    Happening,
+    OrderTaken,
+    PlayEnded,
+    PlayStarted,
+    Record,
+    Refused,
+)
 
 log = logging.getLogger("loa.endpoint")
 
 SILENCE_DB = -100.0  # the player's word for no sound at all
+
+
+class Host(Protocol):
+    """What orders ask of the agent and the machine it runs on."""
+
+    def restart(self) -> None:
+        """End this run in order; the service manager begins another."""
+
+    def want_time(self) -> None:
+        """Ask the server for the time now."""
+
+    def reset_floor(self, unix_ms: int, nonce: bytes) -> bool:
+        """Set the time floor; False where *nonce* is not ours.
+
+        Raises:
+            StoreError: it could not be kept, and the floor stays.
+        """
+
+    def keep_session(self, start: int) -> None:
+        """Keep that the session of unix second *start* was on air.
+
+        Raises:
+            StoreError: it could not be kept.
+        """
 
 
 @dataclass(slots=True, kw_only=True)
@@ -37,6 +74,9 @@ class Parts:
     tuner: Tuner | None
     read_clock: Callable[[], Reading]
     on_kept: Callable[[], None]  # something waits for the uplink
+    cached: Callable[[], Iterable[bytes]]  # media that are here, whole
+    book: OrderBook
+    host: Host
 
 
 class Stage:
@@ -56,20 +96,34 @@ class Stage:
     # --- what is asked
 
     def perform(self, effects: Iterable[ask.Effect]) -> None:
-        """Carry out *effects* in order; when a record cannot be kept, nothing after it sounds."""
+        """Carry out *effects* in order.
+
+        Where an item's beginning or the end of an order that is obeyed once cannot be kept, nothing
+        after it is done, and the director is told, so that it does not believe otherwise.
+        """
         for effect in effects:
-            if isinstance(effect, ask.Keep):
-                if not self.keep(effect.body):
-                    self._parts.player.send(messages.Stop())
-                    return
-            elif isinstance(effect, ask.Tune):
-                self._tune(effect.frequency_khz)
-            elif isinstance(effect, ask.Judge):
-                self._judge(effect.play)
-            elif isinstance(effect, ask.Prepare):
-                self._prepare(effect)
-            else:
-                self._parts.player.send(self._message(effect))
+            match effect:
+                case ask.Keep(body=body):
+                    if not self.keep(body) and isinstance(body, PlayStarted):
+                        self.perform(self.director.on_not_kept(self._parts.read_clock()))
+                        return
+                case ask.KeepProgress(first=first):
+                    if not self._keep_progress(effect) and first:
+                        return
+                case ask.Tell(body=body):
+                    self.keep(body)
+                case ask.Tune(frequency_khz=khz):
+                    self._tune(khz)
+                case ask.Judge(play=play):
+                    self._judge(play)
+                case ask.Prepare():
+                    self._prepare(effect)
+                case ask.AskTime() | ask.Restart():
+                    self._ask_host(effect)
+                case ask.DropOrder() | ask.KeepSession() | ask.ResetFloor():
+                    self._store(effect)
+                case _:
+                    self._parts.player.send(self._message(effect))
 
     def keep(self, body: Body) -> bool:
         """Write a record to the outbox; tell whether it is on the disk."""
@@ -86,6 +140,40 @@ class Stage:
         _tell(body)
         self._parts.on_kept()
         return True
+
+    def _keep_progress(self, effect: ask.KeepProgress) -> bool:
+        try:
+            self._parts.book.keep_progress(effect.order, effect.progress)
+        except StoreError as error:
+            self._tell_unkept(error)
+            now, orders = self._parts.read_clock(), self.director.duty.orders
+            orders.on_not_kept(effect.order, now, first=effect.first)
+            return False
+        self.faults.discard("orders")
+        return True
+
+    def _ask_host(self, effect: ask.AskTime | ask.Restart) -> None:
+        if isinstance(effect, ask.Restart):
+            self._parts.host.restart()
+        else:
+            self._parts.host.want_time()
+
+    def _store(self, effect: ask.DropOrder | ask.KeepSession | ask.ResetFloor) -> None:
+        try:
+            match effect:
+                case ask.DropOrder(order=order):
+                    self._parts.book.drop(order)
+                case ask.KeepSession(start=start):
+                    self._parts.host.keep_session(start)
+                case ask.ResetFloor(unix_ms=unix_ms, nonce=nonce):
+                    self._parts.host.reset_floor(unix_ms, nonce)
+        except StoreError as error:
+            self._tell_unkept(error)
+
+    def _tell_unkept(self, error: StoreError) -> None:
+        if "orders" not in self.faults:
+            log.error("orders_refused", extra={"where": error.where, "why": error.why})
+        self.faults.add("orders")
 
     def _message(self, effect: ask.Effect) -> messages.Message:
         said: messages.Message
@@ -159,6 +247,25 @@ class Stage:
             self._judged = play
 
     # --- what is told
+
+    def restore(self, kept: Iterable[Kept]) -> None:
+        """Take up the orders of earlier runs; until then nothing sounds."""
+        self.perform(self.director.duty.restore(kept, self._parts.read_clock()))
+
+    def on_order(self, kept: Kept) -> None:
+        """Obey an order; it is on the disk already."""
+        now = self._parts.read_clock()
+        if isinstance(kept.body, Alert):  # its own sound may have come with it
+            self.perform(self.director.on_cached(self._parts.cached(), now))
+        self.perform(self.director.duty.on_order(kept, now))
+
+    def on_policy(self, policy: Policy | None) -> None:
+        """Know the policy in force."""
+        self.perform(self.director.duty.on_policy(policy, self._parts.read_clock()))
+
+    def on_button(self) -> None:
+        """Hear the button on the cabinet."""
+        self.perform(self.director.duty.on_button(self._parts.read_clock()))
 
     def round(self) -> None:
         """Let the director look at the clock."""
@@ -247,5 +354,8 @@ def _tell(body: Body) -> None:
             log.info("play_ended", extra=facts)
         case Refused():
             log.warning("refused", extra={"what": body.what, "reason": body.reason})
+        case OrderTaken():
+            facts = {"order": body.id.hex(), "state": body.state.name, "detail": body.detail}
+            log.info("order", extra=facts)
         case Happening():
             log.info(body.name, extra={"detail": body.detail})

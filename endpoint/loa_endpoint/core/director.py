@@ -1,8 +1,9 @@
-"""The director: which item sounds now, how loud, and what is written down about it.
+"""The director: what sounds now, how loud, and what is written down about it.
 
 It joins the schedule, the policy and the trust in the clock; the bearer desk says by which way the
-sound comes. Like all of the core it does nothing itself: each call returns effects for the shell,
-in the order in which they are to be carried out.
+sound comes, and duty (orders and alerts) when an item may sound at all. Like all of the core it
+does nothing itself: each call returns effects for the shell, in the order in which they are to be
+carried out.
 """
 
 from __future__ import annotations
@@ -13,8 +14,19 @@ from dataclasses import dataclass
 from loa_endpoint.core import bearer as machine
 from loa_endpoint.core.bearer_desk import BearerDesk
 from loa_endpoint.core.clock import Reading
-from loa_endpoint.core.effect import Effect, EndMeasure, Judge, Keep, Measure, SetGain, Silence
+from loa_endpoint.core.duty import Duty
+from loa_endpoint.core.effect import (
+    Effect,
+    EndMeasure,
+    Judge,
+    Keep,
+    KeepSession,
+    Measure,
+    SetGain,
+    Silence,
+)
 from loa_endpoint.core.endings import Endings
+from loa_endpoint.core.place import Place
 from loa_endpoint.core.play import Measured, Play, play_id
 from loa_endpoint.core.schedule import (
     Planned,
@@ -24,8 +36,9 @@ from loa_endpoint.core.schedule import (
     upcoming,
     volume_gain_cdb,
 )
-from loa_protocol.objects.playlist import BearerKind, Mark, Playlist
-from loa_protocol.objects.policy import Policy
+from loa_endpoint.core.self_test import FREE_MS
+from loa_protocol.objects.playlist import BearerKind, Playlist
+from loa_protocol.objects.policy import AfterAlert, Policy
 from loa_protocol.record import ClockTrust, Evidence, Happening, Outcome, PlayEnded, Refused
 
 AHEAD_MS = 10_000  # open bearers so long before an item, for RDS to prove itself on FM
@@ -33,24 +46,20 @@ LEAD_MS = 250  # decide so long before an item, for its record to reach the disk
 _END_FADE_MS = 20
 _CAP_RAMP_MS = 500  # a cap that changes while playing is followed, not jumped to
 _TELL_BACK_MS = 60_000  # an item blocked longer ago was told by an earlier run, or is no news
+_AGAIN_MS = 5000  # after a play whose beginning could not be written down
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Programme:
-    """What the endpoint plays from: an accepted playlist under the effective policy."""
+    """What the endpoint plays from, under the effective policy.
+
+    *aired* names sessions that were on air already, by the unix second of their start.
+    """
 
     playlist: Playlist
     digest: bytes
     policy: Policy
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """Which cluster this is, how its plays are marked, and which run of the agent this is."""
-
-    scope: str
-    mark: Mark
-    epoch: int
+    aired: frozenset[int] = frozenset()
 
 
 class Director:
@@ -61,17 +70,22 @@ class Director:
         self._programme: Programme | None = None
         self._planned: tuple[Planned, ...] = ()
         self._hold_until_ms: int | None = 0
+        self._again_ms = 0  # monotonic: no item begins before
+        self._schedule_until_ms: int | None = None
         self._play: Play | None = None
         self._endings = Endings()
+        self.duty = Duty(place, self._endings, self._break_in)
         self._announced: Planned | None = None
         self._told: set[str] = set()  # blocked items, held starts and plays: each once an epoch
+        self._goes: dict[str, int] = {}  # item and instant -> how often something broke in
+        self._aired: frozenset[int] = frozenset()
         self._gain: int | None = None
         self._gain_known = False
 
     @property
     def play(self) -> Play | None:
-        """The play under way."""
-        return self._play
+        """The play under way: an alert's before an item's."""
+        return self.duty.play or self._play
 
     @property
     def planned(self) -> tuple[Planned, ...]:
@@ -83,8 +97,10 @@ class Director:
     def on_programme(self, programme: Programme | None, now: Reading) -> list[Effect]:
         """Play from *programme* from now on; what is in both goes on unbroken."""
         before = None if self._play is None else self._desk.machine_item(self._play.planned)
-        self._programme = programme
-        self._planned = () if programme is None else plan(programme.playlist, programme.policy)
+        self._programme, self._planned = programme, ()
+        if programme is not None:
+            self._aired |= programme.aired
+            self._planned = plan(programme.playlist, programme.policy, self._aired)
         self._desk.on_programme(None if programme is None else programme.playlist, self._planned)
         self._announced = None
         if self._play is not None and not self._is_still_planned(self._play, before):
@@ -93,45 +109,58 @@ class Director:
 
     def on_cached(self, media: Iterable[bytes], now: Reading) -> list[Effect]:
         """Know which media are in the cache, whole and verified."""
-        return self._desk.on_cached(media, play=self._play, now=now)
+        held = frozenset(media)
+        self.duty.orders.on_cached(held)
+        return self.duty.spare(self._desk.on_cached(held, play=self._play, now=now))
 
     def hold_until(self, mono_ms: int | None) -> None:
-        """Begin nothing before *mono_ms* (None: until told): a fresh head may bring a hold."""
+        """Begin no item before *mono_ms* (None: until told): a fresh head may bring a hold."""
         self._hold_until_ms = mono_ms
+
+    def schedule_until(self, unix_ms: int | None) -> None:
+        """Begin no item from *unix_ms* on: so long a schedule runs without a fresh head."""
+        self._schedule_until_ms = unix_ms
 
     def on_reading(self, reading: machine.Event, now: Reading) -> list[Effect]:
         """Hear the tuner."""
-        return self._desk.on_reading(reading, self._play, now)
+        return self.duty.spare(self._desk.on_reading(reading, self._play, now))
 
     def on_line_in(self, level_cdbfs: int, flatness_permille: int, now: Reading) -> list[Effect]:
         """Hear the meter of the line-in."""
-        return self._desk.on_line_in(level_cdbfs, flatness_permille, play=self._play, now=now)
+        said = self._desk.on_line_in(level_cdbfs, flatness_permille, play=self._play, now=now)
+        return self.duty.spare(said)
 
     def on_started(self, at_ms: int, now: Reading) -> None:
         """The player let a source sound at monotonic *at_ms*, maybe later than it was asked to."""
-        if self._play is not None:
+        if not self.duty.on_started(at_ms, now) and self._play is not None:
             self._play.sounded(at_ms - now.mono_ms + now.unix_ms)
 
     def on_prepared(self, source: str, now: Reading) -> list[Effect]:
         """The player has opened *source*."""
-        return self._desk.on_prepared(source, self._play, now)
+        return self.duty.spare(self._desk.on_prepared(source, self._play, now))
 
     def on_source_ended(self, source: str, reason: str, now: Reading) -> list[Effect]:
         """The player says that *source* will not sound any more."""
-        return self._desk.on_source_ended(source, reason, play=self._play, now=now)
+        of_alert = self.duty.on_source_ended(source, reason, now)
+        if of_alert is not None:
+            return of_alert
+        said = self._desk.on_source_ended(source, reason, play=self._play, now=now)
+        return self.duty.spare(said)
 
     def on_measured(self, play: str, measured: Measured) -> list[Effect]:
-        """The player's measurement of a play."""
-        return _keep(self._endings.on_measured(play, measured))
+        """The player's measurement of a play, or of a self-test."""
+        tested = self.duty.on_measured(play, measured)
+        return tested + _keep(self._endings.on_measured(play, measured))
 
     def on_evidence(self, play: str, grade: Evidence, confirmed_ms: int) -> list[Effect]:
-        """The output evidence of a play that has ended."""
-        return _keep(self._endings.on_evidence(play, grade, confirmed_ms))
+        """The output evidence of a play that has ended, or of a self-test."""
+        tested = self.duty.on_evidence(play, grade, confirmed_ms)
+        return tested + _keep(self._endings.on_evidence(play, grade, confirmed_ms))
 
     def on_player_restarted(self, now: Reading) -> list[Effect]:
         """A new player knows nothing: let sound what should, at the right place in it."""
         self._gain_known = False
-        effects = _keep(self._endings.on_player_lost())
+        effects = self.duty.on_player_restarted(now) + _keep(self._endings.on_player_lost())
         play = self._play
         if play is None:
             return effects + self._desk.on_player_restarted(None, now)
@@ -142,9 +171,21 @@ class Director:
         effects += self._volume(now)
         return effects + self._start_item(play, now)
 
+    def on_not_kept(self, now: Reading) -> list[Effect]:
+        """An item's beginning could not be written down, and it does not sound: try again later."""
+        play, self._play = self._play, None
+        if play is None:
+            return []
+        self._told.discard(play.name)
+        self._again_ms = now.mono_ms + _AGAIN_MS
+        said = self._desk.handle(machine.ItemEnded(), None, now)
+        return [*(each for each in said if not isinstance(each, (Keep, Silence))), Silence(0, 20)]
+
     def on_shutdown(self, now: Reading) -> list[Effect]:
         """Stop what sounds; the agent is about to end."""
-        return [] if self._play is None else self._end(now, Outcome.STOPPED, None)
+        return self.duty.stop(now) + (
+            [] if self._play is None else self._end(now, Outcome.STOPPED, None)
+        )
 
     def write_down_all(self) -> list[Effect]:
         """Give up what still waits for a measurement: nobody will answer any more."""
@@ -152,31 +193,58 @@ class Director:
 
     def on_round(self, now: Reading) -> list[Effect]:
         """Do what the time asks for; to be called several times a second."""
-        effects = self._tell(now)
-        effects += self._desk.move_windows(self._play, now)
-        effects += self._announce(now)
-        effects += self._advance(now)
-        effects += self._volume(now)
-        effects += self._desk.handle(machine.Tick(), self._play, now)
+        effects = self.duty.on_round(now, is_free=self._is_free(now))
+        if self.duty.has_moved_gain:
+            self.duty.has_moved_gain, self._gain_known = False, False
+        effects += self._tell(now)
+        said = self._desk.move_windows(self._play, now)
+        said += self._announce(now)
+        said += self._advance(now)
+        said += self._volume(now)
+        said += self._desk.handle(machine.Tick(), self._play, now)
+        effects += self.duty.spare(said)
         return effects + _keep(self._endings.give_up(now.mono_ms))
+
+    def _break_in(self, now: Reading, outcome: Outcome) -> list[Effect]:
+        """End the item that sounds; what is left of it may follow as a play of its own."""
+        play, programme = self._play, self._programme
+        if play is None:
+            return []
+        is_alert = outcome is Outcome.PREEMPTED
+        is_dropped = programme is None or programme.policy.after_alert is AfterAlert.DROP
+        if not (is_alert and is_dropped):
+            key = _key(play.planned)
+            self._goes[key] = self._goes.get(key, 0) + 1
+        return self._end(now, outcome, None)
+
+    def _is_free(self, now: Reading) -> bool:
+        """Tell whether nothing sounds, and nothing is about to."""
+        coming = upcoming(self._planned, now.unix_ms - 1, now.unix_ms + FREE_MS)
+        return self.play is None and all(each.block for each in coming)
 
     # --- the round
 
     def _tell(self, now: Reading) -> list[Effect]:
         if now.trust < ClockTrust.T2:
-            if not self._planned or not self._is_first("no_time"):
-                return []
             detail = f"clock trust {now.trust.name}: scheduled items wait for the time"
-            return [Keep(Happening(name="held_no_time", detail=detail))]
+            return self._tell_held("held_no_time", detail)
         blocked = [
             planned
             for planned in upcoming(self._planned, now.unix_ms - _TELL_BACK_MS, now.unix_ms + 1)
-            if planned.block is not None and self._is_first(f"{planned.item.id}@{planned.start_ms}")
+            if planned.block is not None and self._is_first(_key(planned))
         ]
-        return [
+        held = []
+        if self._is_stale(now):
+            held = self._tell_held("held_no_head", "the schedule has run too long without a head")
+        return held + [
             Keep(Refused(what=f"item {p.item.id}"[:64], reason=p.block or "", detail=p.item.title))
             for p in blocked
         ]
+
+    def _tell_held(self, name: str, detail: str) -> list[Effect]:
+        if not self._planned or not self._is_first(name):
+            return []
+        return [Keep(Happening(name=name, detail=detail))]
 
     def _announce(self, now: Reading) -> list[Effect]:
         """Let the next item's bearers be opened ahead: one item, the machine knows no more."""
@@ -193,8 +261,8 @@ class Director:
     def _advance(self, now: Reading) -> list[Effect]:
         due = sounding(self._planned, now.unix_ms + LEAD_MS)
         play = self._play
-        if due is not None and due != (play and play.planned) and self._id(due).hex() in self._told:
-            due = None  # it played in this run already, and never does twice
+        if due is not None and due != (play and play.planned) and self._is_spent(due):
+            due = None
         if play is not None and due is not None and due == play.planned:
             return []
         effects: list[Effect] = []
@@ -204,9 +272,19 @@ class Director:
             effects += self._begin(due, now)
         return effects
 
+    def _is_spent(self, planned: Planned) -> bool:
+        """Tell whether an item played in this run already, or was stopped: it never does twice."""
+        is_stopped = planned.start_ms < self.duty.orders.stopped_ms()
+        return is_stopped or self._id(planned).hex() in self._told
+
     def _may_begin(self, now: Reading) -> bool:
         is_held = self._hold_until_ms is None or now.mono_ms < self._hold_until_ms
-        return now.trust >= ClockTrust.T2 and not is_held
+        is_early = now.mono_ms < self._again_ms or now.trust < ClockTrust.T2
+        is_barred = is_held or is_early or self._is_stale(now)
+        return not is_barred and self.duty.may_schedule(now)
+
+    def _is_stale(self, now: Reading) -> bool:
+        return self._schedule_until_ms is not None and now.unix_ms >= self._schedule_until_ms
 
     def _begin(self, planned: Planned, now: Reading) -> list[Effect]:
         programme, place = self._programme, self._place
@@ -220,7 +298,11 @@ class Director:
         kept = play.started(playlist=programme.digest, scope=place.scope, mark=place.mark)
         start_ms = max(now.mono_ms, planned.start_ms - now.unix_ms + now.mono_ms)
         effects: list[Effect] = [Keep(kept), Judge(play.name), _measure(play, start_ms)]
-        return [*effects, *self._volume(now), *self._start_item(play, now)]
+        effects += [*self._volume(now), *self._start_item(play, now)]
+        if planned.session.start not in self._aired:
+            self._aired |= {planned.session.start}
+            effects.append(KeepSession(planned.session.start))
+        return effects
 
     def _start_item(self, play: Play, now: Reading) -> list[Effect]:
         position = max(0, now.unix_ms - play.planned.start_ms)
@@ -254,6 +336,7 @@ class Director:
             return []
         at_ms = max(now.unix_ms, play.planned.start_ms)
         level = allowed_volume(play.planned, programme.policy, at_ms)
+        level = min(level, self.duty.orders.volume_cap(now))
         if play.bearer is BearerKind.FM:
             level = min(level, self._desk.fm_volume_cap(at_ms))
         gain = volume_gain_cdb(level)
@@ -267,8 +350,10 @@ class Director:
 
     def _id(self, planned: Planned) -> bytes:
         assert self._programme is not None  # something is planned
-        key = f"{planned.item.id}@{planned.start_ms}"
-        return play_id(self._programme.digest, key, self._place.epoch)
+        key = _key(planned)
+        goes = self._goes.get(key, 0)
+        name = f"{key}+{goes}" if goes else key
+        return play_id(self._programme.digest, name, self._place.epoch)
 
     def _is_first(self, key: str) -> bool:
         if key in self._told:
@@ -280,6 +365,10 @@ class Director:
         """Tell whether *play* goes on: the same item, by the same files and frequencies."""
         is_planned = play.planned in self._planned
         return is_planned and self._desk.machine_item(play.planned) == before
+
+
+def _key(planned: Planned) -> str:
+    return f"{planned.item.id}@{planned.start_ms}"
 
 
 def _measure(play: Play, at_ms: int) -> Measure:

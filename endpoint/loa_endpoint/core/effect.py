@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from loa_endpoint.core.orders import Progress
 from loa_protocol.record import Body
 
 
@@ -12,6 +13,54 @@ class Keep:
     """Keep a record; it is on disk before anything after it in the list is done."""
 
     body: Body
+
+
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """Keep a record if that is possible; nothing waits for it, an alert least of all."""
+
+    body: Body
+
+
+@dataclass(frozen=True, slots=True)
+class KeepProgress:
+    """Keep how far an order has come; where *first* holds, nothing after it is done without."""
+
+    order: bytes
+    progress: Progress
+    first: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DropOrder:
+    """Forget an order whose time is over."""
+
+    order: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class AskTime:
+    """Ask the server for the time now: an alert waits for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """End this run, so that the service manager begins another."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResetFloor:
+    """Set the time floor to *unix_ms*, as a command over our own nonce orders."""
+
+    unix_ms: int
+    nonce: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class KeepSession:
+    """Keep that a session which begins at unix second *start* has been on air today."""
+
+    start: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +150,13 @@ class Judge:
 
 Effect = (
     Keep
+    | Tell
+    | KeepProgress
+    | DropOrder
+    | AskTime
+    | Restart
+    | ResetFloor
+    | KeepSession
     | Prepare
     | Release
     | SoundMedia

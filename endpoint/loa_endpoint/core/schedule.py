@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import enum
 from collections import defaultdict
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from loa_protocol.hours import MINUTE_S, is_allowed, local_day, volume_cap
 from loa_protocol.objects.playlist import BulletinKind, Item, Playlist, Session
 from loa_protocol.objects.policy import Policy
 
+_ANOTHERS = -1  # in place of an index: a session of a playlist that was replaced
 _CENTI_DB_PER_LEVEL = 200  # 2 dB a step: level 1 is 28 dB below level 15, an audible but low voice
 
 
@@ -41,9 +43,13 @@ class Planned:
     block: Block | None
 
 
-def plan(playlist: Playlist, policy: Policy) -> tuple[Planned, ...]:
-    """Return every item of *playlist* in order of its start."""
-    late = _sessions_over_the_daily_limit(playlist, policy)
+def plan(playlist: Playlist, policy: Policy, aired: Collection[int] = ()) -> tuple[Planned, ...]:
+    """Return every item of *playlist* in order of its start.
+
+    Sessions of the same day that were on air already (*aired*: unix seconds of their starts) count
+    against the daily limit, also when they were another playlist's.
+    """
+    late = _sessions_over_the_daily_limit(playlist, policy, aired)
     planned = []
     for item in playlist.items:
         if item.session >= len(playlist.sessions):
@@ -86,15 +92,22 @@ def volume_gain_cdb(level: int) -> int | None:
     return None if level == 0 else -_CENTI_DB_PER_LEVEL * (15 - level)
 
 
-def _sessions_over_the_daily_limit(playlist: Playlist, policy: Policy) -> frozenset[int]:
-    days: dict[int, list[tuple[int, int]]] = defaultdict(list)
+def _sessions_over_the_daily_limit(
+    playlist: Playlist, policy: Policy, aired: Collection[int]
+) -> frozenset[int]:
+    days: dict[int, list[tuple[bool, int, int]]] = defaultdict(list)
     for index, session in enumerate(playlist.sessions):
-        days[local_day(policy, session.start)].append((session.start, index))
-    return frozenset(
+        is_coming = session.start not in aired  # what was on air counts first
+        days[local_day(policy, session.start)].append((is_coming, session.start, index))
+    own = {session.start for session in playlist.sessions}
+    for start in set(aired) - own:
+        days[local_day(policy, start)].append((False, start, _ANOTHERS))
+    late = (
         index
         for sessions in days.values()
-        for _, index in sorted(sessions)[policy.sessions_per_day :]
+        for _, _, index in sorted(sessions)[policy.sessions_per_day :]
     )
+    return frozenset(late)
 
 
 def _block(

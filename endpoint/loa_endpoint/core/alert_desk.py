@@ -1,0 +1,295 @@
+"""The alert desk: when the sound of the due alert begins, repeats and ends.
+
+An alert goes around the fallback machine: its sound is a file in the cache, nothing stands in for
+it, and FM has no part in it. Its first sample waits for nothing: no record, no disk. Everybody
+repeats on the same instants (those of ``speech_ms``), or one after the other where it names none.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from loa_endpoint.core.clock import Reading
+from loa_endpoint.core.effect import (
+    Effect,
+    EndMeasure,
+    Judge,
+    Measure,
+    Prepare,
+    SetGain,
+    Silence,
+    SoundMedia,
+    Tell,
+)
+from loa_endpoint.core.endings import Endings
+from loa_endpoint.core.order_desk import OrderDesk
+from loa_endpoint.core.orders import Kept, Step
+from loa_endpoint.core.place import Place
+from loa_endpoint.core.play import Play, play_id
+from loa_endpoint.core.schedule import Planned, volume_gain_cdb
+from loa_protocol.objects.alert import Alert
+from loa_protocol.objects.playlist import Bearer, BearerKind, BulletinKind, Item, Mark, Session
+from loa_protocol.record import ClockTrust, Outcome
+
+FADE_MS = 50  # of what an alert interrupts
+LEAD_MS = 250  # a common instant is prepared so long before it
+LATE_MS = 10_000  # the player gives a sound up that is not there by then
+_NEAR_END_MS = 1000  # files end a few frames before or after what was signed
+_AGAIN_MS = 5000  # a file that could not be opened is tried again
+_SESSION = "alert"  # in play records
+_CATEGORY = "emergency"
+
+
+@dataclass(slots=True, kw_only=True)
+class _Sounding:
+    """One repeat under way. Instants are monotonic ms."""
+
+    order: bytes
+    play: Play
+    source: str
+    begin_ms: int
+    length_ms: int
+    is_heard: bool = False  # the player said that it began
+
+    @property
+    def end_ms(self) -> int:
+        return self.begin_ms + self.length_ms
+
+
+class AlertDesk:
+    """Sounds the most urgent alert of an order desk, and no other thing."""
+
+    def __init__(self, orders: OrderDesk, endings: Endings, place: Place) -> None:
+        self._orders, self._endings, self._place = orders, endings, place
+        self._sounding: _Sounding | None = None
+        self._rest_until: dict[bytes, int] = {}  # order -> when its next repeat may begin
+        self._tries = 0
+
+    @property
+    def play(self) -> Play | None:
+        """The repeat that sounds."""
+        return None if self._sounding is None else self._sounding.play
+
+    @property
+    def current(self) -> bytes | None:
+        """The alert that sounds."""
+        return None if self._sounding is None else self._sounding.order
+
+    def due(self, now: Reading) -> Kept | None:
+        """Return the alert that everything else makes room for now; it may be between repeats."""
+        for order in self._orders.alerts_due(now):
+            begins_ms = self._next_ms(order, now)
+            has_begun = order.id == self.current or order.progress.plays > 0
+            if has_begun or begins_ms <= now.mono_ms + LEAD_MS or self._is_late(order, now):
+                return order
+        return None
+
+    def end_what_is_over(self, due: Kept | None, now: Reading) -> list[Effect]:
+        """End the repeat that has come to its end, or that *due* has taken the place of."""
+        sounding = self._sounding
+        if sounding is None:
+            return []
+        if now.mono_ms >= sounding.end_ms:
+            return self._end(now, Outcome.COMPLETE if sounding.is_heard else Outcome.BROKEN)
+        if not sounding.is_heard and now.mono_ms >= sounding.begin_ms + LATE_MS:
+            return self._end(now, Outcome.BROKEN)
+        if due is not None and due.id == sounding.order:
+            return []
+        return self._end(now, Outcome.STOPPED if due is None else Outcome.PREEMPTED)
+
+    def begin(self, due: Kept | None, now: Reading) -> tuple[list[Effect], list[Effect]]:
+        """Return what lets the next repeat of *due* sound, and what is written down of it.
+
+        Both are empty where it sounds already, or rests between two repeats.
+        """
+        if due is None or self._sounding is not None:
+            return [], []
+        at_ms = self._next_ms(due, now)
+        if at_ms > now.mono_ms + LEAD_MS:
+            return [], []
+        return self._begin(due, max(at_ms, now.mono_ms), now)
+
+    def stop(self, now: Reading) -> list[Effect]:
+        """Fade out what sounds: a lockdown, a stop, or the end of the agent."""
+        return [] if self._sounding is None else self._end(now, Outcome.STOPPED)
+
+    def on_started(self, at_ms: int, now: Reading) -> bool:
+        """Hear that a sound began at monotonic *at_ms*; tell whether it was an alert's."""
+        sounding = self._sounding
+        if sounding is None:
+            return False
+        if not sounding.is_heard and at_ms >= sounding.begin_ms - LEAD_MS:
+            sounding.is_heard, sounding.begin_ms = True, at_ms
+            sounding.play.carry(BearerKind.MEDIA, at_ms - now.mono_ms + now.unix_ms)
+        return True
+
+    def on_source_ended(self, source: str, reason: str, now: Reading) -> list[Effect] | None:
+        """Hear that *source* will not sound any more; None where it is no alert's."""
+        sounding = self._sounding
+        if sounding is None or sounding.source != source:
+            return None
+        is_done = reason == "end" and now.mono_ms >= sounding.end_ms - _NEAR_END_MS
+        return self._end(now, Outcome.COMPLETE if is_done else Outcome.BROKEN)
+
+    def on_player_restarted(self, now: Reading) -> list[Effect]:
+        """Let a new player go on where the old one was lost."""
+        sounding = self._sounding
+        if sounding is None:
+            return []
+        position = max(0, now.mono_ms - sounding.begin_ms)
+        order = self._orders.order(sounding.order)
+        if order is None or position >= sounding.length_ms:
+            return self._end(now, Outcome.COMPLETE if sounding.is_heard else Outcome.BROKEN)
+        sounding.play.carry(None, now.unix_ms)
+        sounding.is_heard = False
+        sounding.begin_ms, sounding.length_ms = now.mono_ms, sounding.length_ms - position
+        sound = self._sound(order, sounding, position_ms=position, at_ms=0)
+        return [*sound, Measure(sounding.play.name, now.mono_ms, ())]
+
+    # --- inside
+
+    def _next_ms(self, order: Kept, now: Reading) -> int:
+        """Return the monotonic instant at which the next repeat of *order* is to begin."""
+        body = _alert(order)
+        rest_until = self._rest_until.get(order.id, 0)
+        common = self._common_ms(body, now)
+        if common is None:
+            return max(now.mono_ms, rest_until)
+        return common - now.unix_ms + now.mono_ms
+
+    @staticmethod
+    def _common_ms(body: Alert, now: Reading) -> int | None:
+        """Return the next common instant, unix ms; None where everybody begins for themselves.
+
+        Who comes after the last of them has missed all, and begins at once.
+        """
+        if not body.speech_ms or now.trust < ClockTrust.T2:
+            return None
+        number, period = _next_number(body, now), _period_ms(body)
+        return None if number >= body.repeats else body.speech_ms + number * period
+
+    @staticmethod
+    def _is_late(order: Kept, now: Reading) -> bool:
+        """Whether others sound it already: we are silent with them until the next repeat."""
+        body = _alert(order)
+        is_common = bool(body.speech_ms) and now.trust >= ClockTrust.T2
+        return is_common and now.unix_ms >= body.speech_ms
+
+    def _begin(self, due: Kept, at_ms: int, now: Reading) -> tuple[list[Effect], list[Effect]]:
+        body, self._tries = _alert(due), self._tries + 1
+        assert body.media is not None  # it is due, so it has a sound
+        start_ms = at_ms - now.mono_ms + now.unix_ms
+        left_ms = min(
+            body.duration_s * 1000 - due.progress.sounded_ms, body.expires * 1000 - start_ms
+        )
+        length_ms = max(1, min(body.media.duration_ms, left_ms))
+        key = f"{due.progress.plays}.{self._tries}"
+        play = Play(
+            id=play_id(due.digest, key, self._place.epoch),
+            planned=_planned(due, body, start_ms, length_ms),
+            volume=body.volume,
+            uncertainty_ms=now.uncertainty_ms,
+        )
+        sounding = self._sounding = _Sounding(
+            order=due.id,
+            play=play,
+            source=f"alert-{due.id.hex()}#{self._tries}",
+            begin_ms=at_ms,
+            length_ms=length_ms,
+        )
+        instant = at_ms if at_ms > now.mono_ms else 0
+        fade = Silence(instant, FADE_MS)
+        sound = [fade, *self._sound(due, sounding, position_ms=0, at_ms=instant)]
+        return sound, self._write_down(due, sounding, now)
+
+    def _sound(
+        self, order: Kept, sounding: _Sounding, *, position_ms: int, at_ms: int
+    ) -> list[Effect]:
+        body, source = _alert(order), sounding.source
+        assert body.media is not None  # it sounds
+        return [
+            Prepare(source, body.media.sha256, body.media.gain_cdb, position_ms),
+            SetGain(volume_gain_cdb(body.volume), at_ms, 0),
+            SoundMedia(source, position_ms, at_ms, 0, FADE_MS),
+        ]
+
+    def _write_down(self, due: Kept, sounding: _Sounding, now: Reading) -> list[Effect]:
+        body = _alert(due)
+        mark = Mark(self._place.mark or body.mark)
+        started = sounding.play.started(playlist=due.digest, scope=self._place.scope, mark=mark)
+        begun_ms = due.progress.begun_ms or now.unix_ms
+        plays = due.progress.plays + 1
+        return [
+            Judge(sounding.play.name),
+            Measure(sounding.play.name, sounding.begin_ms, ()),
+            Tell(started),
+            *self._orders.step(due.id, Step.BEGIN, "", begun_ms=begun_ms, plays=plays),
+        ]
+
+    def _end(self, now: Reading, outcome: Outcome) -> list[Effect]:
+        sounding, self._sounding = self._sounding, None
+        assert sounding is not None  # callers have looked
+        play, order = sounding.play, self._orders.order(sounding.order)
+        self._endings.add(play, outcome, end_ms=now.unix_ms, mono_ms=now.mono_ms)
+        effects: list[Effect] = [
+            Silence(0, FADE_MS),
+            EndMeasure(play.name, now.mono_ms),
+            Judge(None),
+        ]
+        if order is None or order.progress.is_over:
+            return effects
+        body = _alert(order)
+        was_silent = outcome is Outcome.BROKEN and not sounding.is_heard
+        rest_ms = _AGAIN_MS if was_silent else body.gap_s * 1000
+        self._rest_until[order.id] = now.mono_ms + rest_ms
+        sounded_ms = order.progress.sounded_ms
+        if sounding.is_heard:
+            sounded_ms += max(0, min(now.mono_ms, sounding.end_ms) - sounding.begin_ms)
+        plays = order.progress.plays - was_silent
+        is_common = bool(body.speech_ms) and now.trust >= ClockTrust.T2
+        is_done = (
+            plays >= body.repeats
+            or sounded_ms >= body.duration_s * 1000
+            or (is_common and plays > 0 and _next_number(body, now) >= body.repeats)
+        )
+        step, detail = (Step.FINISH, f"sounded {plays} times") if is_done else (Step.BEGIN, "")
+        facts = {"sounded_ms": sounded_ms, "plays": plays}
+        return effects + self._orders.step(order.id, step, detail, **facts)
+
+
+def _alert(order: Kept) -> Alert:
+    assert isinstance(order.body, Alert)  # nothing else is due
+    return order.body
+
+
+def _period_ms(body: Alert) -> int:
+    """Return how far apart the common instants of an alert's repeats are."""
+    assert body.media is not None  # it sounds
+    return max(1, body.media.duration_ms + body.gap_s * 1000)
+
+
+def _next_number(body: Alert, now: Reading) -> int:
+    """Return the number, from 0, of the first common instant that has not passed."""
+    return max(0, -((body.speech_ms - now.unix_ms) // _period_ms(body)))
+
+
+def _planned(order: Kept, body: Alert, start_ms: int, length_ms: int) -> Planned:
+    """Return one repeat in the form in which plays are written down."""
+    item = Item(
+        id=order.id.hex(),
+        session=0,
+        title=body.title,
+        kind=BulletinKind.EMERGENCY,
+        level=order.level,
+        language=body.language,
+        category=_CATEGORY,
+        offset_ms=0,
+        duration_ms=length_ms,
+        bearers=(Bearer(kind=BearerKind.MEDIA, reference=0, cost=0),),
+        expected_silence=(),
+    )
+    session = Session(
+        id=_SESSION, start=start_ms // 1000, duration_s=body.duration_s, volume=body.volume
+    )
+    end_ms = start_ms + length_ms
+    return Planned(item=item, session=session, start_ms=start_ms, end_ms=end_ms, block=None)
