@@ -68,4 +68,4 @@ def _last(pattern: str, text: str) -> int:
 
 def _tail(text: str) -> str:
     at = text.find("=== Uncaught Python exception")
-    return text[at : at + 2000] if at >= 0 else text[-2000:]
+    return text[at:].split("\nINFO:", maxsplit=1)[0].strip()[:2000] if at >= 0 else text[-2000:]

@@ -6,11 +6,16 @@ begin. What a long run found is added by hand under a name of its own and stays.
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+
+if TYPE_CHECKING:
+    from vectors.generator.case import Case
 
 MADE = "seed-"  # the names of the files that are written here
 MAX_BYTES = 4096
@@ -24,6 +29,7 @@ def every_seed() -> Iterator[tuple[str, bytes]]:
     from vectors.generator.every import every_case
 
     for case in every_case():
+        yield "vectors", _request(case)
         if case.door == "chunk":
             yield "live", case.data
         if case.door not in ("object", "head", "root", "first_root", "transfer"):
@@ -46,6 +52,11 @@ def every_seed() -> Iterator[tuple[str, bytes]]:
             yield "playlist", bundle.payload
         if case.folder in ("playlist", "alert"):
             yield case.folder, bundle.payload
+
+
+def _request(case: Case) -> bytes:
+    state = json.loads(case.files()["trusted.json"])
+    return json.dumps({**state, "bundle": case.data.hex()}).encode()
 
 
 def _payload(data: bytes) -> bytes:
