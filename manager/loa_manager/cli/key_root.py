@@ -12,10 +12,11 @@ from loa_manager.authority import OFFICERS
 from loa_manager.ceremony import certify_officers, parse_endpoint, sign_transfer
 from loa_manager.cli.options import PassphraseSource, home_option, json_option, passphrase_option
 from loa_manager.cli.output import show_facts
+from loa_manager.cli.root_options import RootKeys, root_key_options
 from loa_manager.cli.texts import LoaCommand
 from loa_manager.content_tree import write_durably
 from loa_manager.home import Home, read_bytes
-from loa_manager.keyring import public_of
+from loa_manager.keyring import has_key, public_of
 from loa_protocol.bench import short_fingerprint
 from loa_protocol.envelope import Bundle
 from loa_protocol.language import translator
@@ -38,18 +39,27 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     type=click.IntRange(1, 2**31),
     help="A higher epoch, after stolen keys signed far ahead (default: the present one).",
 )
+@root_key_options
 @passphrase_option
 @json_option
 def renew_officers(
-    home: Path, anew: tuple[str, ...], epoch: int | None, passphrase: PassphraseSource
+    home: Path,
+    anew: tuple[str, ...],
+    epoch: int | None,
+    root_keys: RootKeys,
+    passphrase: PassphraseSource,
 ) -> None:
-    """Renew both officers' certificates for a year, with two root keys.
+    """Renew both officers' certificates for a year, with the keys of any two root holders.
 
     After --anew: loa key renew --due, and only then revoke the old key if it was stolen.
     """
     place, now = Home.open(home), datetime.now(UTC)
-    old = [public_of(place.authority_keys / name).kid for name in anew]
-    expires = certify_officers(place, place.root, passphrase.read(), now, anew=anew, epoch=epoch)
+    keys = [place.authority_keys / name for name in anew]
+    old = [public_of(key).kid for key in keys if has_key(key)]
+    secrets = passphrase.secrets()
+    holders = root_keys.signers(secrets)
+    root = place.root
+    expires = certify_officers(place, root, secrets, now, holders=holders, anew=anew, epoch=epoch)
     facts = {"expires": expires, "old": [kid.hex() for kid in old]}
     told = {**facts, "expires": str(expires), "epoch": epoch}
     note(place, "officers_renewed", told, now, "root")
@@ -66,15 +76,24 @@ def renew_officers(
 @click.option("--to", "new_root", required=True, type=_FILE, help="The other province's root.")
 @click.option("--board", help="Id of the one board that may go; without it, every board.")
 @click.option("-o", "--output", required=True, type=_FILE, help="The consent file to write.")
+@root_key_options
 @passphrase_option
 @json_option
 def sign_transfer_command(
-    home: Path, new_root: Path, board: str | None, output: Path, passphrase: PassphraseSource
+    home: Path,
+    new_root: Path,
+    board: str | None,
+    output: Path,
+    root_keys: RootKeys,
+    passphrase: PassphraseSource,
 ) -> None:
-    """Consent, with three root keys, that boards go over to another province's root."""
+    """Consent, with keys of the root's holders, that boards go over to another province's root."""
     place, now, other = Home.open(home), datetime.now(UTC), read_bytes(new_root)
     endpoint = None if board is None else parse_endpoint(board)
-    write_durably(output, sign_transfer(place, other, passphrase.read(), now, endpoint))
+    secrets = passphrase.secrets()
+    holders = root_keys.signers(secrets)
+    consent = sign_transfer(place, other, secrets, now, endpoint, holders=holders)
+    write_durably(output, consent)
     fingerprint = short_fingerprint(Bundle.from_bytes(other).digest)
     facts = {"output": str(output), "root": fingerprint, "board": board}
     note(place, "transfer_signed", facts, now, "root")

@@ -26,6 +26,7 @@ from loa_protocol.exit_codes import FAILURE, INTERRUPTED, OK, USAGE, exit_code
 COMMANDS: Final = {
     "init": "loa_manager.cli.init:init",
     "key": "loa_manager.cli.key:key",
+    "root": "loa_manager.cli.root:root",
     "unit": "loa_manager.cli.unit:unit",
     "station": "loa_manager.cli.station:station",
     "cluster": "loa_manager.cli.cluster:cluster",
