@@ -88,20 +88,7 @@ class ContentPlane:
         self.cache = Cache(keeper.store.home / "media")
         self._content, self._media = Fetcher(self._of_content), Fetcher(self._of_content)
         self._service = Fetcher(lambda _: tls_context(keeper, time, certificate=self._shown()))
-        self.inbox = Inbox(
-            inbox_door.Surroundings(
-                now=time.now,
-                nonce=time.nonce,
-                alert_without_time=self._alert_without_time,
-                want_time=time.want_answer,
-                look=self._look,
-                look_for_media=self._look_for_media,
-            ),
-            keeper.store.state,
-            keeper,
-            self.cache,
-            stage,
-        )
+        self.inbox = self._open_inbox()
         self.inbox.listener = self
         identity = signer.public.kid
         self.sync = ContentSync(
@@ -131,6 +118,22 @@ class ContentPlane:
         )
         self.on_identity: Callable[[], None] = lambda: None  # a new certificate is there
         self.on_settings: Callable[[], None] = lambda: None  # other settings are in force
+
+    def _open_inbox(self) -> Inbox:
+        return Inbox(
+            inbox_door.Surroundings(
+                now=self._time.now,
+                nonce=self._time.nonce,
+                alert_without_time=self._alert_without_time,
+                want_time=self._time.want_answer,
+                look=self._look,
+                look_for_media=self._look_for_media,
+            ),
+            self._keeper.store.state,
+            self._keeper,
+            self.cache,
+            self._stage,
+        )
 
     # --- what the stage and the status ask
 
