@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from loa_manager.orders.cap import CapInfo, CapMessage, CapScope, CapStatus, CapType
+from loa_manager.orders.compose import Ended
 from loa_protocol.errors import ConfigError
 from loa_protocol.language import translator
-from loa_protocol.objects.alert import Alert, AlertMessage
+from loa_protocol.objects.alert import AlertMessage
 from loa_protocol.objects.playlist import Mark
 from loa_protocol.scope import is_scope
 
@@ -47,7 +48,7 @@ class CapContent:
 def content_of(
     cap: CapMessage,
     *,
-    known: Iterable[Alert],
+    known: Iterable[Ended],
     areas: Mapping[str, str],
     language: str | None = None,
 ) -> CapContent:
@@ -130,7 +131,7 @@ def _info(cap: CapMessage, language: str | None) -> CapInfo | None:
     raise ConfigError(_("CAP message"), [fault.format(language=wanted, there=there)])
 
 
-def _references(cap: CapMessage, known: Iterable[Alert]) -> tuple[bytes, ...]:
+def _references(cap: CapMessage, known: Iterable[Ended]) -> tuple[bytes, ...]:
     if cap.type is CapType.ALERT:
         return ()
     by_name: dict[str, list[bytes]] = {}

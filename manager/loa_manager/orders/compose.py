@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from loa_manager.orders.paper import Body
 from loa_manager.orders.standing import RELEASED_STAY_S
@@ -51,6 +51,38 @@ class AlertAsk:
     message: AlertMessage = AlertMessage.ALERT
     references: tuple[bytes, ...] = ()
     cap: str | None = None
+
+
+class Ended(Protocol):
+    """What has to be known of an alert to end it: ours, or as the server tells of it."""
+
+    @property
+    def id(self) -> bytes:
+        """Its id."""
+
+    @property
+    def scope(self) -> str:
+        """Where it sounds."""
+
+    @property
+    def title(self) -> str:
+        """What it is called."""
+
+    @property
+    def language(self) -> str:
+        """In which language."""
+
+    @property
+    def expires(self) -> int:
+        """Until when its message counts, unix seconds."""
+
+    @property
+    def mark(self) -> Mark:
+        """Whether it is a drill."""
+
+    @property
+    def cap(self) -> str | None:
+        """The name of the CAP message that it was given for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +140,7 @@ def compose_alert(ask: AlertAsk, event: bytes, now_s: int) -> Alert:
 
 
 def compose_cancel(
-    alerts: Iterable[Alert], event: bytes, now_s: int, *, reason: str, cap: str | None = None
+    alerts: Iterable[Ended], event: bytes, now_s: int, *, reason: str, cap: str | None = None
 ) -> Alert:
     """Return the cancel of *alerts*, which counts for as long as any of them.
 

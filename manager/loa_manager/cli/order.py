@@ -1,0 +1,322 @@
+"""``loa order``: silence a place, wake it, set it right; and what stands.
+
+One group, not nine commands at the top: ``stop``, ``rotate`` or ``volume`` alone would not say of
+what, and what an operator needs once a year would hide what an officer needs every day.
+"""
+
+from __future__ import annotations
+
+import secrets as randomness
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from loa_manager import database
+from loa_manager.ceremony import parse_endpoint
+from loa_manager.cli.options import PassphraseSource, home_option, json_option, passphrase_option
+from loa_manager.cli.order_options import (
+    FILE,
+    Length,
+    Scope,
+    open_giver,
+    reason_option,
+    sending_options,
+    server_option,
+)
+from loa_manager.cli.order_view import confirm_order, show_known, show_outcomes, show_told
+from loa_manager.cli.texts import LoaGroup
+from loa_manager.keyring import Secrets
+from loa_manager.orders.answers import clusters_of_village, load_boards
+from loa_manager.orders.compose import CommandAsk, compose_command
+from loa_manager.orders.giving import Giver, Known, Outcome, find
+from loa_manager.orders.paper import open_paper, read_paper
+from loa_manager.serials import next_serial
+from loa_protocol.envelope import Kind, sign_bundle
+from loa_protocol.errors import ConfigError
+from loa_protocol.language import translator
+from loa_protocol.objects.command import Verb
+
+_ = translator("loa_manager")
+
+_RELEASABLE: Final = ("hold", "lockdown", "stop", "volume")
+
+
+@click.group(cls=LoaGroup)
+def order() -> None:
+    """Stop, hold, release and lock down places; adjust their boards; list what stands."""
+
+
+def _addressed(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give *command* its place, reason and the way it goes."""
+    for decorate in (
+        json_option,
+        passphrase_option,
+        sending_options,
+        reason_option,
+        click.option("--endpoint", "endpoint", help="One board in SCOPE, by its id."),
+        click.option("--village", help="Only the clusters of SCOPE that stand in this village."),
+        home_option,
+        click.argument("scope", type=Scope()),
+    ):
+        command = decorate(command)
+    return command
+
+
+@order.command(example='loa order hold vn/ls/st0137 --home ls --reason "Nghe tiếng lạ"')
+@_addressed
+def hold(**given: Any) -> None:  # noqa: ANN401 - click's own
+    """Silence SCOPE until it is released; alerts still sound. One holder is enough."""
+    _give(Verb.HOLD, given)
+
+
+@order.command(example="loa order stop vn/ls/st0137 --home ls --for 1h --reason 'Đám tang'")
+@_addressed
+@click.option("--for", "duration", type=Length(), default=3600, help="How long; 1h by default.")
+def stop(**given: Any) -> None:  # noqa: ANN401 - click's own
+    """Stop what plays in SCOPE, and scheduled sound for a while; alerts still sound."""
+    _give(Verb.STOP, given)
+
+
+@order.command(example='loa order lockdown vn/ls --home ls --for 2h --reason "Bị xâm nhập"')
+@_addressed
+@click.option("--for", "duration", type=Length(), required=True, help="How long, up to 24h.")
+def lockdown(**given: Any) -> None:  # noqa: ANN401 - click's own
+    """Silence SCOPE altogether, alerts too. Takes two holders of the province."""
+    _give(Verb.LOCKDOWN, given)
+
+
+@order.command(example='loa order release vn/ls/st0137 --home ls --reason "Đã kiểm tra"')
+@_addressed
+@click.option("--of", "ids", multiple=True, help="Only this order; repeatable.")
+def release(ids: tuple[str, ...], **given: Any) -> None:  # noqa: ANN401 - click's own
+    """Let SCOPE play again: end the holds, lockdowns, stops and volumes that stand over it.
+
+    Takes two holders, of the level that gave them or above.
+    """
+    _give(Verb.RELEASE, given, ids=ids)
+
+
+@order.command(example='loa order volume vn/ls/st0137 --home ls --level 6 --reason "Kỳ thi"')
+@_addressed
+@click.option("--level", "value", required=True, type=click.IntRange(0, 15), help="Loudest level.")
+@click.option("--for", "duration", type=Length(), default=0, help="How long; else until released.")
+def volume(**given: Any) -> None:  # noqa: ANN401 - click's own
+    """Cap the volume of scheduled sound in SCOPE."""
+    _give(Verb.VOLUME, given)
+
+
+@order.command(example='loa order reboot vn/ls/st0137/c04 --home ls --reason "Treo máy"')
+@_addressed
+def reboot(**given: Any) -> None:  # noqa: ANN401 - click's own
+    """Start the boards of SCOPE anew."""
+    _give(Verb.REBOOT, given)
+
+
+@order.command(
+    "self-test", example='loa order self-test vn/ls/st0137 --home ls --reason "Hằng quý"'
+)
+@_addressed
+def self_test(**given: Any) -> None:  # noqa: ANN401 - click's own
+    """Let the boards of SCOPE test themselves as soon as nothing sounds."""
+    _give(Verb.SELF_TEST, given)
+
+
+@order.command(example='loa order rotate vn/ls/st0137/c04 --home ls --reason "Thẻ nhớ bị mất"')
+@_addressed
+def rotate(**given: Any) -> None:  # noqa: ANN401 - click's own
+    """Let the boards of SCOPE make new device keys. Takes two holders."""
+    _give(Verb.ROTATE, given)
+
+
+@order.command(
+    "reset-floor",
+    example="loa order reset-floor vn/ls/st0137/c04 --home ls --endpoint 0f… --nonce 9a…",
+)
+@_addressed
+@click.option("--nonce", required=True, help="The nonce that the board shows, in hex.")
+def reset_floor(nonce: str, **given: Any) -> None:  # noqa: ANN401 - click's own
+    """Put one board's wrong clock right. Takes two holders of the province."""
+    if given["endpoint"] is None:
+        raise ConfigError(_("order"), [_("name the board: --endpoint")])
+    try:
+        value = bytes.fromhex(nonce)
+    except ValueError:
+        raise ConfigError(nonce, [_("expected hex digits")]) from None
+    _give(Verb.RESET_FLOOR, given, nonce=value)
+
+
+@order.command(example="loa order sign --home hung release-9f2c1a77.order")
+@click.argument("files", type=FILE, nargs=-1, required=True)
+@home_option
+@sending_options
+@passphrase_option
+@json_option
+def sign(files: tuple[Path, ...], **given: Any) -> None:  # noqa: ANN401 - click's own
+    """Show what the order FILES say, sign them, and send on their way those that are complete."""
+    sign_files(files, given)
+
+
+@order.command(example="loa order publish --home ls release-9f2c1a77.order")
+@click.argument("files", type=FILE, nargs=-1, required=True)
+@home_option
+@sending_options
+@passphrase_option
+@json_option
+def publish(files: tuple[Path, ...], **given: Any) -> None:  # noqa: ANN401 - click's own
+    """Put complete order FILES into force, from the province's home or through the server."""
+    giver, secrets = _at(given)
+    papers = [read_paper(file) for file in files]
+    judged = [giver.desk.judge(paper) for paper in papers]
+    confirm_order(giver, papers, yes=given["yes"])
+    show_outcomes([giver.deliver(each, secrets, output=None) for each in judged])
+
+
+@order.command("list", example="loa order list --home ls")
+@click.option("--scope", type=Scope(), help="What stands over this place and in it.")
+@click.option("--all", "everything", is_flag=True, help="Also what is over or released.")
+@home_option
+@server_option
+@passphrase_option
+@json_option
+def list_command(
+    scope: str | None,
+    everything: bool,
+    home: Path,
+    server: str | None,
+    passphrase: PassphraseSource,
+) -> None:
+    """List what stands: what, who gave it, and how many boards have taken it."""
+    rows = known_rows(home, server, passphrase, scope)
+    open_rows = [row for row in rows if row["state"] in ("in_force", "given")]
+    show_known(rows if everything else open_rows)
+
+
+@order.command(example="loa order status 9f2c1a77 --home ls")
+@click.argument("name")
+@click.option("--scope", type=Scope(), help="The place; needed where the server is asked.")
+@home_option
+@server_option
+@passphrase_option
+@json_option
+def status(
+    name: str, scope: str | None, home: Path, server: str | None, passphrase: PassphraseSource
+) -> None:
+    """Show the order NAME, the first digits of its id, and what each board has answered."""
+    show_status(name, scope, home, server, passphrase)
+
+
+def show_status(
+    name: str, scope: str | None, home: Path, server: str | None, passphrase: PassphraseSource
+) -> None:
+    """Show one order and what each board has answered."""
+    giver = open_giver(home, server)
+    secrets = None if giver.is_province else passphrase.secrets()
+    show_told(find(giver.known(scope, secrets), name).facts)
+
+
+def known_rows(
+    home: Path, server: str | None, passphrase: PassphraseSource, scope: str | None
+) -> list[dict[str, Any]]:
+    """Return the facts of what stands."""
+    giver = open_giver(home, server)
+    secrets = None if giver.is_province else passphrase.secrets()
+    return [each.facts for each in giver.known(scope, secrets)]
+
+
+def sign_files(files: Sequence[Path], given: dict[str, Any]) -> None:
+    """Sign order files and send those on their way that are complete."""
+    giver, secrets = _at(given)
+    papers = [read_paper(file) for file in files]
+    for paper in papers:
+        giver.desk.judge(paper)  # refused before anybody is asked
+    confirm_order(giver, papers, yes=given["yes"])
+    output: Path | None = given["output"] if len(papers) == 1 else None
+    show_outcomes(
+        [giver.deliver(giver.add_seal(paper, secrets), secrets, output=output) for paper in papers]
+    )
+
+
+def _give(
+    verb: Verb, given: dict[str, Any], *, ids: Sequence[str] = (), nonce: bytes | None = None
+) -> None:
+    """Compose the command for each place it goes to, ask, seal and send."""
+    giver, secrets = _at(given)
+    endpoint = None if given["endpoint"] is None else parse_endpoint(given["endpoint"])
+    ask = CommandAsk(
+        scope=given["scope"],
+        verb=verb,
+        reason=given["reason"],
+        duration_s=given.get("duration", 0),
+        value=given.get("value", 0),
+        endpoint=endpoint,
+        nonce=nonce,
+    )
+    asks = [replace(ask, scope=scope) for scope in _places(giver, ask.scope, given["village"])]
+    if verb is Verb.RELEASE:
+        asks = [
+            replace(each, references=_released(giver, secrets, each.scope, ids)) for each in asks
+        ]
+    bodies = [_compose(giver, each) for each in asks]
+    papers = [open_paper(sign_bundle(Kind.COMMAND, body.to_bytes(), [])) for body in bodies]
+    confirm_order(giver, papers, yes=given["yes"])
+    outcomes: list[Outcome] = []
+    for body in bodies:
+        judged = giver.seal(Kind.COMMAND, body, secrets)
+        output = given["output"] if len(bodies) == 1 else None
+        outcomes.append(giver.deliver(judged, secrets, output=output))
+    show_outcomes(outcomes)
+
+
+def _compose(giver: Giver, ask: CommandAsk) -> Any:  # noqa: ANN401 - a command
+    folder = giver.home.own_keys if giver.home.own_keys.is_dir() else giver.home.authority_keys
+    number = next_serial(folder, f"command {ask.scope}", giver.now)
+    return compose_command(ask, randomness.token_bytes(16), number, giver.now_s)
+
+
+def _places(giver: Giver, scope: str, village: str | None) -> list[str]:
+    if village is None:
+        return [scope]
+    if not giver.is_province:
+        fault = _(
+            "which clusters stand in a village is known in the province's home alone; name them"
+        )
+        raise ConfigError(village, [fault])
+    engine = database.open(giver.home.database_url)
+    try:
+        with database.reading(engine) as connection:
+            found = clusters_of_village(load_boards(connection), scope, village)
+    finally:
+        engine.dispose()
+    if not found:
+        fault = _("no board in {scope} is assigned to this village")
+        raise ConfigError(village, [fault.format(scope=scope)])
+    return found
+
+
+def _released(giver: Giver, secrets: Secrets, scope: str, ids: Sequence[str]) -> tuple[bytes, ...]:
+    """Return the ids of what *ids* name, else of all that can be released over or in *scope*."""
+    full = [bytes.fromhex(each) for each in ids if _is_id(each)]
+    if ids and len(full) == len(ids):
+        return tuple(full)  # whole ids need nobody who knows them
+    known: list[Known] = giver.known(scope, secrets)
+    if ids:
+        return tuple(find(known, each).id for each in ids)
+    return tuple(
+        each.id
+        for each in known
+        if each.facts["what"] in _RELEASABLE and each.facts["state"] == "in_force"
+    )
+
+
+def _is_id(text: str) -> bool:
+    try:
+        return len(bytes.fromhex(text)) == 16
+    except ValueError:
+        return False
+
+
+def _at(given: dict[str, Any]) -> tuple[Giver, Secrets]:
+    return open_giver(given["home"], given["server"]), given["passphrase"].secrets()
