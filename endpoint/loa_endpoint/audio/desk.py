@@ -18,6 +18,7 @@ from loa_endpoint.audio import messages as m
 from loa_endpoint.audio.file_sound import FileSound, Notice
 from loa_endpoint.audio.item_meter import ItemMeter
 from loa_endpoint.audio.line_in import LineIn
+from loa_endpoint.audio.live_sound import LiveSound
 from loa_endpoint.audio.mixer import Mixer, Start
 from loa_endpoint.audio.voice import NEVER, Happening
 from loa_sound.blocks import RATE, Samples
@@ -69,7 +70,7 @@ class Desk:
         self._timeline = timeline
         self._emit = emit
         self._line_in = line_in
-        self._sounds: dict[str, FileSound] = {}
+        self._sounds: dict[str, FileSound | LiveSound] = {}
         self._items: dict[str, _Item] = {}
         self._notices: SimpleQueue[Notice] = SimpleQueue()
         self._block: Samples = np.zeros(0, dtype=np.float32)
@@ -77,6 +78,8 @@ class Desk:
         self._power, self._powered = 0.0, 0
         self._handlers: dict[type, Callable[[Any], None]] = {
             m.Prepare: self._prepare,
+            m.OpenLive: self._open_live,
+            m.Feed: self._feed,
             m.Release: self._release,
             m.Play: self._play,
             m.PlayLineIn: self._play_line_in,
@@ -159,19 +162,37 @@ class Desk:
 
     def _prepare(self, command: m.Prepare) -> None:
         name = command.source
+        if not self._has_room(name):
+            return
+        position = to_samples(command.position_ms)
+        path = Path(command.path)
+        gain = _to_ratio(command.gain_db)
+        self._sounds[name] = FileSound(name, path, self._notices, gain=gain, position=position)
+
+    def _open_live(self, command: m.OpenLive) -> None:
+        if self._has_room(command.source):
+            sound = LiveSound(command.source, gain=_to_ratio(command.gain_db))
+            self._sounds[command.source] = sound
+
+    def _feed(self, command: m.Feed) -> None:
+        sound = self._sounds.get(command.source)
+        if isinstance(sound, LiveSound):
+            sound.feed(to_samples(command.position_ms), command.packets)
+        else:
+            self._fault("unknown_source", command.source)
+
+    def _has_room(self, name: str) -> bool:
+        """Tell whether a source may be opened as *name*; one that has not sounded makes room."""
         old = self._sounds.get(name)
         if old is not None and self.mixer.uses(old):
             self._fault("already_sounding", name)
-            return
+            return False
+        if old is None and len(self._sounds) >= MAX_SOUNDS:
+            self._fault("too_many", f"sources: {name}")
+            return False
         if old is not None:
             old.close()
-        elif len(self._sounds) >= MAX_SOUNDS:
-            self._fault("too_many", f"sources: {name}")
-            return
-        gain = 10 ** (command.gain_db / 20) if command.gain_db > -100 else 0.0
-        position = to_samples(command.position_ms)
-        path = Path(command.path)
-        self._sounds[name] = FileSound(name, path, self._notices, gain=gain, position=position)
+        return True
 
     def _release(self, command: m.Release) -> None:
         sound = self._sounds.get(command.source)
@@ -290,13 +311,17 @@ class Desk:
         self._emit(
             m.Ended(source=sound.name, reason=happening.kind, at_ns=at_ns, detail=happening.detail)
         )
-        if isinstance(sound, FileSound) and not self.mixer.uses(sound):
+        if isinstance(sound, FileSound | LiveSound) and not self.mixer.uses(sound):
             self._forget(sound)
 
-    def _forget(self, sound: FileSound) -> None:
+    def _forget(self, sound: FileSound | LiveSound) -> None:
         sound.close()
         if self._sounds.get(sound.name) is sound:
             del self._sounds[sound.name]
+
+
+def _to_ratio(gain_db: float) -> float:
+    return 10 ** (gain_db / 20) if gain_db > -100 else 0.0
 
 
 def to_samples(ms: int) -> int:

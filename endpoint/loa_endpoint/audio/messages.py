@@ -48,6 +48,21 @@ class Prepare(Message, frozen=True, tag="prepare"):
     position_ms: Position = 0
 
 
+class OpenLive(Message, frozen=True, tag="open_live"):
+    """Open *source* as live sound: silent where nothing is fed, without an end of its own."""
+
+    source: Name
+    gain_db: Gain = 0.0
+
+
+class Feed(Message, frozen=True, tag="feed"):
+    """Opus packets of 20 ms for a live source; the first sample belongs at *position_ms*."""
+
+    source: Name
+    position_ms: Position
+    packets: Annotated[list[bytes], msgspec.Meta(min_length=1, max_length=100)]
+
+
 class Release(Message, frozen=True, tag="release"):
     """Close a source that was prepared and is not wanted any more; one that sounds goes on."""
 
@@ -126,7 +141,19 @@ class Quit(Message, frozen=True, tag="quit"):
     at_ns: Instant = 0
 
 
-Command = Prepare | Release | Play | PlayLineIn | Stop | Volume | BeginItem | EndItem | Quit
+Command = (
+    Prepare
+    | OpenLive
+    | Feed
+    | Release
+    | Play
+    | PlayLineIn
+    | Stop
+    | Volume
+    | BeginItem
+    | EndItem
+    | Quit
+)
 
 
 class Ready(Message, frozen=True, tag="ready"):
