@@ -70,13 +70,14 @@ class Plan:
     preset: str = "rural"
     threshold: int = ROOT_THRESHOLD
 
-    def check(self) -> None:
-        """Raise ConfigError naming every fault."""
+    def check(self, holders: int | None = None) -> None:
+        """Raise ConfigError naming every fault; *holders* is how many the root will have."""
         faults = []
         if not is_scope(self.scope):
             faults.append(_("{scope!r} is no scope, such as vn/ls").format(scope=self.scope))
         if not self.hosts:
             faults.append(_("the server needs at least one host name or address"))
+        faults += threshold_faults(self.threshold, holders or len(ROOT_HOLDERS))
         if faults:
             raise ConfigError("loa init", faults)
 
@@ -98,9 +99,7 @@ def found_province(
         ConfigError: the plan is faulty, or something else stands at *home*.
         StoreError: it cannot be written; the same call begins anew.
     """
-    plan.check()
-    if seats and (faults := threshold_faults(plan.threshold, len({s.holder for s in seats}))):
-        raise ConfigError("loa init", faults)
+    plan.check(len({seat.holder for seat in seats}) or None)
     begin_founding(home)
     holders = seats or _seats_in_home(home, passphrase)
     root = _make_root(home, plan, holders, now)

@@ -6,6 +6,7 @@ which file or token they lie is the caller's business.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
@@ -68,6 +69,16 @@ def home_holders(home: Home, root: Root, count: int, secrets: Secrets) -> list[S
         text = _("{needed} root keys are needed and {n} are here; name them by --root-key FILE")
         raise StoreError(str(home.root_keys), text.format(needed=count, n=len(chosen)))
     return [load_signer(file, secrets).signer for file in list(chosen.values())[:count]]
+
+
+def distinct_names(holders: Iterable[str]) -> list[str]:
+    """Return a fault for each name that stands twice: two keys of one holder count once."""
+    count = Counter(holders)
+    return [
+        _("{holder} stands twice: each holder has one key").format(holder=holder)
+        for holder, times in count.items()
+        if times > 1
+    ]
 
 
 def make_card(signer: Signer, holder: str) -> bytes:

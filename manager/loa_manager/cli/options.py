@@ -31,8 +31,8 @@ class PassphraseSource:
     file: Path | None
     descriptor: int | None
 
-    def read(self, *, confirm: bool = False) -> Passphrase:
-        """Read it, or ask for it; with *confirm*, twice.
+    def read(self, *, confirm: bool = False, asked: str | None = None) -> Passphrase:
+        """Read it, or ask for it (as *asked*); with *confirm*, twice.
 
         Raises:
             ConfigError: it is too short, or there is nobody to ask.
@@ -42,7 +42,7 @@ class PassphraseSource:
         if given is not None:
             secret = Passphrase(given[0])
         else:
-            secret = Passphrase(_prompt(_("Passphrase"), confirm=confirm))
+            secret = Passphrase(_prompt(asked or _("Passphrase"), confirm=confirm))
         if confirm:
             secret.check()
         return secret
