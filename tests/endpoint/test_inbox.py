@@ -11,6 +11,7 @@ import pytest
 
 from loa_endpoint.app import inbox as door
 from loa_endpoint.content.sync import Outcome
+from loa_endpoint.store import orders
 from loa_endpoint.store.orders import OrderStore
 from loa_protocol.envelope import Bundle, Kind, sign_bundle
 from loa_protocol.objects.alert import Alert
@@ -101,7 +102,10 @@ async def test_another_order_of_the_same_id_is_a_replay(lab: InboxLab) -> None:
 
 
 @pytest.mark.requirement("SEC-3")
-async def test_ids_are_forgotten_by_the_floor_alone(lab: InboxLab) -> None:
+async def test_ids_are_forgotten_by_the_floor_alone(
+    lab: InboxLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(orders, "NEWEST", 0)
     body = command(Verb.STOP)
     await lab.inbox.offer(signed_order(body), "mqtt")
     lab.now = Now(body.expires + 100 * 86_400, ClockTrust.T2)  # a clock that somebody set ahead

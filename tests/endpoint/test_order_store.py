@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from loa_endpoint.core.orders import Step
+from loa_endpoint.store import orders
 from loa_endpoint.store.database import Database
 from loa_endpoint.store.orders import MOST_CERTIFICATES, MOST_ORDERS, OrderStore
 from loa_endpoint.store.state import State
@@ -77,15 +78,21 @@ def test_the_bundle_of_what_is_over_goes_and_its_id_stays(store: OrderStore, sta
     assert kept.id in state.seen()
 
 
-def test_a_row_is_forgotten_only_with_its_id(store: OrderStore, state: State) -> None:
+@pytest.mark.requirement("SEC-3", "TIM-4")
+def test_a_row_is_forgotten_only_with_its_id(
+    store: OrderStore, state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
     over, holding = kept_order(alert()), kept_order(command(Verb.HOLD))
     store.take(*over)
     store.take(*holding)
     store.drop(over[0].id)
-    store.forget()
+    store.forget(over[2].forget_at - 1)
     assert over[0].digest in store.happened()
-    state.forget_events(over[2].forget_at)
-    store.forget()
+    store.forget(over[2].forget_at)
+    assert over[0].digest in store.happened()  # one of the newest: the floor may be set back
+    monkeypatch.setattr(orders, "NEWEST", 0)
+    store.forget(over[2].forget_at)
+    assert state.seen() == {}
     assert store.happened().keys() == {holding[0].digest}  # in force, however long ago it came
 
 

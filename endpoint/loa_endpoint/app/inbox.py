@@ -360,8 +360,7 @@ class Inbox:
     def _forget_by_floor(self) -> None:
         floor_ms = self._state.floor_ms()
         if floor_ms is not None:
-            self._state.forget_events(floor_ms // 1000)
-            self.book.forget()
+            self.book.forget(floor_ms // 1000)
 
     def _happened(self) -> dict[bytes, tuple[bytes, Kind]]:
         rows = self.book.happened()

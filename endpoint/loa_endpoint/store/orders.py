@@ -25,6 +25,7 @@ from loa_protocol.replay import Seen
 
 MOST_BYTES: Final = 2_000_000  # of bundles; in an older, smaller file half of it
 MOST_ORDERS: Final = 256  # with their bundles
+NEWEST: Final = 200  # orders whose ids stay, whatever the floor says
 MOST_CERTIFICATES: Final = 128
 MOST_CERTIFICATE_BYTES: Final = 256 * 1024
 _LASTING: Final = frozenset({Verb.HOLD, Verb.LOCKDOWN})
@@ -121,9 +122,19 @@ class OrderStore:
         rows = self._database.read("SELECT bundle FROM taken WHERE digest = ?", digest)
         return cast("bytes | None", rows[0][0]) if rows else None
 
-    def forget(self) -> None:
-        """Drop the rows of orders that are over and whose ids are remembered no more."""
+    def forget(self, floor_s: int) -> None:
+        """Forget ids whose time has passed, and the rows of orders that are over with them.
+
+        No other time than the floor will do: what expired before it is refused for ever after, so
+        its id is not needed. A clock that somebody set ahead must not make us forget; for the day
+        on which a wrong floor is set back, the newest ids are kept all the same.
+        """
         with self._database.transaction() as connection:
+            connection.execute(
+                "DELETE FROM seen WHERE forget_at <= ?"
+                " AND id NOT IN (SELECT id FROM taken ORDER BY rowid DESC LIMIT ?)",
+                (floor_s, NEWEST),
+            )
             connection.execute(
                 "DELETE FROM taken WHERE (is_over OR bundle IS NULL)"
                 " AND id NOT IN (SELECT id FROM seen)"

@@ -155,8 +155,7 @@ class State:
     def forget_events(self, floor_s: int) -> None:
         """Drop events whose time has passed; *floor_s* is the time floor.
 
-        No other time will do: what expired before the floor is refused for ever after, so its id
-        is not needed. A clock that somebody set ahead must not make us forget.
+        Those of orders are forgotten with their orders (`OrderStore.forget`).
         """
         with self._database.transaction() as connection:
             connection.execute("DELETE FROM seen WHERE forget_at <= ?", (floor_s,))
