@@ -21,7 +21,7 @@ from loa_manager.cli.order_options import (
     sending_options,
     server_option,
 )
-from loa_manager.cli.order_view import confirm_order, show_known, show_outcomes
+from loa_manager.cli.order_view import confirm_order, deliver, show_known, show_outcomes
 from loa_manager.cli.texts import LoaGroup
 from loa_manager.home import read_bytes
 from loa_manager.keyring import Secrets
@@ -290,15 +290,15 @@ def _send(
             judged = giver.seal(Kind.ALERT, replace(body, speech_ms=0), secrets)
         output = given["output"] if len(bodies) == 1 else None
         files = [] if sound is None or sound.data is not None else [sound.file]
-        outcomes.append(giver.deliver(judged, secrets, output=output, media=files))
+        outcomes.append(deliver(giver, judged, secrets, output=output, media=files))
     show_outcomes(outcomes)
 
 
 def _source(mark: Mark, template: Template, given: dict[str, Any]) -> tuple[str, bool | None]:
     """Return the sound that is named, and whether it travels inside the order.
 
-    None leaves that to its size. Nothing on the wire can tell what a sound says. So a drill takes a sound that was named for it:
-    whoever names it answers for the words 'diễn tập' in it.
+    None leaves that to its size. Nothing on the wire can tell what a sound says. So a drill takes
+    a sound that was named for it: whoever names it answers for the words 'diễn tập' in it.
     """
     drill = given["drill_media"] or template.drill_media
     if mark is Mark.DRILL:

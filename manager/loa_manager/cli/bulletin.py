@@ -11,7 +11,7 @@ import click
 
 from loa_manager.cli.options import home_option, json_option, passphrase_option
 from loa_manager.cli.order_options import FILE, Length, Scope, open_giver, sending_options
-from loa_manager.cli.order_view import confirm_order, show_outcomes
+from loa_manager.cli.order_view import confirm_order, deliver, show_outcomes
 from loa_manager.cli.output import Column, say, show, show_facts
 from loa_manager.cli.texts import LoaGroup
 from loa_manager.content_tree import write_durably
@@ -74,7 +74,7 @@ def offer(**given: Any) -> None:  # noqa: ANN401 - click's own
     paper = open_paper(sign_bundle(Kind.BULLETIN, body.to_bytes(), []))
     confirm_order(giver, [paper], yes=given["yes"])
     judged = giver.seal(Kind.BULLETIN, body, secrets)
-    outcome = giver.deliver(judged, secrets, output=given["output"], media=[sound.file])
+    outcome = deliver(giver, judged, secrets, output=given["output"], media=[sound.file])
     show_outcomes([outcome])
 
 

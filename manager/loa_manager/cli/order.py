@@ -26,7 +26,7 @@ from loa_manager.cli.order_options import (
     sending_options,
     server_option,
 )
-from loa_manager.cli.order_view import confirm_order, show_known, show_outcomes, show_told
+from loa_manager.cli.order_view import confirm_order, deliver, show_known, show_outcomes, show_told
 from loa_manager.cli.texts import LoaGroup
 from loa_manager.keyring import Secrets
 from loa_manager.orders.answers import clusters_of_village, load_boards
@@ -38,6 +38,7 @@ from loa_protocol.envelope import Kind, sign_bundle
 from loa_protocol.errors import ConfigError
 from loa_protocol.language import translator
 from loa_protocol.objects.command import Verb
+from loa_protocol.trust import Refusal, TrustError
 
 _ = translator("loa_manager")
 
@@ -170,8 +171,12 @@ def publish(files: tuple[Path, ...], **given: Any) -> None:  # noqa: ANN401 - cl
     giver, secrets = _at(given)
     papers = [read_paper(file) for file in files]
     judged = [giver.desk.judge(paper) for paper in papers]
+    for each in judged:
+        if not each.is_complete:
+            detail = _("{count} have signed so far").format(count=len(each.signers))
+            raise TrustError(Refusal.THRESHOLD, detail)
     confirm_order(giver, papers, yes=given["yes"])
-    show_outcomes([giver.deliver(each, secrets, output=None) for each in judged])
+    show_outcomes([deliver(giver, each, secrets, output=None) for each in judged])
 
 
 @order.command("list", example="loa order list --home ls")
@@ -235,7 +240,7 @@ def sign_files(files: Sequence[Path], given: dict[str, Any]) -> None:
     confirm_order(giver, papers, yes=given["yes"])
     output: Path | None = given["output"] if len(papers) == 1 else None
     show_outcomes(
-        [giver.deliver(giver.add_seal(paper, secrets), secrets, output=output) for paper in papers]
+        [deliver(giver, giver.add_seal(paper, secrets), secrets, output=output) for paper in papers]
     )
 
 
@@ -266,7 +271,7 @@ def _give(
     for body in bodies:
         judged = giver.seal(Kind.COMMAND, body, secrets)
         output = given["output"] if len(bodies) == 1 else None
-        outcomes.append(giver.deliver(judged, secrets, output=output))
+        outcomes.append(deliver(giver, judged, secrets, output=output))
     show_outcomes(outcomes)
 
 

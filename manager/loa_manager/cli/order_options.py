@@ -74,7 +74,7 @@ def sending_options(command: _Command) -> _Command:
     """Give *command* the arguments ``yes``, ``output`` and ``server``."""
     command = click.option("--yes", is_flag=True, help="Do not ask.")(command)
     command = click.option(
-        "-o", "--output", type=FILE, help="The order file to write, where one is written."
+        "-o", "--output", type=FILE, help="Write the order to this file, and send nothing."
     )(command)
     return server_option(command)
 

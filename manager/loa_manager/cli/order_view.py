@@ -5,18 +5,20 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import click
 
 from loa_manager import database
 from loa_manager.cli.output import Column, say, show, show_facts, wants_json
+from loa_manager.keyring import Secrets
 from loa_manager.orders.answers import addressed, load_boards
 from loa_manager.orders.desk import Judged, lowest_level, roles_of
 from loa_manager.orders.facts import paper_facts
 from loa_manager.orders.giving import Giver, Outcome
 from loa_manager.orders.paper import Paper
-from loa_protocol.errors import ConfigError
+from loa_protocol.errors import ConfigError, PeerError
 from loa_protocol.language import translator
 from loa_protocol.objects.authority import Level
 
@@ -38,6 +40,23 @@ def confirm_order(giver: Giver, papers: Iterable[Paper], *, yes: bool) -> None:
     if not sys.stdin.isatty():
         raise ConfigError(_("order"), [_("nobody to ask; give --yes")])
     click.confirm(_("Give this order?"), abort=True, err=True)
+
+
+def deliver(
+    giver: Giver,
+    judged: Judged,
+    secrets: Secrets,
+    *,
+    output: Path | None,
+    media: Iterable[Path] = (),
+) -> Outcome:
+    """Send an order on its way; where the server is not reached, say where its file is."""
+    try:
+        return giver.deliver(judged, secrets, output=output, media=media)
+    except PeerError:
+        path = giver.path_for(judged.paper, output)
+        say(_("NOT SENT. Send it again: loa order publish {file}").format(file=path))
+        raise
 
 
 def show_outcomes(outcomes: Iterable[Outcome]) -> None:

@@ -129,7 +129,7 @@ class Giver:
         Args:
             judged: The order.
             secrets: Opens the key that seals the request to the server.
-            output: The file to write; by default named after the order, in the working folder.
+            output: The file to write, and nothing is sent; None: see :meth:`path_for`.
             media: Files that it names and does not carry.
 
         Raises:
@@ -141,7 +141,7 @@ class Giver:
                 self.home.content.put_media(file)
             book.publish(judged.paper, self.home, self.desk, at=self.now)
             return Outcome(judged, "tree", None, ())
-        path = output or judged.paper.path or Path(f"{_name(judged.paper)}{SUFFIX}")
+        path = self.path_for(judged.paper, output)
         write_paper(path, judged.paper.data)
         for file in media:
             store_by_hash(file, path.parent / "media")
@@ -149,11 +149,15 @@ class Giver:
             write_paper(
                 self.home.path / _OWN / f"{judged.paper.id.hex()}{SUFFIX}", judged.paper.data
             )
-        if judged.is_complete and self._has_server():
+        if judged.is_complete and output is None and self._has_server():
             self.post(judged.paper, secrets)
             return Outcome(judged, "server", path, ())
         signers = book.who_may_sign(self.home, judged, roles_of(judged.paper), self.now_s)
         return Outcome(judged, "file", path, tuple(signers))
+
+    def path_for(self, paper: Paper, output: Path | None) -> Path:
+        """Return the file of an order: where it is, or named after it in the working folder."""
+        return output or paper.path or Path(f"{_name(paper)}{SUFFIX}")
 
     def post(self, paper: Paper, secrets: Secrets) -> None:
         """Bring the order *paper* to the server; raises RefusedError or FetchError."""
