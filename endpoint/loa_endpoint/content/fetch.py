@@ -1,5 +1,7 @@
 """HTTPS from servers that nobody trusts: bounded in bytes and in time, no redirects followed.
 
+Plain HTTP where the address says so, which only one in the local network may (`core/address.py`).
+
 One thread with one kept connection for each server: what TLS costs is paid once. The thread is
 never waited for beyond a request's time limit: its connection is shut down under it.
 
@@ -156,7 +158,7 @@ class _Line:
     def __init__(self, address: Address, context: Callable[[Address], ssl.SSLContext]) -> None:
         self.is_abandoned = False
         self._address, self._context = address, context
-        self._connection: http.client.HTTPSConnection | None = None
+        self._connection: http.client.HTTPConnection | None = None
         self._socket: socket.socket | None = None  # also where http.client has let go of it
         self._used_at = 0.0
 
@@ -187,18 +189,20 @@ class _Line:
             self.close()
         if self._connection is not None and self._connection.sock is not None:
             return False
-        self._connection = http.client.HTTPSConnection(
-            self._address.host,
-            self._address.port,
-            timeout=STALL_S,
-            context=self._context(self._address),
-        )
+        self._connection = self._made()
         self._check_wanted()
         self._connection.connect()
         self._socket = self._connection.sock
         self._check_wanted()  # it may have been abandoned before there was anything to shut down
         self._used_at = time.monotonic()
         return True
+
+    def _made(self) -> http.client.HTTPConnection:
+        host, port = self._address.host, self._address.port
+        if self._address.scheme == "http":
+            return http.client.HTTPConnection(host, port, timeout=STALL_S)
+        context = self._context(self._address)
+        return http.client.HTTPSConnection(host, port, timeout=STALL_S, context=context)
 
     def abandon(self) -> None:
         """End the connection under whoever reads it, from any thread, for good."""

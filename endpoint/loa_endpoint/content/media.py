@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from loa_endpoint.content.cache import Cache
-from loa_endpoint.content.fetch import DEFAULT_PORT, Fetcher, Request
+from loa_endpoint.content.fetch import Request
+from loa_endpoint.content.sync import Source
 from loa_endpoint.core import media as rules
 from loa_endpoint.core import want as wants
-from loa_endpoint.core.address import parse_address
+from loa_endpoint.core.address import parse_content_address
 from loa_endpoint.core.repeats import Repeats
 from loa_endpoint.core.retry import RECONNECT, REFUSED_OBJECT, Retries, Setbacks
 from loa_protocol.errors import ConfigError, FetchError, StoreError
@@ -58,7 +59,7 @@ class MediaSync:
     """Keeps the cache filled; its methods belong to the event loop's thread."""
 
     def __init__(
-        self, around: Surroundings, fetcher: Fetcher, cache: Cache, listener: Listener
+        self, around: Surroundings, fetcher: Source, cache: Cache, listener: Listener
     ) -> None:
         self._around, self._fetcher, self._cache, self._listener = around, fetcher, cache, listener
         self._repeats = Repeats()
@@ -148,7 +149,7 @@ class MediaSync:
         address = addresses[self._address % len(addresses)]
         want = wants.media(media.sha256, media.size)
         try:
-            place = parse_address(address, "https", DEFAULT_PORT)
+            place = parse_content_address(address)
         except ConfigError as error:
             raise FetchError(address, 0, str(error)) from error
         return Request(address=place, path=f"/{want.path}", limit=want.limit)

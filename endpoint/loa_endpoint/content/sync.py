@@ -14,9 +14,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
-from loa_endpoint.content.fetch import DEFAULT_PORT, Fetcher, Request
+from loa_endpoint.content.fetch import Answer, Request, Sink
 from loa_endpoint.core import want as wants
-from loa_endpoint.core.address import parse_address
+from loa_endpoint.core.address import parse_content_address
 from loa_endpoint.core.poll import Poll
 from loa_endpoint.core.repeats import Repeats
 from loa_endpoint.core.sync import (
@@ -40,6 +40,13 @@ _NOT_FOUND: Final = 404
 _NOT_MODIFIED: Final = 304
 # Asked for by entity tag.
 _STATE: Final = (Step.HEAD, Step.SETTINGS, Step.ASSIGNMENT, Step.STANDING)
+
+
+class Source(Protocol):
+    """Where files of the content tree come from: a server, a stick."""
+
+    async def fetch(self, request: Request, sink: Sink | None = None) -> Answer:
+        """Bring a file, into *sink* or into the answer. Raises FetchError and StoreError."""
 
 
 class Vault(Protocol):
@@ -115,6 +122,7 @@ class Surroundings:
     addresses: Callable[[], Sequence[str]]  # https://host:port, at least one
     is_nudged: Callable[[], bool]  # whether a message session stands, so that nudges come
     now: Callable[[], Now]
+    carrier: str = CARRIER  # for the records: whose orders these are
 
 
 class ContentSync:
@@ -123,7 +131,7 @@ class ContentSync:
     def __init__(
         self,
         around: Surroundings,
-        fetcher: Fetcher,
+        fetcher: Source,
         vault: Vault,
         listener: Listener,
         *,
@@ -195,14 +203,16 @@ class ContentSync:
         is_complete = is_complete and self._core.has_orders(have)
         if is_complete and is_due:
             self._poll.state_was_fetched(_now_ms())
-        if not is_complete:
+        if (
+            not is_complete or not self._is_fresh
+        ):  # a mirror, or a server, may have been left behind
             self._poll.try_another_address()
         return is_complete
 
     async def _get(self, address: str, want: Want, have: Have) -> bool:
         """Fetch and judge one thing; tell whether the server did its part."""
         try:
-            place = parse_address(address, "https", DEFAULT_PORT)
+            place = parse_content_address(address)
             tag = self._etags.get(want.path, "") if want.step in _STATE else ""
             headers = {"If-None-Match": tag} if tag else {}
             request = Request(
@@ -238,7 +248,7 @@ class ContentSync:
         return all([*done, *[await self._offer(e) for e in effects if isinstance(e, Offer)]])
 
     async def _offer(self, offer: Offer) -> bool:
-        outcome = await self._inbox.offer(offer.data, CARRIER)
+        outcome = await self._inbox.offer(offer.data, self._around.carrier)
         if outcome is Outcome.REFUSED:
             self._core.on_refused(offer)  # the server did its part
         return outcome is not Outcome.FAILED

@@ -2,6 +2,10 @@
 
 A content address may end in ``#system-roots``: its server proves itself to the CAs of the operating
 system, as a public CDN does. Without that only the CAs of the settings count.
+
+A content address may also be plain ``http``, for a mirror in the same building or village, and then
+names a private address in digits: TLS would add nothing to what is signed, and nobody outside the
+local network can stand there (see the decision record on mirrors).
 """
 
 from __future__ import annotations
@@ -11,7 +15,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from loa_protocol.errors import ConfigError
+from loa_protocol.local_network import is_local
 
+DEFAULT_PORTS: Final = {"https": 443, "http": 80}
 SYSTEM_ROOTS: Final = "system-roots"
 _LABEL: Final = r"[\w-]{1,63}"
 _HOST: Final = re.compile(rf"[0-9a-fA-F]*:[0-9a-fA-F:.]+|{_LABEL}(\.{_LABEL}){{0,8}}", re.ASCII)
@@ -64,3 +70,18 @@ def parse_address(text: str, scheme: str, default_port: int) -> Address:
         path=(slash + path).rstrip("/"),
         uses_system_roots=fragment == SYSTEM_ROOTS,
     )
+
+
+def parse_content_address(text: str) -> Address:
+    """Return the parts of the address of a content tree.
+
+    Raises:
+        ConfigError: as `parse_address`, or plain http to anywhere but a private address in digits.
+    """
+    scheme = text.partition("://")[0]
+    if scheme not in DEFAULT_PORTS:
+        scheme = "https"
+    address = parse_address(text, scheme, DEFAULT_PORTS[scheme])
+    if scheme == "http" and not is_local(address.host):
+        raise ConfigError(text, ["plain http is for private addresses in digits; use https"])
+    return address
