@@ -112,6 +112,24 @@ def judge_records(behind: int, unplaced: Mapping[str, int]) -> Check:
     )
 
 
+def judge_orders(silencing: Sequence[str], untaken: Sequence[str]) -> Check:
+    """Judge what stands: places that are silenced, and orders that no board has taken.
+
+    Args:
+        silencing: Holds and lockdowns in force, in words.
+        untaken: Orders that no board has taken for five minutes, in words.
+    """
+    evidence = {"silencing": list(silencing), "untaken": list(untaken)}
+    if untaken:
+        text = _("no board has taken: {orders}").format(orders=", ".join(untaken))
+        return Check(id="orders", level=Level.CRITICAL, text=text, evidence=evidence)
+    if silencing:
+        text = _("silenced: {places}").format(places=", ".join(silencing))
+        return Check(id="orders", level=Level.WARNING, text=text, evidence=evidence)
+    text = _("no place is silenced, and every order was taken")
+    return Check(id="orders", level=Level.OK, text=text, evidence=evidence)
+
+
 def judge_audit(broken: int | None, rows: int) -> Check:
     """Judge the account of who did what."""
     if broken is not None:

@@ -12,6 +12,9 @@ from loa_manager import audit, database, health, tables
 from loa_manager.health import Check, Limits
 from loa_manager.home import Home, read_bytes
 from loa_manager.key_terms import terms_of
+from loa_manager.orders.book import listed
+from loa_manager.orders.facts import what
+from loa_manager.orders.survey import Told, silencing, survey, untaken
 from loa_manager.records import count_unplaced
 from loa_manager.status import LOST_AFTER_S, count, derive
 from loa_manager.status_facts import load_facts
@@ -35,6 +38,7 @@ def examine(
     try:
         with database.reading(engine) as connection:
             checks = _examine_records(connection, now, limits=limits, lost_after_s=lost_after_s)
+            checks.append(_examine_orders(home, connection, int(now.timestamp())))
     finally:
         engine.dispose()
     return [
@@ -43,6 +47,19 @@ def examine(
         health.judge_certificates(terms_of(home, now), now),
         health.judge_disk(shutil.disk_usage(home.path).free),
     ]
+
+
+def _examine_orders(home: Home, connection: Connection, now_s: int) -> Check:
+    told = survey(connection, listed(home))
+    silenced, unheard = silencing(told, now_s), untaken(told, now_s)
+    return health.judge_orders(
+        *([_in_words(each) for each in some] for some in (silenced, unheard))
+    )
+
+
+def _in_words(told: Told) -> str:
+    paper = told.entry.paper
+    return f"{what(paper.body)} {paper.body.scope} {paper.id.hex()[:8]}"
 
 
 def _examine_records(

@@ -14,6 +14,7 @@ from typing import Final
 from loa_manager.content_tree import write_durably
 from loa_manager.home import Home, read_bytes
 from loa_manager.keyring import format_chain, parse_chain
+from loa_manager.orders.signers import list_signers
 from loa_protocol.envelope import Bundle, open_seal
 from loa_protocol.objects.authority import Certificate
 from loa_protocol.scope import is_inside
@@ -44,13 +45,16 @@ class Issued:
 def keep_issued(home: Home, bundle: bytes) -> None:
     """Write the certificate *bundle* into the register of *home*.
 
+    Boards are told of those who may give orders: see :mod:`loa_manager.orders.signers`.
+
     Raises:
         StoreError: it cannot be written; then the certificate must not leave.
     """
     opened = Bundle.from_bytes(bundle)
-    serial = Certificate.from_bytes(opened.payload).serial
-    name = f"{serial}-{opened.digest.hex()[:16]}.cert"
+    certificate = Certificate.from_bytes(opened.payload)
+    name = f"{certificate.serial}-{opened.digest.hex()[:16]}.cert"
     write_durably(home.authority_keys / _FOLDER / name, format_chain((bundle,)))
+    list_signers(home, [bundle], certificate.not_before)
 
 
 def list_issued(home: Home) -> list[Issued]:

@@ -19,12 +19,12 @@ from loa_manager.keyring import read_chain
 from loa_manager.orders.compose import is_stillness, stands_until
 from loa_manager.orders.desk import Judged, OrderDesk
 from loa_manager.orders.paper import Paper, media_beside, open_paper
-from loa_manager.orders.standing import SignerRow
-from loa_protocol.envelope import Bundle, open_seal
+from loa_manager.orders.signers import list_signers
+from loa_protocol.envelope import open_seal
 from loa_protocol.errors import StoreError
 from loa_protocol.language import translator
 from loa_protocol.objects.alert import Alert
-from loa_protocol.objects.authority import Certificate, Role
+from loa_protocol.objects.authority import Role
 from loa_protocol.objects.bulletin import Bulletin
 from loa_protocol.objects.command import Command, Verb
 from loa_protocol.objects.online import OrderMark
@@ -34,7 +34,6 @@ from loa_protocol.trust import Accepted, Refusal, TrustError
 
 _ = translator("loa_manager")
 
-ORDERING: Final = frozenset({Role.ALERT, Role.LIVE, Role.OPERATE})
 STANDING: Final = "standing"  # the state file of the standing programme
 
 
@@ -102,22 +101,6 @@ def publish(paper: Paper, home: Home, desk: OrderDesk, *, at: datetime) -> Accep
         note(home, "order_given", _facts(paper), at, holders)
     _list(paper, home, entries, int(at.timestamp()))
     return accepted
-
-
-def list_signers(home: Home, certificates: Iterable[bytes], now_s: int) -> None:
-    """Put *certificates* of order-givers, and of who certified them, on the list of *home*."""
-    tree, rows = home.content, []
-    for data in certificates:
-        bundle = Bundle.from_bytes(data)
-        certificate = Certificate.from_bytes(bundle.payload)
-        if certificate.may_issue or ORDERING & set(certificate.roles):
-            tree.put_object(data)
-            rows += [
-                SignerRow(scope=scope, digest=bundle.digest, until=certificate.expires)
-                for scope in certificate.scopes
-            ]
-    if rows:
-        tree.change_orders(lambda orders: orders.with_signers(rows, now_s))
 
 
 def tidy(home: Home, now_s: int) -> None:
