@@ -180,6 +180,14 @@ class Stage:
         match effect:
             case ask.Release():
                 said = messages.Release(source=effect.source)
+            case ask.OpenLive():
+                said = messages.OpenLive(source=effect.source)
+            case ask.FeedLive():
+                said = messages.Feed(
+                    source=effect.source,
+                    position_ms=effect.position_ms,
+                    packets=list(effect.packets),
+                )
             case ask.SoundMedia():
                 said = messages.Play(
                     source=effect.source,

@@ -81,6 +81,22 @@ class Release:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenLive:
+    """Open live sound, which is silent until it is fed."""
+
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class FeedLive:
+    """Give live sound packets whose first sample belongs at *position_ms* of it."""
+
+    source: str
+    position_ms: int
+    packets: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class SoundMedia:
     """Let the place *position_ms* of prepared media sound at *at_ms*."""
 
@@ -159,6 +175,8 @@ Effect = (
     | KeepSession
     | Prepare
     | Release
+    | OpenLive
+    | FeedLive
     | SoundMedia
     | SoundLineIn
     | Silence
