@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import shutil
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,29 +12,20 @@ import pytest
 from sqlalchemy import select
 
 from loa_manager import database, devices, tables
-from loa_manager.authority import Authority
 from loa_manager.cli.main import run
 from loa_manager.home import Home
 from loa_manager.orders import book
 from loa_manager.orders.paper import read_paper
-from loa_manager.policy_file import preset_policy
-from loa_manager.publish.editing import media_store
 from loa_protocol.objects.alert import Alert, AlertMessage
 from loa_protocol.objects.command import Command, Verb
 from loa_protocol.objects.playlist import Mark
 from support.cap_files import cap
+from support.order_homes import make_homes
 from support.schedules import write_tone
-from support.serve_process import PASSPHRASE, TestProvince
 from support.telling import Teller
 
 Loa = Callable[..., tuple[int, Any]]
 STATION = "vn/ls/st0137"
-PEOPLE = {
-    "hung": ("alert", "operate"),
-    "lan": ("alert", "operate"),
-    "truc1": ("alert", "operate", "bulletin"),
-    "truc2": ("alert", "operate"),
-}
 ALERT = ("--reason", "Nước vượt báo động 3", "--expires", "30m", "--yes")
 
 
@@ -47,31 +36,7 @@ def english(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def founded(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with the province ``ls``, two wardens of a station and two duty officers."""
-    folder = tmp_path_factory.mktemp("homes")
-    province = TestProvince.found(folder / "ls")
-    secret = folder / "secret"
-    secret.write_text(PASSPHRASE.secret)
-    word = ("--passphrase-file", str(secret))
-    siren = write_tone(folder / "siren.wav", 3)
-    known = media_store(province.home).add(siren).facts.sha256
-    now = datetime.now(UTC)
-    rules = dataclasses.replace(preset_policy("rural", "vn/ls", now), preapproved=(known,))
-    Authority.open(province.home, PASSPHRASE).sign_policy(rules, now)
-    for name, roles in PEOPLE.items():
-        home = f"{folder}/{name}"
-        place = ("vn/ls", "province") if name.startswith("truc") else (STATION, "commune")
-        for role in roles:
-            made = ("--home", home, "--role", role, "--holder", name.title(), *word)
-            assert run(("key", "make", *made)) == 0
-        assert run(("key", "export-public", "--home", f"{folder}/ls", "-o", home)) == 0
-        for role in roles:
-            asked = f"{home}/keys/own/{role}.request"
-            rights = ("--scope", place[0], "--level", place[1], "-o", f"{home}/{role}.cert")
-            certify = ("--home", f"{folder}/ls", asked, *rights, *word)
-            assert run(("key", "certify", *certify)) == 0
-            assert run(("key", "install", "--home", home, f"{home}/{role}.cert")) == 0
-    return folder
+    return make_homes(tmp_path_factory.mktemp("homes"))
 
 
 @pytest.fixture
