@@ -23,6 +23,7 @@ from loa_endpoint.app.status_text import status_lines
 from loa_endpoint.bench.line import open_line, serve_line
 from loa_endpoint.bench.server import BenchServer
 from loa_endpoint.commands import Group, run
+from loa_endpoint.content.stick import PLACES
 from loa_endpoint.host.notify import ServiceManager
 from loa_endpoint.host.status_socket import ask
 from loa_endpoint.store.identity import IdentityStore
@@ -90,8 +91,20 @@ def bench(home: Path, port: Path, once: bool) -> None:
     envvar="LOA_ENDPOINT_RTC",
     help="Clock with a battery, to be set by the server's time: /dev/rtc0, file:FILE.",
 )
+@click.option(
+    "--stick",
+    "sticks",
+    multiple=True,
+    envvar="LOA_ENDPOINT_STICK",
+    help="Where memory sticks of `loa carry` are mounted (default: below /media, /run/media).",
+)
 def run_command(
-    home: Path, bench_port: Path | None, sink: str | None, line_in: str | None, rtc: str | None
+    home: Path,
+    bench_port: Path | None,
+    sink: str | None,
+    line_in: str | None,
+    rtc: str | None,
+    sticks: tuple[str, ...],
 ) -> None:
     """Run the agent: fetch, accept, play, record.
 
@@ -105,7 +118,7 @@ def run_command(
             _wait_for_technician(server, store, bench_port, stop)
         if stop.is_set():
             return
-        options = Options(home=home, sink=sink, line_in=line_in, rtc=rtc)
+        options = Options(home=home, sink=sink, line_in=line_in, rtc=rtc, sticks=sticks or PLACES)
         agent = Agent(options, store, _software()[:64])
         while asyncio.run(agent.run()):  # other settings: begin again, with what they say
             agent = Agent(options, store, _software()[:64])

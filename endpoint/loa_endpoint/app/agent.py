@@ -9,6 +9,8 @@ import signal
 from collections.abc import Iterable
 from pathlib import Path
 
+from loa_endpoint.app import carriers
+from loa_endpoint.app.carriers import Carriers
 from loa_endpoint.app.keeper import Keeper
 from loa_endpoint.app.options import Hardware, Options
 from loa_endpoint.app.plane import ContentPlane
@@ -80,6 +82,7 @@ class Agent:
             stage=self.stage,
             is_nudged=lambda: self.session.is_connected,
         )
+        self.carriers = self._make_carriers(options)
         self._start_wait = StartWait(wait_s=self._wait_s(), booted_ms=monotonic_ms())
         self._began_with, self._began_in = settings, self.keeper.scope
         self._listens_khz: int | None = None
@@ -203,7 +206,8 @@ class Agent:
             "heartbeat": lambda: every(self._heartbeat_s(), self.report.beat),
             "watchdog": lambda: every(watchdog_interval_s() or SLOW_ROUND_S, self._feed_watchdog),
         }
-        return [asyncio.create_task(keep_running(name, each)) for name, each in work.items()]
+        every_work = {**work, **self.carriers.work()}
+        return [asyncio.create_task(keep_running(name, each)) for name, each in every_work.items()]
 
     async def _begin(self) -> None:
         await self.player.start()
@@ -213,6 +217,7 @@ class Agent:
             self.line_board.start()
         self.stage.restore(self.plane.inbox.kept())  # before anything may sound
         self._take_up()
+        self.carriers.start()
 
     async def _end(self) -> None:
         for device in (self.tuner, self.line_board):
@@ -220,6 +225,7 @@ class Agent:
                 device.close()
         self.stage.end()
         await self.player.stop()
+        self.carriers.close()
         self.plane.close()
         self.time.save_floor()
         self.outbox.close()
@@ -297,7 +303,18 @@ class Agent:
             outbox=self.outbox,
             player=self.player,
             hardware=self.hardware,
+            carriers=self.carriers,
         )
+
+    def _make_carriers(self, options: Options) -> Carriers:
+        parts = carriers.Parts(
+            keeper=self.keeper,
+            time=self.time,
+            plane=self.plane,
+            identity=self._signer.public.kid,
+            keep=self.stage.keep,
+        )
+        return Carriers(parts, modem=self.hardware.modem, sticks=options.sticks)
 
     def _make_tuner(self) -> XdrTuner | None:
         url = self.hardware.tuner

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from loa_endpoint.content.stick import PLACES
 from loa_protocol.objects.placement import Device, Fitting, Settings
 
 NULL_SINK = "null:"
@@ -18,6 +19,7 @@ class Options:
     sink: str | None = None
     line_in: str | None = None
     rtc: str | None = None  # the battery clock: /dev/rtc0, file:PATH
+    sticks: tuple[str, ...] = PLACES  # where memory sticks are looked for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +30,7 @@ class Hardware:
     line_in: str | None
     tuner: str | None
     line_board: Fitting | None
+    modem: str | None
 
     @classmethod
     def of(cls, options: Options, settings: Settings) -> Hardware:
@@ -42,4 +45,5 @@ class Hardware:
             line_in=options.line_in or port(Device.LINE_IN),
             tuner=port(Device.TUNER),
             line_board=fitted.get(Device.LINE_BOARD),
+            modem=port(Device.MODEM),
         )

@@ -23,6 +23,7 @@ from loa_endpoint.content.cache import Cache
 from loa_endpoint.content.enrol import Enrolment, enrol, life_of
 from loa_endpoint.content.fetch import Fetcher
 from loa_endpoint.content.media import MediaSync
+from loa_endpoint.content.stick import SticksFirst
 from loa_endpoint.content.sync import ContentSync
 from loa_endpoint.content.time_question import ask_time
 from loa_endpoint.core.address import Address
@@ -87,6 +88,7 @@ class ContentPlane:
         self._keeper, self._time, self._signer, self._stage = keeper, time, signer, stage
         self.cache = Cache(keeper.store.home / "media")
         self._content, self._media = Fetcher(self._of_content), Fetcher(self._of_content)
+        self.sticks = SticksFirst(self._media)
         self._service = Fetcher(lambda _: tls_context(keeper, time, certificate=self._shown()))
         self.inbox = self._open_inbox()
         self.inbox.listener = self
@@ -112,7 +114,7 @@ class ContentPlane:
                 denied=lambda: keeper.trusted().denied,
                 now=time.now,
             ),
-            self._media,
+            self.sticks,
             self.cache,
             self,
         )

@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
+from loa_endpoint.app.carriers import Carriers
 from loa_endpoint.app.keeper import Keeper
 from loa_endpoint.app.options import Hardware
 from loa_endpoint.app.plane import ContentPlane
@@ -35,6 +36,7 @@ class Observed:
     outbox: Outbox
     player: PlayerSupervisor
     hardware: Hardware
+    carriers: Carriers
 
 
 class StatusReport:
@@ -48,7 +50,8 @@ class StatusReport:
     def faults(self) -> tuple[str, ...]:
         """Every fault that stands, in alphabetical order."""
         stage = self._parts.stage
-        return tuple(sorted({*stage.faults, *stage.output.faults}))
+        carriers = self._parts.carriers.faults
+        return tuple(sorted({*stage.faults, *stage.output.faults, *carriers}))
 
     @property
     def state(self) -> State:
@@ -104,6 +107,7 @@ class StatusReport:
             "connected": parts.session.is_connected,
             "head_age_s": parts.plane.sync.head_age_s(),
             "media": {"cached": len(parts.plane.cache.held()), "missing": parts.plane.missing},
+            "carriers": parts.carriers.facts(),
             "records": {"made": parts.stage.made, "unsent": load.unsent},
             "sound": {
                 "player": parts.player.pid,

@@ -42,6 +42,7 @@ def status_lines(facts: Mapping[str, Any]) -> Iterator[str]:
     )
     media = facts["media"]
     yield _("Media: {cached} in the cache, {missing} missing").format(**media)
+    yield from _carriers(facts["carriers"])
 
 
 def _floor(clock: Mapping[str, Any]) -> Iterator[str]:
@@ -51,3 +52,20 @@ def _floor(clock: Mapping[str, Any]) -> Iterator[str]:
         text = _("The time floor is {minutes} min ahead of the server: the province must reset it.")
         yield text.format(minutes=minutes)
     yield _("Nonce for a reset of the time floor: {nonce}").format(nonce=clock["nonce"])
+
+
+def _carriers(facts: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what came beside the network."""
+    states = {
+        "reading": _("being read"),
+        "read": _("read, may be pulled out"),
+        "incomplete": _("not all of it could be taken"),
+    }
+    for stick in facts["sticks"]:
+        text = _("Stick {path}: {state}; {taken} new, {refused} refused")
+        yield text.format(**{**stick, "state": states.get(stick["state"], stick["state"])})
+    modem = facts["modem"]
+    if modem is not None:
+        signal = "-" if modem["signal_dbm"] is None else f"{modem['signal_dbm']} dBm"
+        text = _("Modem: SIM {sim}, {operator}, {signal}; {orders} orders by text message")
+        yield text.format(**{**modem, "operator": modem["operator"] or "-", "signal": signal})

@@ -19,6 +19,7 @@ class Device(enum.IntEnum):
     LINE_BOARD = 2
     LINE_IN = 3
     SOUND_OUT = 4
+    MODEM = 5  # for its messages and its clock
 
 
 class DeniedKind(enum.IntEnum):
