@@ -9,9 +9,10 @@ from typing import Any
 from loa_endpoint.core import bearer as machine
 from loa_endpoint.core.bearer_desk import BearerDesk
 from loa_endpoint.core.clock import Reading
-from loa_endpoint.core.director import Director, Place, Programme
+from loa_endpoint.core.director import Director, Programme
 from loa_endpoint.core.effect import Effect, EndMeasure, Keep, Prepare
 from loa_endpoint.core.fallback import Fallback
+from loa_endpoint.core.place import Place
 from loa_endpoint.core.play import Measured
 from loa_protocol.objects.playlist import (
     Bearer,

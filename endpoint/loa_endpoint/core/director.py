@@ -46,6 +46,7 @@ LEAD_MS = 250  # decide so long before an item, for its record to reach the disk
 _END_FADE_MS = 20
 _CAP_RAMP_MS = 500  # a cap that changes while playing is followed, not jumped to
 _TELL_BACK_MS = 60_000  # an item blocked longer ago was told by an earlier run, or is no news
+_AFTER_MS = 1000  # an item's last sample comes after its play is over for us
 _AGAIN_MS = 5000  # after a play whose beginning could not be written down
 
 
@@ -193,7 +194,7 @@ class Director:
 
     def on_round(self, now: Reading) -> list[Effect]:
         """Do what the time asks for; to be called several times a second."""
-        effects = self.duty.on_round(now, is_free=self._is_free(now))
+        effects = self.duty.on_round(now, is_free=self._is_free)
         if self.duty.has_moved_gain:
             self.duty.has_moved_gain, self._gain_known = False, False
         effects += self._tell(now)
@@ -218,9 +219,9 @@ class Director:
         return self._end(now, outcome, None)
 
     def _is_free(self, now: Reading) -> bool:
-        """Tell whether nothing sounds, and nothing is about to."""
-        coming = upcoming(self._planned, now.unix_ms - 1, now.unix_ms + FREE_MS)
-        return self.play is None and all(each.block for each in coming)
+        """Tell whether nothing sounds, has just sounded, or is about to."""
+        near = range(now.unix_ms - _AFTER_MS, now.unix_ms + FREE_MS, _AFTER_MS)
+        return self.play is None and not any(sounding(self._planned, at_ms) for at_ms in near)
 
     # --- the round
 
@@ -274,7 +275,7 @@ class Director:
 
     def _is_spent(self, planned: Planned) -> bool:
         """Tell whether an item played in this run already, or was stopped: it never does twice."""
-        is_stopped = planned.start_ms < self.duty.orders.stopped_ms()
+        is_stopped = planned.start_ms < self.duty.orders.stopped_ms() + LEAD_MS
         return is_stopped or self._id(planned).hex() in self._told
 
     def _may_begin(self, now: Reading) -> bool:

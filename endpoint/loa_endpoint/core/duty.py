@@ -29,6 +29,7 @@ from loa_protocol.objects.command import Command, Verb
 from loa_protocol.objects.policy import Policy
 from loa_protocol.record import Evidence, Happening, Outcome
 
+IsFree = Callable[[Reading], bool]
 BreakIn = Callable[[Reading, Outcome], list[Effect]]
 
 
@@ -80,9 +81,10 @@ class Duty:
         told = self.orders.take(kept, now)
         order = self.orders.order(kept.id)
         is_stop = isinstance(kept.body, Command) and kept.body.verb is Verb.STOP
-        if is_stop and told and order is not None and order.progress.begun_ms:
-            told += self._stop_alert(kept.level, now)
-        return self._obey(told, now)
+        if not (is_stop and told and order is not None and order.progress.begun_ms):
+            return self._obey(told, now)
+        ended = self._break_in(now, Outcome.STOPPED)
+        return ended + self._obey(told + self._stop_alert(kept.level, now), now)
 
     def on_button(self, now: Reading) -> list[Effect]:
         """Somebody pressed the button on the cabinet: what sounds ends, and items for an hour."""
@@ -90,11 +92,14 @@ class Duty:
         told = [*self._stop_alert(None, now), Tell(Happening(name="stopped_by_button", detail=""))]
         return self._obey(told, now)
 
-    def on_round(self, now: Reading, *, is_free: bool) -> list[Effect]:
-        """Do what the time asks for; *is_free* where no item sounds or is about to."""
+    def on_round(self, now: Reading, *, is_free: IsFree) -> list[Effect]:
+        """Do what the time asks for; *is_free* tells that no item sounds or is about to."""
         effects = self._obey(self.orders.settle(now), now)
-        is_free = is_free and self.may_schedule(now) and self._alerts.play is None
-        tested = self._test.on_round(now, is_free=is_free)
+
+        def may_test() -> bool:
+            return self.may_schedule(now) and self._alerts.play is None and is_free(now)
+
+        tested = self._test.on_round(now, may_begin=may_test)
         self.has_moved_gain |= bool(tested)
         return effects + tested
 
@@ -136,10 +141,12 @@ class Duty:
             ended += self._break_in(now, outcome) + self._test.stop(now)
         if quiet and self.orders.is_restored:
             told = told + self._test.refuse_all()
+        first: list[Effect] = [each for each in ended if isinstance(each, Silence)]
+        rest = [each for each in ended if not isinstance(each, Silence)]
         if sound:  # the alert's own words end what sounds
-            self.has_moved_gain = True
-            ended = [each for each in ended if not isinstance(each, Silence)]
-        return [*sound, *ended, *begun, *told]
+            self.has_moved_gain, first = True, sound
+        # then in the order in which it happened: a newer progress must not be overwritten
+        return [*first, *told, *rest, *begun]
 
     def _stop_alert(self, level: Level | None, now: Reading) -> list[Effect]:
         """End the alert that is under way for good, unless it is above *level*."""

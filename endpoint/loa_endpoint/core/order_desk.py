@@ -71,7 +71,8 @@ class OrderDesk:
         """Take up what was kept before this run; nothing may sound before it was called."""
         self._orders = {each.id: each for each in kept}
         self.is_restored = True
-        return self.settle(now)
+        cut = [effect for each in list(self._orders.values()) for effect in self._count_cut(each)]
+        return cut + self.settle(now)
 
     def take(self, kept: Kept, now: Reading) -> list[Effect]:
         """Take up a new order, which is on the disk."""
@@ -189,6 +190,18 @@ class OrderDesk:
         return effects
 
     # --- inside
+
+    def _count_cut(self, order: Kept) -> list[Effect]:
+        """Count a repeat that the end of the last run may have cut as one that sounded whole."""
+        body, before = order.body, order.progress
+        if not isinstance(body, Alert) or body.media is None or before.is_over:
+            return []
+        sounded_ms = max(before.sounded_ms, before.plays * body.media.duration_ms)
+        is_done = before.plays >= body.repeats or sounded_ms >= body.duration_s * 1000
+        if not is_done:
+            return self.step(order.id, Step.BEGIN, "", sounded_ms=sounded_ms) if sounded_ms else []
+        detail = f"sounded {before.plays} times, the last of them may have been cut"
+        return self.step(order.id, Step.FINISH, detail, sounded_ms=sounded_ms)
 
     def _judge(self, order: Kept, now: Reading) -> list[Effect]:
         ender = rules.ender_of(order, self._orders.values())

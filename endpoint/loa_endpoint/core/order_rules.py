@@ -108,8 +108,8 @@ def _counts_before(each: Kept, alert: Kept, policy: Policy) -> bool:
     if each.progress.state is OrderState.REFUSED or each.level > Level.COMMUNE:
         return False
     days = (local_day(policy, taken.taken_ms // 1000) for taken in (each, alert))
-    is_before = (each.taken_ms, each.id) < (alert.taken_ms, alert.id)
-    return is_before and len(set(days)) == 1
+    is_earlier = (each.taken_ms, each.id) < (alert.taken_ms, alert.id)
+    return (is_earlier or each.progress.plays > 0) and len(set(days)) == 1
 
 
 def _has_used_up(holder: str, alerts: Iterable[Kept], policy: Policy) -> bool:

@@ -7,6 +7,7 @@ sounds, gives way to everything, and is refused while the endpoint is silenced.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -61,12 +62,12 @@ class SelfTest:
         each = (self._orders.step(order.id, Step.REFUSE, "silenced") for order in waiting)
         return [effect for effects in each for effect in effects]
 
-    def on_round(self, now: Reading, *, is_free: bool) -> list[Effect]:
+    def on_round(self, now: Reading, *, may_begin: Callable[[], bool]) -> list[Effect]:
         """Begin what waits once nothing else sounds, and end what is over."""
         test = self._test
         if test is None:
             waiting = self._orders.waiting(Verb.SELF_TEST)
-            return self._begin(waiting[0].id, now) if waiting and is_free else []
+            return self._begin(waiting[0].id, now) if waiting and may_begin() else []
         if not test.has_ended:
             return self.stop(now) if now.mono_ms >= test.end_ms else []
         return self._finish() if now.mono_ms >= test.end_ms + WAIT_MS else []
