@@ -30,7 +30,7 @@ from loa_endpoint.store.identity import IdentityStore
 from loa_endpoint.store.state import State
 from loa_protocol.bench import Stage, short_fingerprint
 from loa_protocol.errors import PeerError
-from loa_protocol.exit_codes import INTERRUPTED
+from loa_protocol.exit_codes import INTERRUPTED, RESTART
 from loa_protocol.language import translator
 from loa_protocol.record import ClockTrust
 from loa_protocol.trust import Now
@@ -124,6 +124,8 @@ def run_command(
             agent = Agent(options, store, _software()[:64])
     if agent.is_interrupted:
         raise click.exceptions.Exit(INTERRUPTED)
+    if agent.is_restart_ordered:
+        raise click.exceptions.Exit(RESTART)
 
 
 @loa_endpoint.command(example="loa-endpoint status --json", params=[home_option()])

@@ -14,10 +14,14 @@ from loa_endpoint.app.stage import Stage
 from loa_endpoint.app.timekeeper import Timekeeper
 from loa_endpoint.audio.supervisor import PlayerSupervisor
 from loa_endpoint.core.clock import Reading
+from loa_endpoint.core.order_rules import ends_ms
+from loa_endpoint.core.orders import Kept
 from loa_endpoint.core.schedule import upcoming
 from loa_endpoint.host.clocks import monotonic_ms
 from loa_endpoint.store.outbox import Outbox
 from loa_endpoint.uplink.session import Session
+from loa_protocol.objects.alert import Alert
+from loa_protocol.objects.command import Command
 from loa_protocol.objects.playlist import BearerKind
 from loa_protocol.record import Evidence, Heartbeat, State
 
@@ -93,6 +97,8 @@ class StatusReport:
                 **parts.time.facts(),
                 "utc_offset_min": 0 if policy is None else policy.utc_offset_min,
             },
+            "orders": [_order(each) for each in parts.stage.director.duty.orders.in_force(now)],
+            "stopped_by_button_s": parts.stage.director.duty.orders.button_left_ms(now) // 1000,
             "item": None if play is None else play.planned.item.title,
             "bearer": None if play is None else _name(play.bearer),
             "volume": None if play is None else play.volume,
@@ -121,6 +127,22 @@ class StatusReport:
         if self._parts.stage.director.play is None:
             return None
         return self._parts.stage.last_evidence
+
+
+def _order(kept: Kept) -> dict[str, Any]:
+    """Return what a technician may want to know of an order in force."""
+    body, is_command = kept.body, isinstance(kept.body, Command)
+    until_ms = ends_ms(kept) if is_command else body.expires * 1000
+    return {
+        "id": kept.id.hex(),
+        "what": body.verb.name.lower() if isinstance(body, Command) else kept.kind.name.lower(),
+        "level": kept.level.name.lower(),
+        "state": kept.progress.state.name.lower(),
+        "title": "" if isinstance(body, Command) else body.title,
+        "reason": body.reason if isinstance(body, (Command, Alert)) else "",
+        "value": body.value if isinstance(body, Command) else None,
+        "until_ms": until_ms,
+    }
 
 
 def _name(bearer: BearerKind | None) -> str | None:

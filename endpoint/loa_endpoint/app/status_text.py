@@ -25,7 +25,8 @@ def status_lines(facts: Mapping[str, Any]) -> Iterator[str]:
         text = _("Now: {item}, by {bearer}, volume {volume}")
         yield text.format(item=facts["item"], bearer=facts["bearer"] or "-", volume=facts["volume"])
     clock = facts["time"]
-    zone = timezone(timedelta(minutes=clock["utc_offset_min"]))  # of the policy: boards have none
+    yield from _order_lines(facts)
+    zone = _zone(facts)
     for planned in facts["next"]:
         at = datetime.fromtimestamp(planned["at_ms"] / 1000, zone)
         mark = f" [{planned['block']}]" if planned["block"] else ""
@@ -69,3 +70,35 @@ def _carriers(facts: Mapping[str, Any]) -> Iterator[str]:
         signal = "-" if modem["signal_dbm"] is None else f"{modem['signal_dbm']} dBm"
         text = _("Modem: SIM {sim}, {operator}, {signal}; {orders} orders by text message")
         yield text.format(**{**modem, "operator": modem["operator"] or "-", "signal": signal})
+
+
+def _zone(facts: Mapping[str, Any]) -> timezone:
+    return timezone(timedelta(minutes=facts["time"]["utc_offset_min"]))  # of the policy
+
+
+def _order_lines(facts: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what silences or quietens the board, and each alert, with who says so and why."""
+    words = {
+        "hold": _("Hold: only alerts sound"),
+        "lockdown": _("Lockdown: nothing sounds"),
+        "stop": _("Stopped: only alerts sound"),
+        "volume": _("Volume at most {value}"),
+        "alert": _("Alert: {title}"),
+    }
+    levels = {"commune": _("commune"), "province": _("province"), "central": _("central")}
+    for order in facts.get("orders", ()):
+        if order["what"] not in words:
+            continue
+        until = _("until it is released")
+        if order["until_ms"] is not None:
+            at = datetime.fromtimestamp(order["until_ms"] / 1000, _zone(facts))
+            until = _("until {time}").format(time=f"{at:%d/%m %H:%M}")
+        yield _("{what}, by the {level}, {until} ({reason})").format(
+            what=words[order["what"]].format(value=order["value"], title=order["title"]),
+            level=levels[order["level"]],
+            until=until,
+            reason=order["reason"],
+        )
+    if facts.get("stopped_by_button_s"):
+        text = _("Stopped by the button: only alerts sound, for {minutes} minutes")
+        yield text.format(minutes=-(-facts["stopped_by_button_s"] // 60))

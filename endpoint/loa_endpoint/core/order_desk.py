@@ -128,10 +128,13 @@ class OrderDesk:
         """Return what may not sound now."""
         if not self.is_restored:
             return Quiet.ALL
-        is_pressed = self._button_ms is not None and now.mono_ms < self._button_ms
-        by_button = Quiet.SCHEDULE if is_pressed else Quiet.NOTHING
+        by_button = Quiet.SCHEDULE if self.button_left_ms(now) else Quiet.NOTHING
         ordered = (_SILENCE.get(verb, Quiet.NOTHING) for _, verb in self._in_effect(now))
         return max([by_button, *ordered])
+
+    def button_left_ms(self, now: Reading) -> int:
+        """Return for how long the button still holds; 0 where it does not."""
+        return max(0, (self._button_ms or 0) - now.mono_ms)
 
     def stopped_ms(self) -> int:
         """Return since when, unix ms, items are stopped for good that had begun before."""
