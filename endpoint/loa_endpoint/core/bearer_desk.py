@@ -15,6 +15,7 @@ from loa_endpoint.core.clock import Reading
 from loa_endpoint.core.effect import (
     Effect,
     Keep,
+    OpenLive,
     Prepare,
     Release,
     Silence,
@@ -23,9 +24,12 @@ from loa_endpoint.core.effect import (
     Tune,
 )
 from loa_endpoint.core.fallback import Fallback
+from loa_endpoint.core.live_desk import LiveDesk
+from loa_endpoint.core.orders import Kept
 from loa_endpoint.core.play import Play
 from loa_endpoint.core.schedule import Planned
-from loa_protocol.objects.playlist import BearerKind, FmWindow, Item, Media, Playlist, ProofKind
+from loa_endpoint.core.signed_bearer import fm_id, is_live, live_id, machine_bearer, media_id
+from loa_protocol.objects.playlist import BearerKind, FmWindow, Media, Playlist
 from loa_protocol.record import ClockTrust, Happening
 
 _SWITCH_LEAD_MS = 40  # two blocks: the player needs one to hear us
@@ -63,6 +67,9 @@ class BearerDesk:
     def __init__(self, fallback: Fallback) -> None:
         self._fallback = fallback
         self._playlist: Playlist | None = None
+        self._live = LiveDesk()
+        self._slots: dict[str, tuple[bytes, str]] = {}  # live bearer id -> playlist and item
+        self._flowing: set[str] = set()  # live bearers that have sound
         self._sources: dict[str, _Source] = {}  # media bearer id -> what it is
         self._cached: frozenset[bytes] = frozenset()
         self._windows: dict[str, int] = {}  # FM bearer id -> unix s at which its window closes
@@ -74,16 +81,21 @@ class BearerDesk:
         self._untold: deque[machine.Event] = deque()
         self._is_telling = False
 
-    def on_programme(self, playlist: Playlist | None, planned: Iterable[Planned]) -> None:
-        """Know the items and FM windows of the playlist in force."""
+    def on_programme(
+        self, playlist: Playlist | None, planned: Iterable[Planned], digest: bytes = b""
+    ) -> None:
+        """Know the items, live slots and FM windows of the playlist in force."""
         self._playlist = playlist
         self._sources.clear()
+        self._slots.clear()
         media = () if playlist is None else playlist.media
         for each in planned:
             for bearer in each.item.bearers:
                 if bearer.kind is BearerKind.MEDIA and bearer.reference < len(media):
                     source = _Source(each, media[bearer.reference])
-                    self._sources[_media_id(each.item, source.media)] = source
+                    self._sources[media_id(each.item, source.media)] = source
+                elif is_live(bearer):
+                    self._slots[live_id(each.item)] = digest, each.item.id
 
     def on_cached(self, media: Iterable[bytes], *, play: Play | None, now: Reading) -> list[Effect]:
         """Know which media are in the cache, whole and verified; try what has come just now."""
@@ -96,9 +108,44 @@ class BearerDesk:
         tried = [self.handle(machine.SoundFound(name), play, now) for name in found]
         return [effect for effects in tried for effect in effects]
 
+    def on_grants(self, grants: Iterable[Kept], play: Play | None, now: Reading) -> list[Effect]:
+        """Know which live sessions may sound; what waited for one is tried."""
+        before = {name for name in self._slots if self._grant_of(name) is not None}
+        self._live.on_grants(grants)
+        found = [n for n in self._slots if n not in before and self._grant_of(n) is not None]
+        tried = [self.handle(machine.SoundFound(name), play, now) for name in found]
+        return [effect for effects in tried for effect in effects]
+
+    def on_live_chunk(self, data: bytes, play: Play | None, now: Reading) -> list[Effect]:
+        """Hear a chunk of live sound, whoever brought it.
+
+        Raises:
+            FormatError, TrustError: it is not of an open session; nothing is changed.
+        """
+        order, fed = self._live.on_chunk(data, now)
+        effects: list[Effect] = list(fed)
+        for name in self._slots:
+            if name not in self._flowing and self._grant_of(name) == order:
+                self._flowing.add(name)
+                is_open = name in self._opened
+                event = machine.SoundReady(name) if is_open else machine.SoundFound(name)
+                effects += self.handle(event, play, now)
+        return effects
+
+    def end_stalled(self, play: Play | None, now: Reading) -> list[Effect]:
+        """Give up the live bearers of which nothing is left to sound."""
+        effects: list[Effect] = []
+        for name in sorted(self._flowing):
+            order = self._grant_of(name)
+            if order is None or not self._live.is_flowing(order, now):
+                self._flowing.discard(name)
+                if name in self._opened:
+                    effects += self.handle(machine.SoundFailed(name, "stalled"), play, now)
+        return effects
+
     def on_player_restarted(self, play: Play | None, now: Reading) -> list[Effect]:
         """Open again what is open: another player knows nothing of it."""
-        reopened = [self._open_media(bearer, play, now) for bearer in list(self._opened)]
+        reopened = [self._open_sound(bearer, play, now) for bearer in list(self._opened)]
         return [effect for effects in reopened for effect in effects]
 
     def fm_volume_cap(self, unix_ms: int) -> int:
@@ -110,7 +157,9 @@ class BearerDesk:
         """Return *planned* as the fallback machine knows it."""
         assert self._playlist is not None  # something is planned
         item = planned.item
-        bearers = [_bearer(self._playlist, item, index) for index in range(len(item.bearers))]
+        bearers = [
+            machine_bearer(self._playlist, item, index) for index in range(len(item.bearers))
+        ]
         return machine.Item(
             id=f"{item.id}@{planned.start_ms}",
             bearers=tuple(bearer for bearer in bearers if bearer is not None),
@@ -141,9 +190,9 @@ class BearerDesk:
             return closing
         for window in sorted(self._fm_windows(), key=lambda window: window.start):
             if window.start * 1000 - _EARLY_MS <= now.unix_ms < window.end * 1000:
-                end = closing.setdefault(_fm_id(window.frequency_khz), window.end)
+                end = closing.setdefault(fm_id(window.frequency_khz), window.end)
                 if window.start <= end:
-                    closing[_fm_id(window.frequency_khz)] = max(end, window.end)
+                    closing[fm_id(window.frequency_khz)] = max(end, window.end)
         return closing
 
     def _opens_ms(self, frequency_khz: int, unix_ms: int) -> int:
@@ -238,7 +287,31 @@ class BearerDesk:
         if bearer.kind is BearerKind.FM:
             self._fm, self._fm_is_ready = bearer, False
             return [Tune(bearer.frequency_khz)]
-        return self._open_media(bearer.id, play, now)
+        return self._open_sound(bearer.id, play, now)
+
+    def _open_sound(self, bearer: str, play: Play | None, now: Reading) -> list[Effect]:
+        if bearer in self._slots:
+            return self._open_live(bearer, play, now)
+        return self._open_media(bearer, play, now)
+
+    def _open_live(self, bearer: str, play: Play | None, now: Reading) -> list[Effect]:
+        order = self._grant_of(bearer)
+        if order is None or not self._live.is_flowing(order, now):
+            self._opened.pop(bearer, None)
+            self._flowing.discard(bearer)
+            reason = "no_grant" if order is None else "stalled"
+            return self.handle(machine.SoundFailed(bearer, reason), play, now)
+        self._opens += 1
+        name = f"{bearer}#{self._opens}"
+        self._opened[bearer] = name
+        self._flowing.add(bearer)
+        fed = self._live.attach(order, name)
+        return [OpenLive(name), *fed, *self.handle(machine.SoundReady(bearer), play, now)]
+
+    def _grant_of(self, bearer: str) -> bytes | None:
+        """Return the grant whose session is behind a live bearer."""
+        playlist, item = self._slots.get(bearer, (b"", ""))
+        return self._live.for_slot(playlist, item)
 
     def _open_media(self, bearer: str, play: Play | None, now: Reading) -> list[Effect]:
         source = self._sources.get(bearer)
@@ -256,7 +329,10 @@ class BearerDesk:
             self._fm = None
             return [Tune(0)]
         source = self._opened.pop(bearer.id, None)
-        return [] if source is None else [Release(source)]
+        if source is None:
+            return []
+        self._live.detach(source)
+        return [Release(source)]
 
     def _switch(self, to: machine.SwitchTo, play: Play | None, now: Reading) -> list[Effect]:
         if play is None:
@@ -276,39 +352,13 @@ class BearerDesk:
         if source is None:
             return effects
         play.carry(to.bearer.kind, unix_ms)
-        position = at_ms - start_ms
+        order = self._grant_of(to.bearer.id)
+        position = at_ms - start_ms if order is None else self._live.position_ms(order, unix_ms)
         sound = SoundMedia(source, position, at_ms, to.fade_in_ms, to.fade_out_ms)
         return [*effects, sound]
 
     def _bearer_of(self, source: str) -> str | None:
         return next((name for name, known in self._opened.items() if known == source), None)
-
-
-def _bearer(playlist: Playlist, item: Item, index: int) -> machine.Bearer | None:
-    signed = item.bearers[index]
-    if signed.kind is BearerKind.MEDIA and signed.reference < len(playlist.media):
-        media = playlist.media[signed.reference]
-        return machine.Bearer(id=_media_id(item, media), kind=signed.kind, cost=signed.cost)
-    if signed.kind is BearerKind.FM and signed.reference < len(playlist.fm_windows):
-        window = playlist.fm_windows[signed.reference]
-        pis = [proof.value for proof in window.proofs if proof.kind is ProofKind.PI]
-        return machine.Bearer(
-            id=_fm_id(window.frequency_khz),
-            kind=signed.kind,
-            cost=signed.cost,
-            frequency_khz=window.frequency_khz,
-            pi=pis[0] if pis else None,
-        )
-    return None  # a stream, or a window that is not there: no way to this item's sound
-
-
-def _media_id(item: Item, media: Media) -> str:
-    # with the file's hash: another file under the same item must never count as opened already
-    return f"media-{item.session}-{item.id}-{media.sha256.hex()[:16]}"
-
-
-def _fm_id(frequency_khz: int) -> str:
-    return f"fm-{frequency_khz}"
 
 
 def _happening(note: machine.Note) -> Happening:

@@ -56,11 +56,15 @@ class LiveDesk:
         return None if found is None else found.session.grant
 
     def for_slot(self, playlist: bytes, item: str) -> bytes | None:
-        """Return the id of the grant that fills the live slot *item* of *playlist*, the newest."""
+        """Return the id of the grant that fills the live slot *item* of *playlist*, the newest.
+
+        A grant without a slot is an item of its own, whose name is the grant's id.
+        """
         fitting = [
             each
             for each in self._open.values()
             if (each.session.grant.playlist, each.session.grant.slot) == (playlist, item)
+            or (each.session.grant.slot is None and each.kept.id.hex() == item)
         ]
         return max(fitting, key=lambda each: each.kept.taken_ms).kept.id if fitting else None
 

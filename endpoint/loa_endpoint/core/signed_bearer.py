@@ -1,0 +1,52 @@
+"""Bearers as they are signed, in the words of the fallback machine."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from loa_endpoint.core import bearer as machine
+from loa_protocol.objects.playlist import Bearer, BearerKind, Item, Media, Playlist, ProofKind
+
+LIVE: Final = 0  # the reference of a stream bearer that stands for live sound under a grant
+
+
+def machine_bearer(playlist: Playlist, item: Item, index: int) -> machine.Bearer | None:
+    """Return the bearer *index* of *item* as the fallback machine knows it; None for no way."""
+    signed = item.bearers[index]
+    if signed.kind is BearerKind.MEDIA and signed.reference < len(playlist.media):
+        media = playlist.media[signed.reference]
+        return machine.Bearer(id=media_id(item, media), kind=signed.kind, cost=signed.cost)
+    if signed.kind is BearerKind.FM and signed.reference < len(playlist.fm_windows):
+        window = playlist.fm_windows[signed.reference]
+        pis = [proof.value for proof in window.proofs if proof.kind is ProofKind.PI]
+        return machine.Bearer(
+            id=fm_id(window.frequency_khz),
+            kind=signed.kind,
+            cost=signed.cost,
+            frequency_khz=window.frequency_khz,
+            pi=pis[0] if pis else None,
+        )
+    if is_live(signed):
+        return machine.Bearer(id=live_id(item), kind=signed.kind, cost=signed.cost)
+    return None  # a stream, or a window that is not there: no way to this item's sound
+
+
+def is_live(bearer: Bearer) -> bool:
+    """Tell whether a bearer is live sound under a grant."""
+    return bearer.kind is BearerKind.STREAM and bearer.reference == LIVE
+
+
+def live_id(item: Item) -> str:
+    """Name the live bearer of an item."""
+    return f"live-{item.session}-{item.id}"
+
+
+def media_id(item: Item, media: Media) -> str:
+    """Name a media bearer of an item."""
+    # with the file's hash: another file under the same item must never count as opened already
+    return f"media-{item.session}-{item.id}-{media.sha256.hex()[:16]}"
+
+
+def fm_id(frequency_khz: int) -> str:
+    """Name the FM bearer on a frequency."""
+    return f"fm-{frequency_khz}"
