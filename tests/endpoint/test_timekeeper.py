@@ -273,6 +273,7 @@ def status(time: Timekeeper) -> str:
         "connected": False,
         "records": {"unsent": 0},
         "media": {"cached": 0, "missing": 0},
+        "carriers": {"sticks": [], "modem": None},
     }
     return "\n".join(status_lines(facts))
 
