@@ -112,6 +112,7 @@ def _object(request: Request, trusted: Trusted) -> Verdict:
         "pending": accepted.is_pending,
         "level": int(accepted.level),
         "digest": accepted.digest.hex(),
+        "holders": sorted({signer.holder for signer in accepted.signers}),
     }
 
 

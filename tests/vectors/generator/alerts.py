@@ -83,6 +83,13 @@ def _alerts() -> Iterator[Case]:
         Refusal.THRESHOLD,
         facts={**_APPROVED, "preapproved_holders": 2},
     )
+    yield _alert(
+        "preapproved_by_province_and_commune",
+        "With the province in it two are needed, and the lower level counts.",
+        mixed,
+        facts=_APPROVED,
+        expected={"level": 1},
+    )
     other = {"preapproved": [bodies.digest("another siren").hex()]}
     yield _alert(
         "other_media_preapproved",

@@ -249,6 +249,8 @@ def _dates() -> Iterator[Case]:
         now=Now(NOW.unix_s, ClockTrust.T1),
     )
     future = certify(person("x"), OFFICERS, not_before=NOW.unix_s + 60)
+    now = certify(person("x"), OFFICERS, not_before=NOW.unix_s)
+    yield _case("begins_this_second", "The first second counts.", now, None)
     yield _case("not_yet_valid", "It begins in a minute.", future, Refusal.NOT_YET)
     yield _case(
         "not_yet_valid_by_an_unknown_clock",
@@ -350,6 +352,13 @@ def _layout() -> Iterator[Case]:
         "of_version_2",
         "A certificate of another version is none.",
         with_chain(person("editor"), version.to_bytes(), OFFICERS),
+        FORMAT,
+    )
+    relabelled = dataclasses.replace(Bundle.from_bytes(EDITOR.chain[-1]), kind=int(Kind.POLICY))
+    yield _case(
+        "labelled_as_a_policy",
+        "Its seals are good, its bundle says another kind.",
+        with_chain(person("editor"), relabelled.to_bytes(), OFFICERS),
         FORMAT,
     )
     yield _case(

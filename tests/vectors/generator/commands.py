@@ -140,6 +140,14 @@ def _commands() -> Iterator[Case]:
         Refusal.NOT_ADDRESSED,
         endpoint=other,
     )
+    yield _command(
+        "for_another_endpoint_at_a_desk",
+        "Where no endpoint judges.",
+        Verb.REBOOT,
+        one,
+        endpoint=other,
+        facts={"scope": None, "fingerprint": None},
+    )
     seen = {"seen": [{"id": bodies.event("command HOLD").hex(), "until": NOW.unix_s + 90_000}]}
     yield _command(
         "seen_before", "An event happens once.", Verb.HOLD, one, Refusal.REPLAYED, facts=seen

@@ -10,7 +10,7 @@ from loa_protocol.envelope import Bundle, Kind
 from vectors.generator import bodies
 from vectors.generator.case import FORMAT, Case
 from vectors.generator.odd import Pairs, Raw, encode, long_head, with_value
-from vectors.generator.world import APPROVER, EDITOR, sign, sign_bytes
+from vectors.generator.world import APPROVER, EDITOR, OFFICERS, sign, sign_bytes
 
 _VALUE: Final[dict[int, Any]] = dict(bodies.playlist().to_value())
 _GOOD: Final = sign(Kind.PLAYLIST, bodies.playlist(), EDITOR, APPROVER)
@@ -25,6 +25,19 @@ def cases() -> Iterator[Case]:
         )
     for name, why, data in _bundles():
         yield Case("encoding", name, why, data, FORMAT)
+    for serial in (0, 23, 24, 255, 256, 65_535, 65_536, 2**32 - 1, 2**32):
+        data = sign(Kind.PLAYLIST, bodies.playlist(serial=serial), EDITOR, APPROVER)
+        yield Case(
+            "encoding", f"serial_{serial}", "A number at the edge of its shortest form.", data
+        )
+    village = bodies.assignment().to_bytes()[:-1]
+    yield Case(
+        "encoding",
+        "text_at_the_end_cut_off",
+        "The last text lacks its last letter.",
+        sign_bytes(Kind.ASSIGNMENT, village, *OFFICERS),
+        FORMAT,
+    )
     yield Case(
         "encoding",
         "deepest_known_object",
@@ -216,6 +229,8 @@ def _simple() -> Iterator[tuple[str, str, bytes]]:
         "The same around the whole payload.",
         b"\xd9\xd9\xf7" + encode(_VALUE),
     )
+    yield "boolean_as_kind", "True is not the kind 1.", _at((8, 0, 4), Raw(b"\xf5"))
+    yield "row_as_map", "Rows are arrays.", _at((6, 0), {1: b"x" * 32, 2: 1, 3: 1, 4: 0, 5: 0})
     yield "number_without_a_name", "A bulletin of kind 9.", _at((8, 0, 4), 9)
 
 
@@ -224,6 +239,8 @@ def _bundles() -> Iterator[tuple[str, str, bytes]]:
     value: dict[int, Any] = dict(bundle.to_value())
     rows = list(value.items())
     yield "nothing", "No bytes at all.", b""
+    bomb = "A hundred thousand arrays, each inside the one before: refused without a deep stack."
+    yield "bundle_bomb", bomb, b"\x81" * 100_000
     yield "bundle_trailing_byte", "One byte after the bundle's end.", _GOOD + b"\x00"
     yield "bundle_twice", "The bundle, and again.", _GOOD + _GOOD
     yield "bundle_cut_off", "The bundle ends a byte early.", _GOOD[:-1]

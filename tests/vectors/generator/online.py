@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from loa_protocol import merkle
-from loa_protocol.envelope import Kind, seal
+from loa_protocol.envelope import Bundle, Kind, seal
 from loa_protocol.objects.authority import Level, Role
 from loa_protocol.objects.online import Inclusion, Leaf
 from loa_protocol.record import ClockTrust
@@ -22,6 +22,7 @@ from vectors.generator.world import (
     NOW,
     OFFICERS,
     ONLINE,
+    ROOTS,
     SESSION,
     START,
     STATION,
@@ -105,6 +106,15 @@ def _heads() -> Iterator[Case]:
         "of_a_part_of_the_province", "A head is the province's.", Refusal.SCOPE, scope=STATION
     )
     yield case("of_another_province", "Outside its signer's scope.", Refusal.SCOPE, scope="vn/hn")
+    both_sign = sign(Kind.HEAD, fresh, ONLINE, ROOTS[0])
+    yield Case(
+        "head",
+        "root_holder_beside_the_server",
+        "A root holder's seal adds nothing and harms nothing.",
+        both_sign,
+        facts={"head": None},
+        door="head",
+    )
     local = certify(person("local server"), OFFICERS[:1], roles=(Role.HEAD,))
     yield case(
         "by_a_commune",
@@ -234,6 +244,22 @@ def _times() -> Iterator[Case]:
         time_ms=(_END + 1) * _SECOND,
     )
     yield case("as_late_as_its_certificate", "The last second.", time_ms=_END * _SECOND)
+    early = bodies.time_answer(time_ms=1000).to_bytes()
+    attached = seal(early, Kind.TIME_ANSWER.label(), ONLINE.signer, detached=False)
+    yield Case(
+        "time_answer",
+        "seal_with_its_payload",
+        "A good seal over the very payload, but attached: in a bundle seals are detached.",
+        Bundle(
+            kind=Kind.TIME_ANSWER,
+            version=1,
+            payload=early,
+            seals=(attached,),
+            certificates=ONLINE.chain,
+        ).to_bytes(),
+        Refusal.SIGNATURE,
+        {"nonce": bodies.NONCE.hex()},
+    )
     only = certify(person("head server"), OFFICERS[:1], roles=(Role.HEAD,))
     yield case("by_a_head_key", "Not role time.", Refusal.ROLE, who=only)
     yield case(
@@ -367,6 +393,19 @@ def _chunks() -> Iterator[Case]:
         Refusal.NOT_YET,
         now=Now(NOW.unix_s, ClockTrust.T1),
     )
+    first = sealed(bodies.chunk(number=0))
+    yield case(
+        "first_number_again", "Also number 0 comes once.", first, Refusal.REPLAYED, before=(first,)
+    )
+    yield case(
+        "number_after_the_first",
+        "1 after 0.",
+        sealed(bodies.chunk(number=1)),
+        before=(first,),
+    )
+    yield case("first_instant", "The instant of the grant's start.", at(start_ms))
+    text = good.replace(b"\xa0\x58", b"\xa0\x78", 1)
+    yield case("payload_as_text", "The payload under the major type of text.", text, FORMAT)
     body = bodies.chunk().to_bytes()
     yield case(
         "detached",

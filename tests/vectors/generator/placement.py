@@ -68,6 +68,13 @@ def _policies() -> Iterator[Case]:
             {"now": early},
         ),
         (
+            "begins_this_second",
+            "The first second counts.",
+            good,
+            None,
+            {"now": Now(START, ClockTrust.T3), "expected": {"pending": False}},
+        ),
+        (
             "not_yet_by_an_unknown_clock",
             "The time is only a floor: kept, and in force later.",
             good,
@@ -103,6 +110,15 @@ def _placement() -> Iterator[Case]:
     ]
     elsewhere = sign(Kind.ASSIGNMENT, bodies.assignment(scope=f"{STATION}/c09"), *OFFICERS)
     none = {"scope": None}
+    desk = {"scope": None, "fingerprint": None}
+    yield Case("assignment", "at_a_desk", "Where no endpoint judges.", good, facts=desk)
+    yield Case(
+        "assignment",
+        "moves_the_board",
+        "From the cluster where it hung to another.",
+        good,
+        facts={"scope": "vn/ls/st0200/c01"},
+    )
     for name, why, data, reason, facts in (
         ("for_this_board", "Two officers, this board's key.", good, None, none),
         (

@@ -112,6 +112,12 @@ def _holders() -> Iterator[Case]:
         "Three signers, one of each role at least.",
         _by(EDITOR, deputy, APPROVER),
     )
+    yield _playlist(
+        "root_holder_beside_them",
+        "A root holder's seal adds nothing and harms nothing.",
+        _by(EDITOR, APPROVER, ROOTS[0]),
+        expected={"level": 1, "holders": ["approver", "editor"]},
+    )
     raised = {"thresholds": {"4": 3}}
     yield _playlist(
         "policy_asks_for_three",
@@ -302,6 +308,13 @@ def _times() -> Iterator[Case]:
         _GOOD,
         now=Now(START - 3600, ClockTrust.T3),
         expected={"pending": True},
+    )
+    yield _playlist(
+        "begins_this_second",
+        "The first second counts: in force at once.",
+        _GOOD,
+        now=Now(START, ClockTrust.T3),
+        expected={"pending": False},
     )
     yield _playlist(
         "clock_unknown",

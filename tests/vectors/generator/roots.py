@@ -97,6 +97,11 @@ def _first() -> Iterator[Case]:
     for name, why, raw in (
         ("version_0", "Versions begin at 1.", {**value, 2: 0}),
         ("without_keys", "A root has a key at least.", {**value, 5: []}),
+        (
+            "33_formats",
+            "32 format floors are the most.",
+            {**value, 8: dict.fromkeys(range(1, 34), 1)},
+        ),
         ("threshold_0", "Nobody's consent is none.", {**value, 6: 0}),
         ("unusual_scope", "A scope in capitals.", {**value, 1: "VN/LS"}),
     ):
@@ -251,6 +256,8 @@ def _steps() -> Iterator[Case]:
         three,
         now=Now(NOW.unix_s, ClockTrust.T1),
     )
+    today = root_of(ROOTS, version=2, created=NOW.unix_s)
+    yield _case("created_this_second", "Made now.", today, three)
     risen = root_of(ROOTS, formats={int(Kind.ROOT): 2})
     yield _case(
         "below_the_format_floor",
@@ -313,6 +320,9 @@ def _transfers() -> Iterator[Case]:
         old_root=bytes(32),
     )
     yield case("expired", "It was good until an hour ago.", three, Refusal.EXPIRED, expires=START)
+    now = NOW.unix_s
+    yield case("expired_this_second", "To the second.", three, Refusal.EXPIRED, expires=now)
+    yield case("expires_next_second", "One second before, it is good.", three, expires=now + 1)
     floor = {
         "root": sign(Kind.ROOT, root_of(ROOTS, formats={int(Kind.TRANSFER): 2}), *ROOTS[:3]).hex()
     }

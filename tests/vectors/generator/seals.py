@@ -60,6 +60,13 @@ def _forms() -> Iterator[Case]:
     )
     for name, why, data in (
         ("no_tag", "COSE_Sign1 without its tag 18.", _custom(EDITOR, start=b"\x84")),
+        ("tag_17", "Tagged as COSE_Mac0.", _custom(EDITOR, start=b"\xd1\x84")),
+        ("array_of_three", "Four members, counted as three.", _custom(EDITOR, start=b"\xd2\x83")),
+        (
+            "protected_as_text",
+            "The protected header under the major type of text.",
+            _GOOD.seals[0].replace(b"\x55", b"\x75", 1),
+        ),
         ("tag_98", "Tagged as COSE_Sign.", _custom(EDITOR, start=b"\xd8\x62\x84")),
         ("tag_18_in_two_bytes", "Tag 18 in a longer form.", _custom(EDITOR, start=b"\xd8\x12\x84")),
         (
@@ -151,6 +158,13 @@ def _headers() -> Iterator[Case]:
         "Null where the empty map stands.",
         _with(_custom(EDITOR, unprotected=b"\xf6")),
         FORMAT,
+    )
+    yield Case(
+        "seal",
+        "algorithm_changed_after_signing",
+        "Signed as EdDSA, and the header then changed to ES256.",
+        _with(_GOOD.seals[0].replace(b"\x01\x27\x04", b"\x01\x26\x04", 1)),
+        Refusal.SIGNATURE,
     )
     yield Case(
         "seal",
