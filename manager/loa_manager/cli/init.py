@@ -12,11 +12,13 @@ from loa_manager.cli.init_guide import (
     Sticks,
     ask_host,
     ask_scope,
+    introduce,
     seats_by_options,
     seats_by_prompts,
 )
 from loa_manager.cli.options import PassphraseSource, home_option, json_option, passphrase_option
 from loa_manager.cli.output import say, show_facts
+from loa_manager.cli.root_options import ask_passphrase
 from loa_manager.cli.texts import LoaCommand
 from loa_manager.founding import Plan, begin_founding, found_province, root_fingerprint
 from loa_manager.home import Home
@@ -83,6 +85,8 @@ def init(
         raise click.UsageError(_("--province is missing, such as --province vn/ls"))
     if guided and not sys.stdin.isatty():
         raise ConfigError("loa init", [_nobody_to_ask()])
+    if guided:
+        introduce()
     scope = scope or ask_scope()
     if guided and not hosts:
         hosts = (ask_host(),)
@@ -94,7 +98,9 @@ def init(
         seats = seats_by_prompts(place) if guided else seats_by_options(place, sticks)
         say("")
         say(_("Now the passphrase of the office: it opens the keys of officers and server."))
-    root = found_province(place, plan, passphrase.read(confirm=True), datetime.now(UTC), seats)
+    is_asked = guided and passphrase == PassphraseSource(None, None)
+    secret = ask_passphrase(_("Passphrase")) if is_asked else passphrase.read(confirm=True)
+    root = found_province(place, plan, secret, datetime.now(UTC), seats)
     _show(place, root.scope, root.test, seats)
 
 

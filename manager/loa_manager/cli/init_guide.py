@@ -28,6 +28,7 @@ from loa_protocol.scope import is_scope
 _ = translator("loa_manager")
 
 _MAX_NAME: Final = 64
+_WIDTH: Final = 76
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,19 @@ def seats_by_options(home: Home, sticks: Sticks) -> list[Seat]:
     return found
 
 
+def introduce() -> None:
+    """Say what is going to happen and what has to be at hand."""
+    text = _(
+        "Founding a province. This takes about a quarter of an hour. You need five people, the"
+        " holders of the root, and five memory sticks. Each gets a key on a stick of their own"
+        " and takes it home. Three of the five together decide who runs the province; two may"
+        " be lost without harm. None of these keys stays on this machine; it should be offline"
+        " now. Ctrl-C stops; the same command goes on."
+    )
+    say(click.wrap_text(text, _WIDTH))
+    say("")
+
+
 def ask_scope() -> str:
     """Ask for the province's scope until it is one."""
     say(_("The province's short name in Loa, for ever: letters and digits, such as vn/ls."))
@@ -99,15 +113,6 @@ def seats_by_prompts(home: Home) -> list[Seat]:
     Raises:
         Abort: somebody pressed Ctrl-C; the same command goes on.
     """
-    say(
-        _(
-            "Founding a province. This takes about a quarter of an hour. You need five people, the"
-            " holders of the root, and five memory sticks. Each gets a key on a stick of their own"
-            " and takes it home. Three of the five together decide who runs the province; two may"
-            " be lost without harm. None of these keys stays on this machine; it should be offline"
-            " now."
-        )
-    )
     noted = noted_seats(home)
     if noted:
         text = _("{n} of 5 keys were made before the interruption; it goes on from there.")
