@@ -23,7 +23,7 @@ def vectors() -> None:
     """Check implementations of Loa's trust against its conformance vectors."""
 
 
-@vectors.command(example='loa vectors check --with "python -m loa_protocol.vectors"')
+@vectors.command(example="loa vectors check --with ./my-implementation")
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False), required=False)
 @click.option(
     "--with",
