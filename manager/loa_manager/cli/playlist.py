@@ -11,6 +11,7 @@ import click
 from loa_manager.cli.options import PassphraseSource, home_option, json_option, passphrase_option
 from loa_manager.cli.output import Column, say, show
 from loa_manager.cli.playlist_mail import approve, inbox, reject, submit
+from loa_manager.cli.playlist_standing import standing
 from loa_manager.cli.playlist_view import playlist_facts, show_playlist
 from loa_manager.cli.progress import progress
 from loa_manager.cli.texts import LoaGroup
@@ -154,7 +155,7 @@ def show_command(home: Path) -> None:
     show(rows, columns)
 
 
-for _command in (submit, inbox, approve, reject):
+for _command in (submit, inbox, approve, reject, standing):
     playlist.add_command(_command)
 
 

@@ -13,7 +13,7 @@ from typing import Final
 
 from loa_manager.account import note
 from loa_manager.content_tree import ContentTree
-from loa_manager.home import Home
+from loa_manager.home import Home, read_bytes
 from loa_manager.issued import Issued, in_force, list_issued
 from loa_manager.keyring import read_chain
 from loa_manager.orders.compose import is_stillness, stands_until
@@ -29,8 +29,9 @@ from loa_protocol.objects.bulletin import Bulletin
 from loa_protocol.objects.command import Command, Verb
 from loa_protocol.objects.online import OrderMark
 from loa_protocol.objects.standing import StandingProgramme
+from loa_protocol.replay import judge_state
 from loa_protocol.scope import is_inside
-from loa_protocol.trust import Accepted, Refusal, TrustError
+from loa_protocol.trust import Accepted, Refusal, TrustError, position_of
 
 _ = translator("loa_manager")
 
@@ -90,6 +91,7 @@ def publish(paper: Paper, home: Home, desk: OrderDesk, *, at: datetime) -> Accep
     try:
         accepted = _accepted(desk.judge(paper, [each.paper for each in entries]))
         _check_ends(paper, accepted, entries, desk)
+        _check_position(paper, home)
     except TrustError as error:
         facts = {**_facts(paper), "reason": str(error.reason), "why": error.detail}
         note(home, "order_refused", facts, at, "loa")
@@ -178,6 +180,19 @@ def _check_ends(
                 text = _("{id} was given by a {level}, and is not ended from below")
                 names = {"id": each.paper.id.hex()[:8], "level": level.name.lower()}
                 raise TrustError(Refusal.LEVEL, text.format(**names))
+
+
+def _check_position(paper: Paper, home: Home) -> None:
+    """Refuse a standing programme that does not rise above the one in the tree."""
+    body = paper.body
+    file = home.content.path / "state" / body.scope / STANDING
+    if isinstance(body, StandingProgramme) and file.is_file():
+        before = open_paper(read_bytes(file))
+        assert isinstance(before.body, StandingProgramme)  # nothing else is put there
+        reached = position_of(before.body, before.bundle.digest)
+        new = position_of(body, paper.bundle.digest)
+        assert new is not None  # it is state
+        judge_state(new, reached)
 
 
 def _keep_media(paper: Paper, tree: ContentTree) -> None:
