@@ -1,4 +1,4 @@
-"""One pole's hardware put together: air, tuner, line-in, line board and bench cable.
+"""One pole's hardware put together: air, tuner, line-in, line board, modem and bench cable.
 
 The wiring of this room: it joins the models with their terminals, carries out the fault script and
 tells what happens, one fact a call, to whoever runs it.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -22,7 +22,9 @@ from loa_hwsim.ear import Ear
 from loa_hwsim.faults import Change, Fault, FaultPlan, Kind, Place
 from loa_hwsim.line_board import LineBoard
 from loa_hwsim.line_in import LineIn
+from loa_hwsim.modem import Modem, SmsNetwork
 from loa_hwsim.noise import Samples
+from loa_hwsim.sms_folder import put_message, take_messages
 from loa_hwsim.transcript import Transcript
 from loa_hwsim.transport import Clock, SerialLine, Terminal
 from loa_hwsim.tuner import Tuner
@@ -31,7 +33,9 @@ from loa_protocol.errors import StoreError
 
 LISTEN_S: Final = 0.1
 SCRIPT_STEP_S: Final = 0.05
+SMS_STEP_S: Final = 0.1
 TUNER_BAUD: Final = 115_200
+MODEM_BAUD: Final = 115_200
 BENCH_BAUD: Final = 115_200
 _FAULT_SEED: Final = 7919  # so that fault bytes do not repeat the devices' own noise
 
@@ -43,7 +47,8 @@ class BoardSetting:
     """What a pole's hardware is like.
 
     Attributes:
-        folder: Gets ``tuner``, ``bus``, ``bench``, ``technician`` and ``linein.fifo``.
+        folder: Gets ``tuner``, ``bus``, ``modem``, ``bench``, ``technician`` and ``linein.fifo``;
+            messages come in by its folder ``sms`` and go out by ``sms/sent``.
         hears: The WAV file that the agent's sound card writes.
         transcript: Whether ``transcript.log`` is written: time, line and direction, bytes.
         seed: Of all noise and chance; the same seed gives the same.
@@ -59,6 +64,7 @@ class BoardSetting:
     boot_ms: float = 0.0
     seed: int = 0
     transcript: bool = False
+    network: SmsNetwork = field(default_factory=SmsNetwork)
 
 
 class Board:
@@ -98,6 +104,10 @@ class Board:
             record=record,
             is_strict=True,
         )
+        self.modem = Modem(setting.network)
+        self._modem_line = SerialLine(
+            "modem", Terminal(folder / "modem"), self.modem, clock, baud=MODEM_BAUD, record=record
+        )
         self._cable = CableLine(
             {End.BOARD: folder / "bench", End.TECHNICIAN: folder / "technician"},
             Cable(seed=setting.seed),
@@ -120,6 +130,7 @@ class Board:
                 group.create_task(self._line_in.run())
                 group.create_task(self._listen())
                 group.create_task(self._follow_script())
+                group.create_task(self._carry_messages())
         finally:
             self._unplug()
 
@@ -132,6 +143,17 @@ class Board:
             if self._ear.is_deaf and not self._was_deaf:
                 self._tell("ear_deaf")
             self._was_deaf = self._ear.is_deaf
+
+    async def _carry_messages(self) -> None:
+        folder, told = self._setting.folder / "sms", 0
+        while True:
+            for pdu in take_messages(folder):
+                self.modem.text(pdu, self._clock.now_ms())
+                self._modem_line.poke()
+            for pdu in self.modem.sent[told:]:
+                put_message(folder / "sent", pdu)
+            told = len(self.modem.sent)
+            await asyncio.sleep(SMS_STEP_S)
 
     async def _follow_script(self) -> None:
         while (next_ms := self._faults.next_change_ms()) is not None:
@@ -164,6 +186,20 @@ class Board:
         self.tuner.power_cycle(self._clock.now_ms())
         self._tuner_line.poke()
 
+    def _unplug_modem(self, _fault: Fault, begins: bool) -> None:
+        self.modem.power_cycle(self._clock.now_ms())
+        if begins:
+            self._modem_line.unplug()
+        else:
+            self._modem_line.plug()
+
+    def _mute_modem(self, _fault: Fault, begins: bool) -> None:
+        self._modem_line.is_stalled = begins
+
+    def _remove_sim(self, _fault: Fault, begins: bool) -> None:
+        self.modem.has_sim = not begins
+        self._modem_line.poke()
+
     def _unplug_cable(self, _fault: Fault, begins: bool) -> None:
         if begins:
             self._cable.unplug()
@@ -191,7 +227,8 @@ class Board:
             self._serial(fault.place).is_echoing = begins
 
     def _serial(self, place: Place) -> SerialLine:
-        return self._tuner_line if place is Place.TUNER else self._bus_line
+        lines = {Place.TUNER: self._tuner_line, Place.MODEM: self._modem_line}
+        return lines.get(place, self._bus_line)
 
     # -- putting there and taking away -----------------------------------------
 
@@ -199,11 +236,13 @@ class Board:
         self._line_in.plug()
         self._tuner_line.plug()
         self._bus_line.plug()
+        self._modem_line.plug()
         self._cable.plug()
 
     def _unplug(self) -> None:
         self._tuner_line.unplug()
         self._bus_line.unplug()
+        self._modem_line.unplug()
         self._cable.unplug()
         self._line_in.unplug()
         self._ear.close()
@@ -212,7 +251,9 @@ class Board:
 
     def _ready(self) -> dict[str, object]:
         folder = self._setting.folder.absolute()
-        ports = {name: str(folder / name) for name in ("tuner", "bus", "bench", "technician")}
+        ports = {
+            name: str(folder / name) for name in ("tuner", "bus", "modem", "bench", "technician")
+        }
         return {
             "event": "ready",
             "at": int(self._clock.now_ms()),
@@ -232,6 +273,9 @@ _ACTS: Final[Mapping[Kind, Callable[[Board, Fault, bool], None]]] = {
     Kind.TUNER_MUTE: Board._mute_tuner,
     Kind.TUNER_RESET: Board._reset_tuner,
     Kind.CABLE_UNPLUG: Board._unplug_cable,
+    Kind.MODEM_UNPLUG: Board._unplug_modem,
+    Kind.MODEM_MUTE: Board._mute_modem,
+    Kind.SIM_REMOVED: Board._remove_sim,
     Kind.GARBAGE: Board._throw_garbage,
     Kind.SLOW_LINE: Board._slow_down,
     Kind.ECHO: Board._echo,

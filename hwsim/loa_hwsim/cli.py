@@ -1,4 +1,4 @@
-"""The commands ``loa-sim board`` and ``loa-sim cable``: arguments in, one call, facts out.
+"""The commands ``loa-sim board``, ``cable`` and ``sms``: arguments in, one call, facts out.
 
 The program itself is :mod:`loa_lab.__main__`. Standard output is for programs: one JSON object a
 line, the first of them ``ready``.
@@ -11,7 +11,7 @@ import json
 import signal
 from collections.abc import Coroutine, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, TextIO
 
 import click
 
@@ -21,11 +21,14 @@ from loa_hwsim.board import Board, BoardSetting
 from loa_hwsim.cable import Cable, CableLine, End
 from loa_hwsim.fault_file import load_faults
 from loa_hwsim.faults import FaultPlan
+from loa_hwsim.modem import SmsNetwork
+from loa_hwsim.sms_folder import put_message, read_hex
 from loa_hwsim.texts import SimCommand
 from loa_hwsim.transcript import Transcript
 from loa_hwsim.transport import RunningClock
 from loa_protocol.errors import StoreError
 from loa_protocol.exit_codes import INTERRUPTED
+from loa_protocol.sms import make_deliver
 
 PATH: Final = click.Path(path_type=Path)
 
@@ -44,6 +47,9 @@ PATH: Final = click.Path(path_type=Path)
 @click.option("--watts", type=click.FloatRange(1, 2000), default=100.0, help="All loudspeakers.")
 @click.option("--volts", type=click.FloatRange(10, 200), default=100.0, help="Rated line voltage.")
 @click.option("--boot-ms", type=click.FloatRange(0, 60_000), default=0.0, help="Tuner's boot time.")
+@click.option("--sms-loss", type=click.FloatRange(0, 1), default=0.0, help="Messages lost.")
+@click.option("--sms-repeats", type=click.FloatRange(0, 1), default=0.0, help="Come twice.")
+@click.option("--sms-delay", type=click.FloatRange(0, 3600), default=0.0, help="At most, s.")
 @click.option("--seed", type=int, default=0, help="Seed of all noise and chance.")
 @click.option("--transcript", is_flag=True, help="Write every byte to transcript.log.")
 def board_command(
@@ -57,13 +63,16 @@ def board_command(
     watts: float,
     volts: float,
     boot_ms: float,
+    sms_loss: float,
+    sms_repeats: float,
+    sms_delay: float,
     seed: int,
     transcript: bool,
 ) -> None:
     """Run a pole's simulated hardware until it is told to stop.
 
-    Puts serial ports (tuner, bus, bench, technician) and linein.fifo into the folder and prints
-    one JSON line when ready and one for each fault.
+    Puts serial ports (tuner, bus, modem, bench, technician) and linein.fifo into the folder and
+    prints one JSON line when ready and one for each fault.
     """
     clock = RunningClock()
     plan = load_faults(faults, start_ms=start or clock.start_ms) if faults else FaultPlan(())
@@ -77,6 +86,9 @@ def board_command(
         boot_ms=boot_ms,
         seed=seed,
         transcript=transcript,
+        network=SmsNetwork(
+            loss=sms_loss, repeats=sms_repeats, delay_ms=sms_delay * 1000, seed=seed
+        ),
     )
     _run(Board(setting, clock, print_fact).run())
 
@@ -120,6 +132,22 @@ def cable_command(
     )
     log = _open_transcript(folder, is_wanted=transcript)
     _run(_run_cable(folder, cable, baud, mend_after, log))
+
+
+@click.command(
+    "sms",
+    cls=SimCommand,
+    example="loa sms lenh.bundle --to +84912000004 --print | loa-sim sms --dir sim/c04",
+)
+@click.argument("file", type=click.File("r"), default="-")
+@click.option("--dir", "folder", type=PATH, required=True, help="The board's folder.")
+@click.option("--from", "sender", default="+84900000001", help="The sender's number.")
+def sms_command(file: TextIO, folder: Path, sender: str) -> None:
+    """Send messages to a board's modem: FILE has one SMS-SUBMIT in hex on each line."""
+    messages = [make_deliver(pdu, sender) for pdu in read_hex(file.read())]
+    for message in messages:
+        put_message(folder / "sms", message)
+    print_fact({"event": "sent", "messages": len(messages)})
 
 
 def print_fact(fact: Mapping[str, object]) -> None:

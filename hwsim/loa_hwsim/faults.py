@@ -22,6 +22,7 @@ class Place(enum.StrEnum):
     LINE = "line"
     AMPLIFIER = "amplifier"
     LINE_IN = "linein"
+    MODEM = "modem"
 
 
 class Kind(enum.StrEnum):
@@ -45,6 +46,9 @@ class Kind(enum.StrEnum):
     AMPLIFIER_DEAD = "amplifier_dead"
     LINEIN_SILENCE = "linein_silence"
     CABLE_UNPLUG = "cable_unplug"
+    MODEM_UNPLUG = "modem_unplug"
+    MODEM_MUTE = "modem_mute"
+    SIM_REMOVED = "sim_removed"
     GARBAGE = "garbage"
     SLOW_LINE = "slow_line"
     ECHO = "echo"
@@ -67,7 +71,7 @@ class Rule:
     is_momentary: bool = False
 
 
-_SERIAL: Final = (Place.TUNER, Place.BUS, Place.BENCH)
+_SERIAL: Final = (Place.TUNER, Place.BUS, Place.BENCH, Place.MODEM)
 FREQUENCY: Final = Range(50_000, 120_000, 0)  # absent: every transmitter
 
 _AIR: Final = (Place.AIR,)
@@ -90,6 +94,9 @@ RULES: Final[Mapping[Kind, Rule]] = {
     Kind.AMPLIFIER_DEAD: Rule((Place.AMPLIFIER,)),
     Kind.LINEIN_SILENCE: Rule((Place.LINE_IN,)),
     Kind.CABLE_UNPLUG: Rule((Place.BENCH,)),
+    Kind.MODEM_UNPLUG: Rule((Place.MODEM,)),
+    Kind.MODEM_MUTE: Rule((Place.MODEM,)),
+    Kind.SIM_REMOVED: Rule((Place.MODEM,)),
     Kind.GARBAGE: Rule(_SERIAL, {"bytes": Range(1, 4096, 16)}, is_momentary=True),
     Kind.SLOW_LINE: Rule(_SERIAL, {"factor": Range(1, 1000, 10)}),
     Kind.ECHO: Rule((Place.BUS, Place.BENCH)),

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import click
 
-from loa_hwsim.cli import board_command, cable_command
+from loa_hwsim.cli import board_command, cable_command, sms_command
 from loa_hwsim.texts import SimGroup
 from loa_lab.cli import village_command
 from loa_protocol.command_line import begin_speaking
@@ -26,6 +26,7 @@ def sim() -> None:
 
 sim.add_command(board_command)
 sim.add_command(cable_command)
+sim.add_command(sms_command)
 sim.add_command(village_command)
 
 
