@@ -101,7 +101,7 @@ def show_known(rows: Iterable[Mapping[str, Any]]) -> None:
             "taken_text": f"{row['boards'] - row['silent']}/{row['boards']}",
             "title": row.get("title"),
             "until": row.get("until") or row["expires"],
-            "until_text": _instant(row.get("until") or row["expires"]),
+            "until_text": _until_text(row),
         }
         for row in rows
     ]
@@ -248,7 +248,7 @@ def _board_count(giver: Giver, paper: Paper) -> int | None:
 def _sound_text(facts: Mapping[str, Any]) -> str | None:
     if facts.get("length_ms") is None or "repeats" not in facts:
         return None
-    text = _("{seconds} s, {repeats} times, every time after {gap} s")
+    text = _("{seconds} s, {repeats} times, {gap} s apart")
     seconds = f"{facts['length_ms'] / 1000:.1f}"
     return text.format(seconds=seconds, repeats=facts["repeats"], gap=facts["gap_s"])
 
@@ -262,6 +262,12 @@ def _instant(text: str | None) -> str | None:
         return None
     local = datetime.fromisoformat(text).astimezone(UTC) + timedelta(hours=7)
     return local.strftime("%d/%m/%Y %H:%M:%S")
+
+
+def _until_text(row: Mapping[str, Any]) -> str | None:
+    if row["what"] in ("hold", "volume") and not row.get("until"):
+        return _("released")
+    return _instant(row.get("until") or row["expires"])
 
 
 def _pending(judged: Judged) -> str:
