@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from loa_endpoint.core import bearer as machine
-from loa_endpoint.core.director import Programme
+from loa_endpoint.core.agenda import Programme
 from loa_endpoint.core.effect import (
     Judge,
     Keep,

@@ -7,9 +7,10 @@ import random
 from typing import Any
 
 from loa_endpoint.core import bearer as machine
+from loa_endpoint.core.agenda import Programme
 from loa_endpoint.core.bearer_desk import BearerDesk
 from loa_endpoint.core.clock import Reading
-from loa_endpoint.core.director import Director, Programme
+from loa_endpoint.core.director import Director
 from loa_endpoint.core.effect import Effect, EndMeasure, Keep, Prepare
 from loa_endpoint.core.fallback import Fallback
 from loa_endpoint.core.place import Place

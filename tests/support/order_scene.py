@@ -6,8 +6,8 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
+from loa_endpoint.core.agenda import Programme
 from loa_endpoint.core.clock import Reading
-from loa_endpoint.core.director import Programme
 from loa_endpoint.core.effect import (
     AskTime,
     DropOrder,

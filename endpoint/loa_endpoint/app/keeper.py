@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-from loa_endpoint.core.director import Programme
+from loa_endpoint.core.agenda import Programme
 from loa_endpoint.core.start_wait import STALE_HEAD_S
 from loa_endpoint.core.sync import Have
 from loa_endpoint.store.identity import (

@@ -267,6 +267,14 @@ class Stage:
             self.perform(self.director.on_cached(self._parts.cached(), now))
         self.perform(self.director.duty.on_order(kept, now))
 
+    def on_live_chunk(self, data: bytes) -> None:
+        """Hear a chunk of live sound.
+
+        Raises:
+            FormatError, TrustError: it is refused, and is silence.
+        """
+        self.perform(self.director.on_live_chunk(data, self._parts.read_clock()))
+
     def on_policy(self, policy: Policy | None) -> None:
         """Know the policy in force."""
         self.perform(self.director.duty.on_policy(policy, self._parts.read_clock()))

@@ -155,7 +155,6 @@ class BearerDesk:
 
     def machine_item(self, planned: Planned) -> machine.Item:
         """Return *planned* as the fallback machine knows it."""
-        assert self._playlist is not None  # something is planned
         item = planned.item
         bearers = [
             machine_bearer(self._playlist, item, index) for index in range(len(item.bearers))

@@ -9,9 +9,9 @@ carried out.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from loa_endpoint.core import bearer as machine
+from loa_endpoint.core.agenda import Agenda, Programme
 from loa_endpoint.core.bearer_desk import BearerDesk
 from loa_endpoint.core.clock import Reading
 from loa_endpoint.core.duty import Duty
@@ -31,14 +31,13 @@ from loa_endpoint.core.play import Measured, Play, play_id
 from loa_endpoint.core.schedule import (
     Planned,
     allowed_volume,
-    plan,
     sounding,
     upcoming,
     volume_gain_cdb,
 )
 from loa_endpoint.core.self_test import FREE_MS
-from loa_protocol.objects.playlist import BearerKind, Playlist
-from loa_protocol.objects.policy import AfterAlert, Policy
+from loa_protocol.objects.playlist import BearerKind
+from loa_protocol.objects.policy import AfterAlert
 from loa_protocol.record import ClockTrust, Evidence, Happening, Outcome, PlayEnded, Refused
 
 AHEAD_MS = 10_000  # open bearers so long before an item, for RDS to prove itself on FM
@@ -50,26 +49,12 @@ _AFTER_MS = 1000  # an item's last sample comes after its play is over for us
 _AGAIN_MS = 5000  # after a play whose beginning could not be written down
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Programme:
-    """What the endpoint plays from, under the effective policy.
-
-    *aired* names sessions that were on air already, by the unix second of their start.
-    """
-
-    playlist: Playlist
-    digest: bytes
-    policy: Policy
-    aired: frozenset[int] = frozenset()
-
-
 class Director:
     """Decides what sounds. Readings of the clock must come in rising monotonic order."""
 
     def __init__(self, place: Place, desk: BearerDesk) -> None:
         self._place, self._desk = place, desk
-        self._programme: Programme | None = None
-        self._planned: tuple[Planned, ...] = ()
+        self._agenda = Agenda()
         self._hold_until_ms: int | None = 0
         self._again_ms = 0  # monotonic: no item begins before
         self._schedule_until_ms: int | None = None
@@ -79,7 +64,6 @@ class Director:
         self._announced: Planned | None = None
         self._told: set[str] = set()  # blocked items, held starts and plays: each once an epoch
         self._goes: dict[str, int] = {}  # item and instant -> how often something broke in
-        self._aired: frozenset[int] = frozenset()
         self._gain: int | None = None
         self._gain_known = False
 
@@ -91,28 +75,28 @@ class Director:
     @property
     def planned(self) -> tuple[Planned, ...]:
         """Everything planned, blocked items included."""
-        return self._planned
+        return self._agenda.planned
 
     # --- what it is told
 
     def on_programme(self, programme: Programme | None, now: Reading) -> list[Effect]:
         """Play from *programme* from now on; what is in both goes on unbroken."""
-        before = None if self._play is None else self._desk.machine_item(self._play.planned)
-        self._programme, self._planned = programme, ()
-        if programme is not None:
-            self._aired |= programme.aired
-            self._planned = plan(programme.playlist, programme.policy, self._aired)
-        self._desk.on_programme(None if programme is None else programme.playlist, self._planned)
-        self._announced = None
-        if self._play is not None and not self._is_still_planned(self._play, before):
-            return self._end(now, Outcome.STOPPED, None)
-        return []
+        self._agenda.on_programme(programme)
+        return self._plan_anew(now)
 
     def on_cached(self, media: Iterable[bytes], now: Reading) -> list[Effect]:
         """Know which media are in the cache, whole and verified."""
         held = frozenset(media)
         self.duty.orders.on_cached(held)
         return self.duty.spare(self._desk.on_cached(held, play=self._play, now=now))
+
+    def on_live_chunk(self, data: bytes, now: Reading) -> list[Effect]:
+        """Hear a chunk of live sound, whoever brought it.
+
+        Raises:
+            FormatError, TrustError: it is not of an open session; nothing is changed.
+        """
+        return self.duty.spare(self._desk.on_live_chunk(data, self._play, now))
 
     def hold_until(self, mono_ms: int | None) -> None:
         """Begin no item before *mono_ms* (None: until told): a fresh head may bring a hold."""
@@ -197,8 +181,10 @@ class Director:
         effects = self.duty.on_round(now, is_free=self._is_free)
         if self.duty.has_moved_gain:
             self.duty.has_moved_gain, self._gain_known = False, False
+        effects += self._follow_grants(now)
         effects += self._tell(now)
-        said = self._desk.move_windows(self._play, now)
+        said = self._desk.end_stalled(self._play, now)
+        said += self._desk.move_windows(self._play, now)
         said += self._announce(now)
         said += self._advance(now)
         said += self._volume(now)
@@ -208,7 +194,7 @@ class Director:
 
     def _break_in(self, now: Reading, outcome: Outcome) -> list[Effect]:
         """End the item that sounds; what is left of it may follow as a play of its own."""
-        play, programme = self._play, self._programme
+        play, programme = self._play, self._agenda.programme
         if play is None:
             return []
         is_alert = outcome is Outcome.PREEMPTED
@@ -221,9 +207,29 @@ class Director:
     def _is_free(self, now: Reading) -> bool:
         """Tell whether nothing sounds, has just sounded, or is about to."""
         near = range(now.unix_ms - _AFTER_MS, now.unix_ms + FREE_MS, _AFTER_MS)
-        return self.play is None and not any(sounding(self._planned, at_ms) for at_ms in near)
+        return self.play is None and not any(
+            sounding(self._agenda.planned, at_ms) for at_ms in near
+        )
 
     # --- the round
+
+    def _follow_grants(self, now: Reading) -> list[Effect]:
+        grants = self.duty.orders.grants(now)
+        if not self._agenda.on_grants(grants):
+            return []
+        effects = self._plan_anew(now)
+        return effects + self.duty.spare(self._desk.on_grants(grants, self._play, now))
+
+    def _plan_anew(self, now: Reading) -> list[Effect]:
+        """Work out what is planned; what was planned before goes on unbroken."""
+        before = None if self._play is None else self._desk.machine_item(self._play.planned)
+        agenda = self._agenda
+        agenda.plan_anew(self.duty.orders.policy)
+        self._desk.on_programme(agenda.playlist, agenda.planned, agenda.digest)
+        self._announced = None
+        if self._play is not None and not self._is_still_planned(self._play, before):
+            return self._end(now, Outcome.STOPPED, None)
+        return []
 
     def _tell(self, now: Reading) -> list[Effect]:
         if now.trust < ClockTrust.T2:
@@ -231,7 +237,9 @@ class Director:
             return self._tell_held("held_no_time", detail)
         blocked = [
             planned
-            for planned in upcoming(self._planned, now.unix_ms - _TELL_BACK_MS, now.unix_ms + 1)
+            for planned in upcoming(
+                self._agenda.planned, now.unix_ms - _TELL_BACK_MS, now.unix_ms + 1
+            )
             if planned.block is not None and self._is_first(_key(planned))
         ]
         held = []
@@ -243,7 +251,7 @@ class Director:
         ]
 
     def _tell_held(self, name: str, detail: str) -> list[Effect]:
-        if not self._planned or not self._is_first(name):
+        if not self._agenda.planned or not self._is_first(name):
             return []
         return [Keep(Happening(name=name, detail=detail))]
 
@@ -251,7 +259,7 @@ class Director:
         """Let the next item's bearers be opened ahead: one item, the machine knows no more."""
         if now.trust < ClockTrust.T2:
             return []
-        coming = upcoming(self._planned, now.unix_ms + 1, now.unix_ms + AHEAD_MS)
+        coming = upcoming(self._agenda.planned, now.unix_ms + 1, now.unix_ms + AHEAD_MS)
         following = next((p for p in coming if p.block is None), None)
         if following is None or following == self._announced:
             return []
@@ -260,7 +268,7 @@ class Director:
         return self._desk.handle(announced, self._play, now)
 
     def _advance(self, now: Reading) -> list[Effect]:
-        due = sounding(self._planned, now.unix_ms + LEAD_MS)
+        due = sounding(self._agenda.planned, now.unix_ms + LEAD_MS)
         play = self._play
         if due is not None and due != (play and play.planned) and self._is_spent(due):
             due = None
@@ -288,20 +296,18 @@ class Director:
         return self._schedule_until_ms is not None and now.unix_ms >= self._schedule_until_ms
 
     def _begin(self, planned: Planned, now: Reading) -> list[Effect]:
-        programme, place = self._programme, self._place
-        assert programme is not None  # something is planned
-        volume = allowed_volume(planned, programme.policy, max(now.unix_ms, planned.start_ms))
+        place, at_ms = self._place, max(now.unix_ms, planned.start_ms)
+        volume = allowed_volume(planned, self._agenda.policy, at_ms)
         play = Play(
             id=self._id(planned), planned=planned, volume=volume, uncertainty_ms=now.uncertainty_ms
         )
         self._told.add(play.name)
         self._play, self._announced = play, None
-        kept = play.started(playlist=programme.digest, scope=place.scope, mark=place.mark)
+        kept = play.started(playlist=planned.source, scope=place.scope, mark=place.mark)
         start_ms = max(now.mono_ms, planned.start_ms - now.unix_ms + now.mono_ms)
         effects: list[Effect] = [Keep(kept), Judge(play.name), _measure(play, start_ms)]
         effects += [*self._volume(now), *self._start_item(play, now)]
-        if planned.session.start not in self._aired:
-            self._aired |= {planned.session.start}
+        if self._agenda.on_air(planned):
             effects.append(KeepSession(planned.session.start))
         return effects
 
@@ -332,11 +338,11 @@ class Director:
         return [*effects, EndMeasure(play.name, at_ms), Judge(None)]
 
     def _volume(self, now: Reading) -> list[Effect]:
-        play, programme = self._play, self._programme
-        if play is None or programme is None:
+        play = self._play
+        if play is None:
             return []
         at_ms = max(now.unix_ms, play.planned.start_ms)
-        level = allowed_volume(play.planned, programme.policy, at_ms)
+        level = allowed_volume(play.planned, self._agenda.policy, at_ms)
         level = min(level, self.duty.orders.volume_cap(now))
         if play.bearer is BearerKind.FM:
             level = min(level, self._desk.fm_volume_cap(at_ms))
@@ -350,11 +356,10 @@ class Director:
         return [SetGain(gain, now.mono_ms, _CAP_RAMP_MS)]
 
     def _id(self, planned: Planned) -> bytes:
-        assert self._programme is not None  # something is planned
         key = _key(planned)
         goes = self._goes.get(key, 0)
         name = f"{key}+{goes}" if goes else key
-        return play_id(self._programme.digest, name, self._place.epoch)
+        return play_id(planned.source, name, self._place.epoch)
 
     def _is_first(self, key: str) -> bool:
         if key in self._told:
@@ -364,7 +369,7 @@ class Director:
 
     def _is_still_planned(self, play: Play, before: machine.Item | None) -> bool:
         """Tell whether *play* goes on: the same item, by the same files and frequencies."""
-        is_planned = play.planned in self._planned
+        is_planned = play.planned in self._agenda.planned
         return is_planned and self._desk.machine_item(play.planned) == before
 
 

@@ -169,6 +169,21 @@ class OrderDesk:
             and each.body.verb is verb
         ]
 
+    @property
+    def policy(self) -> Policy | None:
+        """The policy in force, also where there is nothing to play."""
+        return self._policy
+
+    def grants(self, now: Reading) -> tuple[Kept, ...]:
+        """Return the grants whose sessions may sound now, or will."""
+        return tuple(
+            each
+            for each in self._orders.values()
+            if isinstance(each.body, Grant)
+            and not each.progress.is_over
+            and now.unix_ms < each.body.end * 1000
+        )
+
     def in_force(self, now: Reading) -> list[Kept]:
         """Return every order that silences or quietens us now, and every alert that is not over."""
         lasting = [each for each, _ in self._in_effect(now)]

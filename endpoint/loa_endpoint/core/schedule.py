@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 from collections import defaultdict
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from loa_protocol.hours import MINUTE_S, is_allowed, local_day, volume_cap
 from loa_protocol.objects.playlist import BulletinKind, Item, Playlist, Session
@@ -34,17 +34,24 @@ class Block(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
-    """One item with its instants in unix ms, and why it is blocked, if it is."""
+    """One item with its instants in unix ms, and why it is blocked, if it is.
+
+    *source* is the digest of what was signed; of two at once the higher *rank* sounds.
+    """
 
     item: Item
     session: Session
     start_ms: int
     end_ms: int
     block: Block | None
+    source: bytes = field(default=b"", compare=False)
+    rank: int = 0
 
 
-def plan(playlist: Playlist, policy: Policy, aired: Collection[int] = ()) -> tuple[Planned, ...]:
-    """Return every item of *playlist* in order of its start.
+def plan(
+    playlist: Playlist, policy: Policy, aired: Collection[int] = (), source: bytes = b""
+) -> tuple[Planned, ...]:
+    """Return every item of *playlist*, whose digest is *source*, in order of its start.
 
     Sessions of the same day that were on air already (*aired*: unix seconds of their starts) count
     against the daily limit, also when they were another playlist's.
@@ -63,15 +70,20 @@ def plan(playlist: Playlist, policy: Policy, aired: Collection[int] = ()) -> tup
                 start_ms=start,
                 end_ms=start + item.duration_ms,
                 block=_block(item, session, playlist, policy, is_late=item.session in late),
+                source=source,
             )
         )
     return tuple(sorted(planned, key=lambda p: p.start_ms))
 
 
 def sounding(planned: tuple[Planned, ...], at_ms: int) -> Planned | None:
-    """Return the item that should sound at *at_ms*; of several, the one that began last."""
+    """Return the item that should sound at *at_ms*; of several, the one that began last.
+
+    Only a higher rank comes before that.
+    """
     current = [p for p in planned if p.block is None and p.start_ms <= at_ms < p.end_ms]
-    return current[-1] if current else None
+    rank = max((p.rank for p in current), default=0)
+    return next((p for p in reversed(current) if p.rank == rank), None)
 
 
 def upcoming(planned: tuple[Planned, ...], from_ms: int, until_ms: int) -> tuple[Planned, ...]:

@@ -10,9 +10,13 @@ from loa_protocol.objects.playlist import Bearer, BearerKind, Item, Media, Playl
 LIVE: Final = 0  # the reference of a stream bearer that stands for live sound under a grant
 
 
-def machine_bearer(playlist: Playlist, item: Item, index: int) -> machine.Bearer | None:
+def machine_bearer(playlist: Playlist | None, item: Item, index: int) -> machine.Bearer | None:
     """Return the bearer *index* of *item* as the fallback machine knows it; None for no way."""
     signed = item.bearers[index]
+    if is_live(signed):
+        return machine.Bearer(id=live_id(item), kind=signed.kind, cost=signed.cost)
+    if playlist is None:
+        return None
     if signed.kind is BearerKind.MEDIA and signed.reference < len(playlist.media):
         media = playlist.media[signed.reference]
         return machine.Bearer(id=media_id(item, media), kind=signed.kind, cost=signed.cost)
@@ -26,8 +30,6 @@ def machine_bearer(playlist: Playlist, item: Item, index: int) -> machine.Bearer
             frequency_khz=window.frequency_khz,
             pi=pis[0] if pis else None,
         )
-    if is_live(signed):
-        return machine.Bearer(id=live_id(item), kind=signed.kind, cost=signed.cost)
     return None  # a stream, or a window that is not there: no way to this item's sound
 
 

@@ -1,0 +1,80 @@
+"""The agenda: everything that is planned, from the programme in force and from live grants."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from loa_endpoint.core.live_item import live_items
+from loa_endpoint.core.orders import Kept
+from loa_endpoint.core.schedule import Planned, plan
+from loa_protocol.objects.playlist import Playlist
+from loa_protocol.objects.policy import Policy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Programme:
+    """What the endpoint plays from, under the effective policy.
+
+    *aired* names sessions that were on air already, by the unix second of their start.
+    """
+
+    playlist: Playlist
+    digest: bytes
+    policy: Policy
+    aired: frozenset[int] = frozenset()
+
+
+class Agenda:
+    """What is planned, and by what policy it is judged."""
+
+    def __init__(self) -> None:
+        self.programme: Programme | None = None
+        self.planned: tuple[Planned, ...] = ()
+        self.grants: tuple[Kept, ...] = ()
+        self._aired: frozenset[int] = frozenset()
+        self._policy: Policy | None = None
+
+    @property
+    def playlist(self) -> Playlist | None:
+        """The playlist in force."""
+        return None if self.programme is None else self.programme.playlist
+
+    @property
+    def digest(self) -> bytes:
+        """Its digest; empty where there is none."""
+        return b"" if self.programme is None else self.programme.digest
+
+    @property
+    def policy(self) -> Policy:
+        """The policy that judges what is planned."""
+        assert self._policy is not None  # nothing is planned without one
+        return self._policy
+
+    def on_programme(self, programme: Programme | None) -> None:
+        """Play from *programme* from now on."""
+        self.programme = programme
+        if programme is not None:
+            self._aired |= programme.aired
+
+    def on_grants(self, grants: Iterable[Kept]) -> bool:
+        """Know the live grants in force; tell whether they are others than before."""
+        known, self.grants = self.grants, tuple(grants)
+        return [each.id for each in known] != [each.id for each in self.grants]
+
+    def on_air(self, planned: Planned) -> bool:
+        """Note that a session has begun; tell whether that is news."""
+        start = planned.session.start
+        if planned.rank or start in self._aired:
+            return False
+        self._aired |= {start}
+        return True
+
+    def plan_anew(self, policy: Policy | None) -> None:
+        """Work out what is planned; *policy* judges where there is no programme."""
+        programme = self.programme
+        self._policy = policy if programme is None else programme.policy
+        planned = live_items(self.grants, self._policy)
+        if programme is not None:
+            planned += plan(programme.playlist, programme.policy, self._aired, programme.digest)
+        self.planned = tuple(sorted(planned, key=lambda each: each.start_ms))
