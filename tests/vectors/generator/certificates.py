@@ -384,3 +384,15 @@ def _layout() -> Iterator[Case]:
         both,
         None,
     )
+    other = certify(person("editor"), OFFICERS, roles=(Role.LIVE,)).chain[-1]
+    above, own = EDITOR.chain[:-1], EDITOR.chain[-1]
+    for name, why, chain, reason in (
+        ("of_one_key_the_last_counts", "Of two for one key the last counts.", (other, own), None),
+        (
+            "of_one_key_the_first_is_passed_over",
+            "The last of two for one key has another role: the other signer is alone.",
+            (own, other),
+            Refusal.THRESHOLD,
+        ),
+    ):
+        yield _case(name, why, dataclasses.replace(EDITOR, chain=(*above, *chain)), reason)
