@@ -12,9 +12,10 @@ import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from loa_manager.authority import OFFICERS
 from loa_manager.content_tree import write_durably
 from loa_manager.home import Home, read_bytes
-from loa_manager.keyring import format_chain, parse_chain
+from loa_manager.keyring import format_chain, load_chain, parse_chain
 from loa_protocol.envelope import Bundle
 from loa_protocol.objects.authority import Certificate
 
@@ -36,6 +37,18 @@ def renew_bundle(data: bytes, newer: Iterable[bytes]) -> bytes:
     if certificates == bundle.certificates:
         return data
     return dataclasses.replace(bundle, certificates=certificates).to_bytes()
+
+
+def renew_arrived(home: Home, data: bytes) -> bytes:
+    """Return the bundle *data*, which somebody signed elsewhere, with the officers' newest.
+
+    People's own homes know the officers' certificates of the day on which they got theirs.
+
+    Raises:
+        StoreError, FormatError: a chain in the home cannot be read or is damaged.
+    """
+    chains = [load_chain(home.authority_keys / name) for name in OFFICERS]
+    return renew_bundle(data, [each for chain in chains for each in chain])
 
 
 def renew_home(home: Home, newer: Sequence[bytes]) -> int:

@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,8 +26,9 @@ from loa_endpoint.core import want as wants
 from loa_endpoint.core.want import Limit
 from loa_endpoint.uplink.tls import client_context
 from loa_protocol.accept import accept
-from loa_protocol.envelope import Kind
+from loa_protocol.envelope import Kind, sign_bundle
 from loa_protocol.errors import FetchError, StoreError
+from loa_protocol.objects.authority import Level, Role, RootKey
 from loa_protocol.objects.command import Verb
 from loa_protocol.objects.playlist import Media
 from loa_protocol.trust import Accepted, Now
@@ -34,7 +36,7 @@ from support.content_lab import OTHER_STATION, ContentLab, media_playlist, sha25
 from support.https_server import Handler, WebServer, web_server
 from support.loop_disk import loop_disk
 from support.orders import SIREN, command
-from support.province import NOW, STATION, certify, person, province
+from support.province import NOW, SCOPE, STATION, certify, person, province
 from support.tls_lab import Authority
 from support.vault import MemoryInbox, MemoryVault
 
@@ -254,6 +256,36 @@ async def test_the_sound_of_an_alert_that_stands_is_fetched_before_the_playlists
     assert await board.media.round()
     assert board.told.media[0] == siren.sha256
     assert len(board.told.media) == 3
+
+
+@pytest.mark.requirement("SEC-6")
+async def test_a_head_by_people_of_a_later_root_is_believed_after_the_walk(
+    board: Board, lab: ContentLab, site: WebServer
+) -> None:
+    await board.sync.round()
+    people = province()
+    spare = person("spare")
+    public = spare.signer.public
+    key = RootKey(algorithm=public.algorithm, raw=public.raw, holder=spare.holder)
+    second = replace(people.root, version=2, keys=(*people.root.keys[:4], key))
+    signers = [each.signer for each in people.roots[:3]]
+    lab.put_root(sign_bundle(Kind.ROOT, second.to_bytes(), signers))
+    everything: dict[str, Any] = {"scopes": (SCOPE,), "level": Level.PROVINCE}
+    officer = certify(
+        person("new officer"),
+        [people.roots[3], spare],
+        roles=(),
+        may_issue=tuple(Role),
+        **everything,
+    )
+    lab.publish(media_playlist(NEWER, serial=2))
+    lab.renew(signer=certify(person("server"), [officer], roles=(Role.HEAD,), **everything))
+    asked = len(site.asked)
+    await board.sync.round()
+    assert board.told.refusals == [("head", "chain")]
+    assert site.paths[asked : asked + 3] == ["/head", "/root/2", "/head"]
+    assert board.serial == 2
+    assert await board.sync.round()
 
 
 async def test_a_nudge_is_followed_at_once_and_a_pushed_head_is_not_fetched(

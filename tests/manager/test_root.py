@@ -23,7 +23,7 @@ from loa_manager.cli.root_view import differences
 from loa_manager.home import Home
 from loa_manager.keyring import load_signer, make_key
 from loa_manager.policy_file import preset_policy
-from loa_manager.rechain import renew_home
+from loa_manager.rechain import renew_arrived, renew_home
 from loa_manager.root_draft import (
     Changes,
     RootDraft,
@@ -304,6 +304,19 @@ def test_what_officers_signed_leads_to_the_new_root_once_they_are_certified_anew
     assert len(head.chain) == 3
     Authority.open(home, PASSPHRASE).sign_policy(preset_policy("rural", "vn/ls", LATER), LATER)
     assert renew_home(home, head.chain[:2]) == 0  # again changes nothing
+
+
+def test_a_draft_signed_under_the_old_root_is_published_under_the_new_one(
+    home: Home, tmp_path: Path
+) -> None:
+    """An editor's home knows the officers' certificates of the day it got its own."""
+    authority = Authority.open(home, PASSPHRASE)
+    arrived = authority.sign_policy(preset_policy("rural", "vn/ls", FOUNDED), FOUNDED)
+    publish_root(home, replaced(home, tmp_path, 1, (2, 3, 4)), LATER)
+    certify_officers(home, home.root, PASSPHRASE, LATER, holders=[holder(home, 4), holder(home, 3)])
+    with pytest.raises(TrustError):
+        accept(arrived, _new_board(home), T3)
+    accept(renew_arrived(home, arrived), _new_board(home), T3)
 
 
 def _new_board(home: Home) -> Trusted:

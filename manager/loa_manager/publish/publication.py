@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,6 +14,7 @@ from loa_manager.publish.desk import Desk
 from loa_manager.publish.drafts import Draft, check_media
 from loa_manager.publish.media import OnFile, unwatched
 from loa_manager.publish.order import check_order, find_collisions
+from loa_manager.rechain import renew_arrived
 from loa_protocol.accept import accept
 from loa_protocol.envelope import Bundle, open_seal
 from loa_protocol.objects.online import Leaf
@@ -50,6 +52,7 @@ def publish(
         "serial": draft.playlist.serial,
         "digest": draft.bundle.digest.hex(),
     }
+    draft = dataclasses.replace(draft, data=renew_arrived(home, draft.data))
     tree = home.content
     tree.sweep(at)
     try:
