@@ -84,6 +84,25 @@ def test_a_hold_silences_at_once_lets_alerts_through_and_survives_a_restart() ->
 
 
 @pytest.mark.requirement("SEC-8")
+@pytest.mark.parametrize("before_ms", [200, 100, 0, -100])
+def test_a_hold_forgets_also_what_the_player_was_to_begin_in_a_moment(before_ms: int) -> None:
+    scene = Scene()
+    scene.run(BEGIN - before_ms)
+    scene.order(command(Verb.HOLD))
+    scene.run(BEGIN + 3000)
+    assert scene.is_silent()
+    assert all(each.at_ms < BEGIN - before_ms + 1 for each in scene.heard)
+
+
+@pytest.mark.requirement("MSG-3")
+def test_an_item_that_was_to_begin_right_after_a_common_instant_does_not_sound_over_it() -> None:
+    scene = Scene()
+    scene.order(alert(speech_ms=BEGIN - 100))
+    scene.run(BEGIN + 5000)
+    assert scene.is_alerting
+
+
+@pytest.mark.requirement("SEC-8")
 def test_a_lockdown_silences_alerts_too_and_ends_by_itself() -> None:
     scene = Scene()
     scene.order(alert(repeats=9))

@@ -165,8 +165,8 @@ class Hamlet:
         (self.folder / _FILE).write_text(_SECRET.secret)
         self.authority = Authority.open(self.home, _SECRET)
         self.people = (
-            self._certified("biên tập", Role.EDITOR),
-            self._certified("duyệt", Role.APPROVER),
+            self.certified("biên tập", Role.EDITOR),
+            self.certified("duyệt", Role.APPROVER),
         )
         self.sign_policy(hours=ALWAYS, start_wait_s=3)
         poles = [cluster(f"st0137/c{n:02}", "M20101") for n in range(1, self.poles + 1)]
@@ -304,7 +304,7 @@ class Hamlet:
         finally:
             engine.dispose()
 
-    def _certified(self, holder: str, role: Role) -> Person:
+    def certified(self, holder: str, role: Role) -> Person:
         who = person(holder)
         grant = Grant(scopes=(STATION,), roles=(role,), level=Level.COMMUNE)
         own = self.authority.issue(who.signer.public, holder, grant, datetime.now(UTC))

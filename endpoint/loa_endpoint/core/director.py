@@ -332,7 +332,9 @@ class Director:
             # the machine would mute now; the sound ends on its instant, a moment later
             said = self._desk.handle(machine.ItemEnded(), None, now)
             effects += [each for each in said if not isinstance(each, Silence)]
-            effects.append(Silence(at_ms, _END_FADE_MS))
+            # with 0 the player forgets also what was to begin in a moment
+            stop_ms = at_ms if outcome in (Outcome.COMPLETE, Outcome.BROKEN) else 0
+            effects.append(Silence(stop_ms, _END_FADE_MS))
         self._play = None
         self._endings.add(play, outcome, end_ms=end_ms, mono_ms=at_ms)
         return [*effects, EndMeasure(play.name, at_ms), Judge(None)]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from loa_endpoint.core.alert_desk import AlertDesk
+from loa_endpoint.core.alert_desk import FADE_MS, AlertDesk
 from loa_endpoint.core.clock import Reading
 from loa_endpoint.core.effect import (
     Effect,
@@ -143,8 +143,9 @@ class Duty:
             told = told + self._test.refuse_all()
         first: list[Effect] = [each for each in ended if isinstance(each, Silence)]
         rest = [each for each in ended if not isinstance(each, Silence)]
-        if sound:  # the alert's own words end what sounds
-            self.has_moved_gain, first = True, sound
+        if sound:  # an alert at once ends what sounds by its own words
+            self.has_moved_gain = True
+            first = sound if Silence(0, FADE_MS) in sound else [*first, *sound]
         # then in the order in which it happened: a newer progress must not be overwritten
         return [*first, *told, *rest, *begun]
 
