@@ -19,7 +19,9 @@ from loa_protocol.cbor import Value
 from loa_protocol.errors import MessageError
 
 _Enum = TypeVar("_Enum", bound=enum.IntEnum)
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+# C0 and C1 controls, line separators, and what turns the direction of writing: a signed title must
+# read the same in every log and on every terminal
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 UINT_MAX = 2**63 - 1  # SQLite and every language's signed integer can hold it
 
 

@@ -115,7 +115,7 @@ def test_a_bad_object_is_found_at_home_before_it_is_signed() -> None:
 def test_text_must_be_composed_vietnamese_without_control_characters() -> None:
     word = Text(20)
     assert word.from_value("xã Tân Thành") == "xã Tân Thành"
-    for bad in ("xa\u0303", "a\nb", "", "x" * 21, 7, b"x"):
+    for bad in ("xa\u0303", "a\nb", "a\x9b2J", "a\u2028b", "a\u202eb", "", "x" * 21, 7, b"x"):
         with pytest.raises(MessageError):
             word.from_value(bad)
 

@@ -209,6 +209,17 @@ def _texts() -> Iterator[tuple[str, str, bytes]]:
     )
     yield "text_with_a_line_end", "Control characters have no place in a title.", title(b"a\nb")
     yield "text_with_a_nul", "Nor has NUL.", title(b"a\x00b")
+    yield (
+        "text_with_a_c1_control",
+        "U+009B begins a command to some terminals.",
+        title("a\x9b2J".encode()),
+    )
+    yield "text_with_a_line_separator", "U+2028 ends a line.", title("a\u2028b".encode())
+    yield (
+        "text_that_turns_its_direction",
+        "U+202E lets what follows read backwards.",
+        title("a\u202eb".encode()),
+    )
     yield "text_empty", "A title has a character at least.", title(b"")
     yield "text_as_bytes", "The title as a byte string.", _at(_TITLE, b"abc")
 
