@@ -41,6 +41,9 @@ def test_an_endpoint_publishes_under_its_own_topic_and_listens_to_every_scope_ab
         "scope/vn/order",
         "scope/vn/ls/order",
         "scope/vn/ls/st0137/order",
+        "scope/vn/live",
+        "scope/vn/ls/live",
+        "scope/vn/ls/st0137/live",
     )
 
 
@@ -51,6 +54,7 @@ def test_an_endpoint_publishes_under_its_own_topic_and_listens_to_every_scope_ab
         (f"down/{HEX}/look", Topic.LOOK),
         ("scope/vn/look", Topic.LOOK),
         ("scope/vn/order", Topic.ORDER),
+        ("scope/vn/live", Topic.LIVE),
         (f"down/{HEX}/order", Topic.ORDER),
         (f"down/{HEX}/play", Topic.UNKNOWN),
         ("unknown", Topic.UNKNOWN),

@@ -47,6 +47,7 @@ class Told:
     events: list[tuple[str, ...]] = field(default_factory=list)
     heads: list[bytes] = field(default_factory=list)
     orders: list[bytes] = field(default_factory=list)
+    chunks: list[bytes] = field(default_factory=list)
     verdicts: list[Verdict] = field(default_factory=list)
     refusals: list[tuple[str, str]] = field(default_factory=list)
 
@@ -58,6 +59,9 @@ class Told:
 
     def nudged(self, head: bytes) -> None:
         self.heads.append(head)
+
+    def spoken(self, chunk: bytes) -> None:
+        self.chunks.append(chunk)
 
     async def ordered(self, bundle: bytes) -> None:
         self.orders.append(bundle)
@@ -364,6 +368,19 @@ async def test_orders_for_the_board_and_every_scope_above_are_handed_on_one_by_o
         await until(lambda: len(board.told.orders) == 3)
     assert board.told.orders == [b"to one", b"to all", largest]
     assert board.told.refusals == []
+
+
+@pytest.mark.requirement("SRC-1")
+async def test_chunks_of_live_sound_for_our_scopes_are_handed_on(
+    board: Board, broker: Broker
+) -> None:
+    session = board.session()
+    async with ingest(broker, lambda batch: []) as client, running(session):
+        await until(lambda: session.is_connected)
+        await client.publish("scope/vn/ls/st0138/live", b"not ours")
+        await client.publish("scope/vn/ls/st0137/live", b"a second of a voice")
+        await until(lambda: len(board.told.chunks) == 1)
+    assert board.told.chunks == [b"a second of a voice"]
 
 
 async def test_another_certificate_is_used_after_a_renewal(board: Board, broker: Broker) -> None:

@@ -73,6 +73,10 @@ def test_a_registered_board_may_speak_under_its_own_name_and_hear_its_own_scopes
         "scope.vn.ls.order",
         "scope.vn.ls.st0137.order",
         "scope.vn.ls.st0137.c04.order",
+        "scope.vn.live",
+        "scope.vn.ls.live",
+        "scope.vn.ls.st0137.live",
+        "scope.vn.ls.st0137.c04.live",
     )
 
 

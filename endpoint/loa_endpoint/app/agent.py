@@ -12,6 +12,7 @@ from pathlib import Path
 from loa_endpoint.app import carriers
 from loa_endpoint.app.carriers import Carriers
 from loa_endpoint.app.keeper import Keeper
+from loa_endpoint.app.live_door import LiveDoor
 from loa_endpoint.app.options import Hardware, Options
 from loa_endpoint.app.plane import ContentPlane
 from loa_endpoint.app.report import Observed, StatusReport
@@ -74,6 +75,7 @@ class Agent:
         self.line_board = self._make_line_board()
         epoch = self.outbox.begin()[0].epoch
         self.stage = self._make_stage(FallbackParameters.from_map(settings.fallback), epoch)
+        self._live_door = LiveDoor(self.stage)
         self.session = open_session(self.keeper, signer, self.time, self.outbox, self)
         self.plane = ContentPlane(
             self.keeper,
@@ -139,6 +141,10 @@ class Agent:
     async def ordered(self, bundle: bytes) -> None:
         """Somebody pushes an order over MQTT."""
         await self.plane.inbox.offer(bundle, "mqtt")
+
+    def spoken(self, chunk: bytes) -> None:
+        """Somebody sends live sound over MQTT."""
+        self._live_door.hear(chunk)
 
     def tell_refused(self, refused: Refused) -> None:
         """Keep a refusal of the uplink."""

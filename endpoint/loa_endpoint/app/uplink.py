@@ -28,6 +28,9 @@ class Hears(Protocol):
     async def ordered(self, bundle: bytes) -> None:
         """Somebody pushes an order."""
 
+    def spoken(self, chunk: bytes) -> None:
+        """Somebody sends live sound."""
+
     def tell_refused(self, refused: Refused) -> None:
         """Keep a refusal."""
 
@@ -70,6 +73,10 @@ class _Listener:
     async def ordered(self, bundle: bytes) -> None:
         """Pass it on."""
         await self._hears.ordered(bundle)
+
+    def spoken(self, chunk: bytes) -> None:
+        """Pass it on."""
+        self._hears.spoken(chunk)
 
     def marked(self, receipt: Receipt, verdict: Verdict) -> None:
         """Say only what is unusual."""

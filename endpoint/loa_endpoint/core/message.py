@@ -23,10 +23,11 @@ class Topic(enum.Enum):
     RECEIPT = "receipt"
     LOOK = "look"
     ORDER = "order"
+    LIVE = "live"
     UNKNOWN = "unknown"
 
 
-_HEARD: Final = (Topic.RECEIPT, Topic.LOOK, Topic.ORDER)
+_HEARD: Final = (Topic.RECEIPT, Topic.LOOK, Topic.ORDER, Topic.LIVE)
 
 
 def batch_topic(endpoint: bytes) -> str:
@@ -38,7 +39,8 @@ def subscriptions(endpoint: bytes, scope: str) -> tuple[str, ...]:
     """Return the topics an endpoint listens to: its own, and those of every scope it lies in."""
     parts = scope.split("/")
     prefixes = ["/".join(parts[:length]) for length in range(1, len(parts) + 1)]
-    heard = (f"scope/{prefix}/{what}" for what in ("look", "order") for prefix in prefixes)
+    kinds = ("look", "order", "live")
+    heard = (f"scope/{prefix}/{kind}" for kind in kinds for prefix in prefixes)
     return f"down/{endpoint.hex()}/#", *heard
 
 

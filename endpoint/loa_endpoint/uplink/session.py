@@ -68,6 +68,9 @@ class Listener(Protocol):
     async def ordered(self, bundle: bytes) -> None:
         """Someone pushes an order; return when it was judged, so that a flood waits its turn."""
 
+    def spoken(self, chunk: bytes) -> None:
+        """Somebody sends live sound."""
+
     def marked(self, receipt: Receipt, verdict: Verdict) -> None:
         """A verified receipt was carried out."""
 
@@ -213,6 +216,8 @@ class Session:
                 self._listener.nudged(payload)
             elif kind is Topic.ORDER:
                 await self._listener.ordered(payload)
+            elif kind is Topic.LIVE:
+                self._listener.spoken(payload)
             else:
                 self._refuse("message", "unknown_topic", each.topic.value)
             await asyncio.sleep(_BREATH_S)

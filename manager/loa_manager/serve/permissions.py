@@ -30,7 +30,8 @@ from loa_protocol.errors import MessageError
 
 ACCOUNT: Final = "DEVICES"  # the broker's account in which MQTT lives
 LONGEST_STAY: Final = timedelta(hours=24)  # then the client comes again and is judged again
-DEVICE_SUBSCRIPTIONS: Final = 48  # down, a look and an order for each prefix of a scope, spare
+_HEARD: Final = ("look", "order", "live")  # for each prefix of a board's scope
+DEVICE_SUBSCRIPTIONS: Final = 48  # these for eight prefixes, its own twice, and spare
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +108,7 @@ def decide(
 def _device_permissions(board: Admitted, expires: datetime) -> Permissions:
     prefixes = board.scope.split("/")
     above = [".".join(prefixes[:n]) for n in range(1, len(prefixes) + 1)]
-    heard = (f"scope.{prefix}.{what}" for what in ("look", "order") for prefix in above)
+    heard = (f"scope.{prefix}.{what}" for what in _HEARD for prefix in above)
     down = f"down.{board.name}"
     return Permissions(
         # one topic, not all below: a hostile board could fill the store with retained messages
