@@ -166,7 +166,8 @@ class Stage:
                 case ask.KeepSession(start=start):
                     self._parts.host.keep_session(start)
                 case ask.ResetFloor(unix_ms=unix_ms, nonce=nonce):
-                    self._parts.host.reset_floor(unix_ms, nonce)
+                    if not self._parts.host.reset_floor(unix_ms, nonce):
+                        self.keep(Happening(name="floor_not_reset", detail="not over our nonce"))
         except StoreError as error:
             self._tell_unkept(error)
 

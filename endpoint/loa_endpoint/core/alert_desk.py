@@ -141,7 +141,8 @@ class AlertDesk:
         if order is None or position >= sounding.length_ms:
             return self._end(now, Outcome.COMPLETE if sounding.is_heard else Outcome.BROKEN)
         sounding.play.carry(None, now.unix_ms)
-        sounding.is_heard = False
+        self._tries += 1  # the first player may have heard the words meant for it after all
+        sounding.is_heard, sounding.source = False, _source(order, self._tries)
         sounding.begin_ms, sounding.length_ms = now.mono_ms, sounding.length_ms - position
         sound = self._sound(order, sounding, position_ms=position, at_ms=0)
         return [*sound, Measure(sounding.play.name, now.mono_ms, ())]
@@ -193,7 +194,7 @@ class AlertDesk:
         sounding = self._sounding = _Sounding(
             order=due.id,
             play=play,
-            source=f"alert-{due.id.hex()}#{self._tries}",
+            source=_source(due, self._tries),
             begin_ms=at_ms,
             length_ms=length_ms,
         )
@@ -260,6 +261,11 @@ class AlertDesk:
 def _alert(order: Kept) -> Alert:
     assert isinstance(order.body, Alert)  # nothing else is due
     return order.body
+
+
+def _source(order: Kept, number: int) -> str:
+    """Return a name for the player that no other opening of the file has."""
+    return f"alert-{order.id.hex()}#{number}"
 
 
 def _period_ms(body: Alert) -> int:
