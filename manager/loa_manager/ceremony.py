@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from loa_manager.authority import (
-    EPOCH,
     OFFICER_LIFE,
     OFFICER_ROLES,
     OFFICERS,
@@ -22,7 +21,7 @@ from loa_manager.authority import (
     officers_epoch,
 )
 from loa_manager.content_tree import write_durably
-from loa_manager.home import Home, read_bytes
+from loa_manager.home import Home
 from loa_manager.issued import keep_issued
 from loa_manager.keyring import (
     KEY,
@@ -32,8 +31,6 @@ from loa_manager.keyring import (
     load_chain,
     load_signer,
     make_key,
-    parse_chain,
-    read_chain,
 )
 from loa_manager.rechain import renew_home
 from loa_manager.root_holders import (
@@ -95,7 +92,6 @@ def certify_officers(
         now: When.
         holders: The root's holders; None for those whose keys lie in the home.
         anew: Officers who get another key, theirs being lost or stolen.
-        epoch: A higher one than at present, to outrun a stolen key; None for the present one.
         epoch: A higher one, to outrun stolen keys that signed far ahead; by default the present.
 
     Returns:
@@ -106,19 +102,8 @@ def certify_officers(
         ConfigError: the passphrase does not open them, they are of too few holders, or the epoch
             would fall.
     """
-    present = _epoch(home)
-    if epoch is not None and epoch < present:
-        text = _("epoch {epoch} falls behind the present one, {present}")
-        raise ConfigError(_("officers"), [text.format(epoch=epoch, present=present)])
     issuers = _issuers(home, root, ISSUING_HOLDERS, passphrase, holders)
-    grant = Grant(
-        scopes=(root.scope,),
-        roles=OFFICER_ROLES,
-        may_issue=tuple(Role),
-        level=Level.PROVINCE,
-        life=OFFICER_LIFE,
-        epoch=max(officers_epoch(home), epoch or 0),
-    )
+    grant = _officers_grant(home, root, epoch)
     newer = []
     for name in OFFICERS:
         key = _officer_key(home, name, passphrase, now, is_new=name in anew)
@@ -223,6 +208,21 @@ def parse_endpoint(text: str) -> bytes:
     return endpoint
 
 
+def _officers_grant(home: Home, root: Root, epoch: int | None) -> Grant:
+    present = officers_epoch(home)
+    if epoch is not None and epoch < present:
+        text = _("epoch {epoch} falls behind the present one, {present}")
+        raise ConfigError(_("officers"), [text.format(epoch=epoch, present=present)])
+    return Grant(
+        scopes=(root.scope,),
+        roles=OFFICER_ROLES,
+        may_issue=tuple(Role),
+        level=Level.PROVINCE,
+        life=OFFICER_LIFE,
+        epoch=epoch or present,
+    )
+
+
 def _issuers(
     home: Home,
     root: Root,
@@ -244,15 +244,6 @@ def _officer_key(
         _set_aside(file, now)
         make_key(file, passphrase)
     return load_signer(file, passphrase).signer.public
-
-
-def _epoch(home: Home) -> int:
-    """Return the highest epoch of the officers' certificates, lost ones included."""
-    chains = [load_chain(home.authority_keys / name) for name in OFFICERS]
-    lost = (home.authority_keys / _LOST).glob("*.cert")
-    chains += [parse_chain(read_bytes(file)) for file in lost]
-    epochs = (certificate.epoch for chain in chains for certificate in read_chain(chain))
-    return max(epochs, default=EPOCH)
 
 
 def _set_aside(file: Path, now: datetime) -> None:

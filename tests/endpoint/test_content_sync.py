@@ -32,7 +32,14 @@ from loa_protocol.objects.authority import Level, Role, RootKey
 from loa_protocol.objects.command import Verb
 from loa_protocol.objects.playlist import Media
 from loa_protocol.trust import Accepted, Now
-from support.content_lab import OTHER_STATION, ContentLab, media_playlist, sha256, village_lab
+from support.content_lab import (
+    OTHER_STATION,
+    ContentLab,
+    media_playlist,
+    root_file,
+    sha256,
+    village_lab,
+)
 from support.https_server import Handler, WebServer, web_server
 from support.loop_disk import loop_disk
 from support.orders import SIREN, command
@@ -283,7 +290,7 @@ async def test_a_head_by_people_of_a_later_root_is_believed_after_the_walk(
     asked = len(site.asked)
     await board.sync.round()
     assert board.told.refusals == [("head", "chain")]
-    assert site.paths[asked : asked + 3] == ["/head", "/root/2", "/head"]
+    assert site.paths[asked : asked + 3] == ["/head", root_file(2), "/head"]
     assert board.serial == 2
     assert await board.sync.round()
 

@@ -11,7 +11,7 @@ from loa_protocol.envelope import Kind, sign_bundle
 from loa_protocol.objects.authority import Level, Role, Root, RootKey
 from loa_protocol.objects.playlist import Playlist
 from support.catch_up import Board
-from support.content_lab import media_playlist
+from support.content_lab import media_playlist, root_file
 from support.province import SCOPE, STATION, Person, certify, person, province
 
 SPARE = [person(f"spare-{n}") for n in range(5)]
@@ -106,7 +106,7 @@ def test_a_head_that_no_root_explains_ends_the_round_after_one_look() -> None:
 @pytest.mark.requirement("SEC-6")
 def test_a_missing_version_is_waited_for_and_never_jumped_over() -> None:
     board = Board()
-    hidden = {"/root/3": THREE}
+    hidden = {root_file(3): THREE}
     board.lab.put_root(TWO)
     board.lab.put_root(FOUR)
     board.lab.renew()
@@ -158,7 +158,7 @@ def test_a_forged_root_is_refused_and_the_present_one_stays(what: str) -> None:
     forged, reason = FORGED[what]
     board = follow(Board(), TWO)
     board = Board(board.lab)
-    board.lab.files["/root/2"] = forged
+    board.lab.files[root_file(2)] = forged
     board.catch_up()
     assert ("root", reason) in board.refused
     assert board.vault.trusted.root == province().root
@@ -169,11 +169,11 @@ def test_a_forged_root_is_refused_and_the_present_one_stays(what: str) -> None:
 def test_a_refused_root_is_not_fetched_at_every_turn() -> None:
     board = Board().catch_up()
     board.lab.put_root(TWO)
-    board.lab.files["/root/2"] = FORGED["two of five"][0]
+    board.lab.files[root_file(2)] = FORGED["two of five"][0]
     board.lab.renew()
     board.catch_up()
     assert "root/2" not in board.catch_up().asked
-    board.lab.files["/root/2"] = TWO
+    board.lab.files[root_file(2)] = TWO
     board.now_ms += 3_600_000
     assert board.catch_up().vault.trusted.root.version == 2
 
@@ -185,7 +185,7 @@ def test_a_server_that_answers_every_version_with_the_same_root_ends_the_walk(
     board = follow(Board(), TWO, THREE, FOUR)
     board = Board(board.lab)
     for version in range(2, 40):
-        board.lab.files[f"/root/{version}"] = offered
+        board.lab.files[root_file(version)] = offered
     board.catch_up()  # asserts that it ends
     assert board.vault.trusted.root.version <= 2
 

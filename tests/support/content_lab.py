@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field, replace
 
+from loa_endpoint.core import want as wants
 from loa_protocol import merkle
 from loa_protocol.envelope import Bundle, Kind
 from loa_protocol.objects.alert import Alert
@@ -63,6 +64,11 @@ def _with_media(item: Item, index: int) -> Item:
     return replace(item, bearers=(Bearer(kind=BearerKind.MEDIA, reference=index, cost=10),))
 
 
+def root_file(version: int) -> str:
+    """Return where the root of that version stands."""
+    return f"/{wants.root(version).path}"
+
+
 @dataclass
 class ContentLab:
     """The files of a tree, by path with a slash in front."""
@@ -85,7 +91,7 @@ class ContentLab:
     def put_root(self, data: bytes) -> bytes:
         """Store a root under its digest and its version, and name it as the newest."""
         version = Root.from_bytes(Bundle.from_bytes(data).payload).version
-        self.files[f"/root/{version}"] = data
+        self.files[root_file(version)] = data
         self.root = version, self.put(data)
         return self.root[1]
 
