@@ -153,3 +153,17 @@ def test_a_schedule_runs_for_the_policys_days_after_the_last_head(keeper: Keeper
     again = Keeper(keeper.store)
     again.assignment = keeper.assignment
     assert again.schedule_until_ms() == expected
+
+
+def test_a_standing_programme_of_next_week_leaves_the_present_one_in_force_until_then(
+    keeper: Keeper,
+) -> None:
+    present, week = keeper.digest(STANDING), START + 7 * DAY_S
+    later = orders.standing_programme(serial=2, not_before=week)
+    _keep(keeper, Kind.STANDING_PROGRAMME, later)
+    assert keeper.digest(STANDING) == present
+    assert not keeper.come_into_force(week - 1)
+    again = Keeper(keeper.store)
+    assert again.come_into_force(week)
+    assert again.standing == later
+    assert Keeper(keeper.store).standing == later

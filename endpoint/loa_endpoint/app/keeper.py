@@ -18,6 +18,7 @@ from loa_endpoint.core.sync import Have
 from loa_endpoint.store.identity import (
     BUNDLES,
     NEXT_PLAYLIST,
+    NEXT_STANDING,
     POLICIES,
     STANDING,
     IdentityStore,
@@ -51,6 +52,7 @@ _NAMES = {
     Kind.DENY_LIST: "deny-list",
     Kind.STANDING_PROGRAMME: STANDING,
 }
+_WAITING = {Kind.PLAYLIST: NEXT_PLAYLIST, Kind.STANDING_PROGRAMME: NEXT_STANDING}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,7 @@ class Keeper:
         self.playlist = self._read("playlist", Playlist)
         self.next_playlist = self._read(NEXT_PLAYLIST, Playlist)
         self.standing = self._read(STANDING, StandingProgramme)
+        self.next_standing = self._read(NEXT_STANDING, StandingProgramme)
         self.deny_list = self._read("deny-list", DenyList)
         signer = store.signer()
         self._fingerprint = None if signer is None else signer.public.fingerprint
@@ -153,7 +156,7 @@ class Keeper:
     def programme(self, now: Now) -> Programme | None:
         """Return what to play from at *now*; None where nothing is accepted and in force."""
         policy, choice = self.effective_policy(), self.choice(now)
-        body = self._expanded(now) if choice.name == STANDING else self.playlist
+        body = self._expanded(self.standing, now) if choice.name == STANDING else self.playlist
         digest = self.digest(choice.name) if choice.name else None
         if body is None or policy is None or digest is None:
             return None
@@ -161,8 +164,9 @@ class Keeper:
 
     def playlists(self, now: Now) -> list[Playlist]:
         """Return everything whose media are wanted: in force, waiting, or standing behind it."""
-        all_ = (self.playlist, self.next_playlist, self._expanded(now))
-        return [playlist for playlist in all_ if playlist is not None]
+        standing = (self._expanded(each, now) for each in (self.standing, self.next_standing))
+        every = (self.playlist, self.next_playlist, *standing)
+        return [playlist for playlist in every if playlist is not None]
 
     def keep_session(self, start: int) -> None:
         """Keep that the session of unix second *start* was on air; those of other days go.
@@ -186,11 +190,11 @@ class Keeper:
         since_s = self._head_s or (0 if first is None else first.not_before)
         return (since_s + max(policy.cached_days * DAY_S, STALE_HEAD_S)) * 1000 if since_s else None
 
-    def _expanded(self, now: Now) -> Playlist | None:
+    def _expanded(self, programme: StandingProgramme | None, now: Now) -> Playlist | None:
         policy = self.effective_policy()
-        if self.standing is None or policy is None:
+        if programme is None or policy is None:
             return None
-        return expand(self.standing, policy, now.unix_s, days=_DAYS)
+        return expand(programme, policy, now.unix_s, days=_DAYS)
 
     def _aired(self) -> frozenset[int]:
         data = self.store.state.fact(_AIRED) or b""
@@ -246,8 +250,11 @@ class Keeper:
                 self._policies[self._policy_name(body)] = body
             case DenyList() as body:
                 self.deny_list = body
+            case StandingProgramme() as body if accepted.is_pending:
+                self.next_standing = body
             case StandingProgramme() as body:
-                self.standing = body
+                self.standing, self.next_standing = body, None
+                self.store.drop(NEXT_STANDING)
             case Settings() as body:
                 self.settings = body
             case Assignment() as body:
@@ -257,25 +264,32 @@ class Keeper:
         return True
 
     def come_into_force(self, now_s: int) -> bool:
-        """Put the waiting playlist into force when its time has come; tell whether it did.
+        """Put what waits into force when its time has come; tell whether anything did.
 
         Raises:
             StoreError: it could not be kept, and waits on.
         """
-        data = self.store.bundle(NEXT_PLAYLIST)
-        waiting = self.next_playlist
-        if data is None or waiting is None or now_s < waiting.not_before:
-            return False
-        if self._names_denied(data):  # denied while it waited: the one before stays
-            self.store.drop(NEXT_PLAYLIST)
-            self.next_playlist = None
-            return False
-        position = position_of(waiting, Bundle.from_bytes(data).digest)
-        assert position is not None  # a playlist is state
-        self.store.keep("playlist", data, subject_of(Kind.PLAYLIST, waiting), position)
-        self.store.drop(NEXT_PLAYLIST)
-        self.playlist, self.next_playlist = waiting, None
-        return True
+        playlist, programme = self.next_playlist, self.next_standing
+        has_playlist = playlist is not None and now_s >= playlist.not_before
+        if has_playlist and playlist is not None:
+            has_playlist = self._promote(NEXT_PLAYLIST, Kind.PLAYLIST, playlist)
+            self.playlist, self.next_playlist = playlist if has_playlist else self.playlist, None
+        has_programme = programme is not None and now_s >= programme.not_before
+        if has_programme and programme is not None:
+            has_programme = self._promote(NEXT_STANDING, Kind.STANDING_PROGRAMME, programme)
+            self.standing, self.next_standing = programme if has_programme else self.standing, None
+        return has_playlist or has_programme
+
+    def _promote(self, waiting: str, kind: Kind, body: Playlist | StandingProgramme) -> bool:
+        """Let what waits take its place on the disk; not where it was denied while it waited."""
+        data = self.store.bundle(waiting)
+        is_good = data is not None and not self._names_denied(data)
+        if is_good and data is not None:
+            position = position_of(body, Bundle.from_bytes(data).digest)
+            assert position is not None  # it is state
+            self.store.keep(_NAMES[kind], data, subject_of(kind, body), position)
+        self.store.drop(waiting)
+        return is_good
 
     def is_denied(self, name: str = "playlist") -> bool:
         """Tell whether the deny list names what is kept as *name*, or one who signed it."""
@@ -312,8 +326,8 @@ class Keeper:
     def _name(self, accepted: Accepted) -> str:
         if isinstance(accepted.body, Policy):
             return self._policy_name(accepted.body)
-        if accepted.kind is Kind.PLAYLIST and accepted.is_pending:
-            return NEXT_PLAYLIST
+        if accepted.is_pending and accepted.kind in _WAITING:
+            return _WAITING[accepted.kind]
         return _NAMES[accepted.kind]
 
     def _policy_name(self, policy: Policy) -> str:

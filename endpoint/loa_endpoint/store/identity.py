@@ -36,6 +36,7 @@ SETTINGS: Final = "settings"
 POLICIES: Final = ("policy", *(f"policy-{parts}" for parts in range(1, 8)))
 NEXT_PLAYLIST: Final = "next-playlist"  # accepted, and not in force before its not-before
 STANDING: Final = "standing-programme"
+NEXT_STANDING: Final = "next-standing-programme"
 BUNDLES: Final = (
     ROOT,
     ASSIGNMENT,
@@ -44,6 +45,7 @@ BUNDLES: Final = (
     "playlist",
     NEXT_PLAYLIST,
     STANDING,
+    NEXT_STANDING,
     "deny-list",
 )
 RECOVERING: Final = "recovering"  # there while a recovery is under way
