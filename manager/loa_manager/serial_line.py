@@ -91,7 +91,18 @@ class SerialLine:
 
 @contextlib.contextmanager
 def open_line(path: Path, timing: Timing | None = None) -> Iterator[SerialLine]:
-    """Give the serial line *path*, raw, 115,200 baud, 8N1, for us alone.
+    """Give the board on the serial line *path*.
+
+    Raises:
+        PeerError: it is not there, is no serial line, or another program has it.
+    """
+    with raw_line(path) as line:
+        yield SerialLine(str(path), line, timing)
+
+
+@contextlib.contextmanager
+def raw_line(path: Path) -> Iterator[int]:
+    """Give the descriptor of the serial line *path*, raw, 115,200 baud, 8N1, for us alone.
 
     Modem lines are left alone: pseudo-terminals have none, and on many boards they reset.
 
@@ -116,7 +127,7 @@ def open_line(path: Path, timing: Timing | None = None) -> Iterator[SerialLine]:
             os.close(line)
         raise PeerError(f"{path}: {_(str(error.args[-1]))}") from None
     try:
-        yield SerialLine(str(path), line, timing)
+        yield line
     finally:
         os.close(line)
 

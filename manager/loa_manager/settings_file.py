@@ -6,11 +6,13 @@ import dataclasses
 import tomllib
 from collections.abc import Callable, Mapping
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from loa_manager.home import Home
 from loa_protocol.envelope import Bundle
 from loa_protocol.errors import ConfigError, MessageError, StoreError
 from loa_protocol.language import translator
+from loa_protocol.local_network import is_local
 from loa_protocol.objects.placement import Device, Fitting, Settings
 from loa_protocol.parameters import FallbackParameters
 
@@ -71,9 +73,20 @@ def _addresses(key: str) -> Callable[[Any], dict[str, Any]]:
     def read(value: Any) -> dict[str, Any]:  # noqa: ANN401 - TOML of any shape
         if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
             raise ValueError(_("expected a list of texts, got {value!r}").format(value=value))
+        if key == "content":
+            _check_content(value)
         return {key: tuple(value)}
 
     return read
+
+
+def _check_content(addresses: list[str]) -> None:
+    """Refuse plain HTTP to anywhere but a private address in digits: boards refuse it too."""
+    for each in addresses:
+        parts = urlsplit(each)
+        if parts.scheme == "http" and not is_local(parts.hostname or ""):
+            text = _("{address}: plain http is for private addresses in digits; use https")
+            raise ValueError(text.format(address=each))
 
 
 def _heartbeat(value: Any) -> dict[str, Any]:  # noqa: ANN401 - TOML of any shape

@@ -1,0 +1,285 @@
+"""Content trees on memory sticks: what the boards of a place need, in the same static layout.
+
+What to carry is worked out from the head and the proofs under it, so that they agree; the tree may
+change meanwhile, and is then looked at again. Nothing on the stick is trusted by anybody, so
+nothing here is secret and nothing is judged.
+
+Sticks have file systems of their own habits: no modes are set, and a folder that cannot be synced
+is none the worse.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from loa_manager.content_tree import PROOF, ContentTree
+from loa_manager.orders.standing import parse_standing
+from loa_protocol import heads
+from loa_protocol.envelope import Bundle, Kind
+from loa_protocol.errors import StoreError
+from loa_protocol.language import translator
+from loa_protocol.objects.alert import Alert
+from loa_protocol.objects.online import Head, Inclusion
+from loa_protocol.objects.playlist import Media, Playlist
+from loa_protocol.objects.standing import StandingProgramme
+from loa_protocol.scope import is_inside
+from loa_protocol.trust import TrustError
+
+_ = translator("loa_manager")
+
+FOLDER: Final = "loa"
+NEW: Final = ".new-"
+_TRIES: Final = 5
+_NO_OBJECT: Final = bytes(32)
+_STATES: Final = ("settings", "assignment", "standing")
+_CHUNK: Final = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What is carried: small files by path, media by hash, the head last of all."""
+
+    scope: str
+    head: bytes
+    head_time: int  # unix seconds
+    files: dict[str, bytes]
+    media: tuple[Media, ...]
+    missing: tuple[bytes, ...]  # media that the tree has not, either
+
+    @property
+    def size(self) -> int:
+        """How many bytes it is."""
+        small = sum(len(data) for data in self.files.values()) + len(self.head)
+        return small + sum(each.size for each in self.media)
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """What writing came to."""
+
+    folder: Path
+    written: int  # files
+    there: int  # files that were on the stick already
+    bytes: int  # written
+
+
+def gather(tree: ContentTree, scope: str) -> Load:
+    """Return what the boards in *scope* need of *tree*.
+
+    Raises:
+        StoreError: there is no head, a named object is missing, or the tree changes all the time.
+        FormatError: a file of the tree is damaged.
+    """
+    for _attempt in range(_TRIES):
+        head = _read(tree.path / "head")
+        load = _gathered(tree, scope, head)
+        if load is not None and _read(tree.path / "head") == head:
+            return load
+    raise StoreError(str(tree.path), _("head and proofs do not agree; start loa serve once"))
+
+
+def write_load(
+    load: Load, tree: ContentTree, to: Path, on_bytes: Callable[[int], None] = lambda _: None
+) -> Carried:
+    """Write *load* into the folder ``loa`` below *to*; what is there already is not written again.
+
+    Args:
+        load: What to carry.
+        tree: Where its media are.
+        to: The stick, an existing folder.
+        on_bytes: Told of each step, for a progress bar.
+
+    Raises:
+        StoreError: no room, a stick that cannot be written, or media that are damaged here.
+    """
+    folder = to / FOLDER
+    with _storing(folder):
+        folder.mkdir(exist_ok=True)
+        for path in folder.rglob(f"{NEW}*"):
+            path.unlink(missing_ok=True)
+        todo = [each for each in load.media if not _has(folder / _name(each), each, on_bytes)]
+        small = {name: data for name, data in load.files.items() if not _holds(folder / name, data)}
+        is_new = not _holds(folder / "head", load.head)
+        needed = sum(each.size for each in todo) + sum(len(data) for data in small.values())
+        _check_room(folder, needed)
+        for media in todo:
+            _copy(tree.media_path(media.sha256), folder / _name(media), media.sha256, on_bytes)
+        for name, data in small.items():
+            _place(folder / name, [data])
+        if is_new:  # last: it names what is there by now
+            _place(folder / "head", [load.head])
+    written = len(todo) + len(small) + is_new
+    total = len(load.media) + len(load.files) + 1
+    return Carried(folder, written, total - written, needed + len(load.head) * is_new)
+
+
+# --- what to carry
+
+
+def _gathered(tree: ContentTree, scope: str, data: bytes) -> Load | None:
+    """Return the load under the head *data*; None where a proof does not belong to it."""
+    head = Head.from_bytes(Bundle.from_bytes(data).payload)
+    files = dict(_roots(tree))
+    media: dict[bytes, Media] = {}
+    digests = {head.deny_list} | {mark.digest for mark in head.policies if _near(mark.scope, scope)}
+    for place, proof in _proofs(tree, scope):
+        inclusion = Inclusion.from_bytes(proof)
+        if not _is_proven(inclusion, head, place):
+            return None
+        files[f"proof/{place}/{PROOF}"] = proof
+        digests.add(inclusion.leaf.digest)
+    if head.standing_orders != _NO_OBJECT:
+        digests |= _standing(tree, head.standing_orders, scope, files)
+    for digest in sorted(digests - {_NO_OBJECT}):
+        files[f"objects/{digest.hex()}"] = each = tree.object(digest)
+        media |= _media_of(each)
+    for name, state in _states(tree, scope):
+        files[name] = state
+        media |= _media_of(state)
+    here = {hash_: each for hash_, each in media.items() if tree.media_path(hash_).is_file()}
+    missing = tuple(sorted(media.keys() - here.keys()))
+    ordered = tuple(here[hash_] for hash_ in sorted(here))
+    return Load(scope, data, head.time, files, ordered, missing)
+
+
+def _near(place: str, scope: str) -> bool:
+    """Tell whether what is said for *place* concerns boards in *scope*."""
+    return is_inside(place, scope) or is_inside(scope, place)
+
+
+def _roots(tree: ContentTree) -> Iterator[tuple[str, bytes]]:
+    for path in sorted((tree.path / "root").glob("[1-9]*")):
+        yield f"root/{path.name}", _read(path)
+
+
+def _proofs(tree: ContentTree, scope: str) -> Iterator[tuple[str, bytes]]:
+    folder = tree.path / "proof"
+    for path in sorted(folder.rglob(PROOF)):
+        place = path.parent.relative_to(folder).as_posix()
+        if _near(place, scope):
+            yield place, _read(path)
+
+
+def _is_proven(inclusion: Inclusion, head: Head, place: str) -> bool:
+    try:
+        return heads.is_proven(inclusion, head, place)
+    except TrustError:
+        return False
+
+
+def _standing(tree: ContentTree, digest: bytes, scope: str, files: dict[str, bytes]) -> set[bytes]:
+    """Put the list of what stands among *files*; return what of it concerns *scope*."""
+    data = tree.object(digest)
+    files[f"objects/{digest.hex()}"] = data
+    listed = parse_standing(data)
+    orders = {row.digest for row in listed.orders if _near(row.scope, scope)}
+    return orders | {row.digest for row in listed.signers if _near(row.scope, scope)}
+
+
+def _states(tree: ContentTree, scope: str) -> Iterator[tuple[str, bytes]]:
+    folder = tree.path / "state"
+    for name in _STATES:
+        for path in sorted(folder.rglob(name)):
+            if path.is_file() and _near(path.parent.relative_to(folder).as_posix(), scope):
+                yield f"state/{path.relative_to(folder).as_posix()}", _read(path)
+
+
+def _media_of(data: bytes) -> dict[bytes, Media]:
+    bundle = Bundle.from_bytes(data)
+    found: tuple[Media, ...] = ()
+    if bundle.kind == Kind.PLAYLIST:
+        found = Playlist.from_bytes(bundle.payload).media
+    elif bundle.kind == Kind.STANDING_PROGRAMME:
+        found = StandingProgramme.from_bytes(bundle.payload).media
+    elif bundle.kind == Kind.ALERT:
+        alert = Alert.from_bytes(bundle.payload)
+        found = () if alert.media is None or alert.sound is not None else (alert.media,)
+    return {media.sha256: media for media in found}
+
+
+def _read(path: Path) -> bytes:
+    with _storing(path):
+        return path.read_bytes()
+
+
+# --- onto the stick
+
+
+def _name(media: Media) -> str:
+    return f"media/{media.sha256.hex()}"
+
+
+def _has(path: Path, media: Media, on_bytes: Callable[[int], None]) -> bool:
+    """Tell whether the file is there, whole; reading is quicker than writing."""
+    if not path.is_file() or path.is_symlink() or path.stat().st_size != media.size:
+        return False
+    with path.open("rb") as file:
+        is_whole = hashlib.file_digest(file, "sha256").digest() == media.sha256
+    if is_whole:
+        on_bytes(media.size)
+    return is_whole
+
+
+def _holds(path: Path, data: bytes) -> bool:
+    if not path.is_file() or path.is_symlink() or path.stat().st_size != len(data):
+        return False
+    return path.read_bytes() == data
+
+
+def _check_room(folder: Path, needed: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        text = _("{needed} MB are needed and {free} MB are free; remove something or carry less")
+        mega = {"needed": -(-needed // 10**6), "free": free // 10**6}
+        raise StoreError(str(folder), text.format(**mega))
+
+
+def _copy(source: Path, to: Path, digest: bytes, on_bytes: Callable[[int], None]) -> None:
+    seen = hashlib.sha256()
+
+    def pieces() -> Iterator[bytes]:
+        with source.open("rb") as file:
+            while data := file.read(_CHUNK):
+                seen.update(data)
+                yield data
+                on_bytes(len(data))
+        if seen.digest() != digest:
+            raise StoreError(str(source), _("damaged: it is not what its name says"))
+
+    _place(to, pieces())
+
+
+def _place(path: Path, pieces: Iterable[bytes]) -> None:
+    """Replace *path* as a whole; pulled out meanwhile, a stick has the old file or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_name(f"{NEW}{path.name}")
+    try:
+        with new.open("wb") as file:
+            for piece in pieces:
+                file.write(piece)
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(path)
+    finally:
+        new.unlink(missing_ok=True)  # only there when it was not placed
+    with contextlib.suppress(OSError):  # some file systems cannot
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+@contextlib.contextmanager
+def _storing(where: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(str(error.filename or where), error.strerror or str(error)) from error
