@@ -20,6 +20,7 @@ from loa_manager.orders.compose import is_stillness, stands_until
 from loa_manager.orders.desk import Judged, OrderDesk
 from loa_manager.orders.paper import Paper, media_beside, open_paper
 from loa_manager.orders.signers import list_signers
+from loa_manager.rechain import renew_arrived
 from loa_protocol.envelope import open_seal
 from loa_protocol.errors import StoreError
 from loa_protocol.language import translator
@@ -87,6 +88,7 @@ def publish(paper: Paper, home: Home, desk: OrderDesk, *, at: datetime) -> Accep
         ConfigError: the policy's limits, or the list is full.
         StoreError: its media are nowhere, or tree or database is not writable.
     """
+    paper = open_paper(renew_arrived(home, paper.data), paper.path)
     entries = listed(home)
     try:
         accepted = _accepted(desk.judge(paper, [each.paper for each in entries]))
