@@ -16,7 +16,10 @@ from loa_manager.cli.main import run
 from loa_manager.home import Home
 from loa_manager.orders import book
 from loa_manager.orders.paper import read_paper
+from loa_manager.orders.standing import parse_standing
+from loa_protocol.envelope import Bundle
 from loa_protocol.objects.alert import Alert, AlertMessage
+from loa_protocol.objects.authority import Certificate
 from loa_protocol.objects.command import Command, Verb
 from loa_protocol.objects.playlist import Mark
 from support.cap_files import cap
@@ -327,3 +330,45 @@ def test_the_province_offers_and_a_commune_sees_verifies_and_fetches(homes: Path
     code, error = loa("hung", "bulletin", "show", seen["id"][:4], *source, "--save", "y.opus")
     assert (code, error["reason"]) == (4, "media_hash")
     assert not (homes / "y.opus").exists()
+
+
+# --- around it
+
+
+def test_boards_are_told_of_everybody_who_may_give_orders(homes: Path) -> None:
+    tree = Home(homes / "ls").content
+    signers = parse_standing(tree.object(tree.head_facts().standing_orders)).signers
+    holders = set()
+    for each in signers:
+        bundle = Bundle.from_bytes(tree.object(each.digest))
+        certificate = Certificate.from_bytes(bundle.payload)
+        assert each.scope in certificate.scopes
+        holders.add(certificate.holder)
+    assert holders == {"Hung", "Lan", "Truc1", "Truc2", "officer-1", "officer-2"}
+
+
+def test_health_warns_while_a_place_is_silenced(
+    homes: Path, loa: Loa, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def orders() -> dict[str, Any]:
+        capsys.readouterr()
+        run(["health", "--home", f"{homes}/ls", "--json"])
+        checks = json.loads(capsys.readouterr().out)["checks"]
+        return next(check for check in checks if check["id"] == "orders")
+
+    assert orders()["level"] == "ok"
+    loa("ls", "order", "hold", STATION, "--reason", "x", "--yes")
+    found = orders()
+    assert found["level"] == "warning"
+    assert found["evidence"]["silencing"][0].startswith(f"hold {STATION}")
+
+
+def test_without_a_server_the_order_is_in_its_file_and_the_failure_is_loud(
+    homes: Path, loa: Loa
+) -> None:
+    hold = ("hold", STATION, "--reason", "x", "--yes", "--server", "https://127.0.0.1:1")
+    code, error = loa("hung", "order", *hold)
+    assert (code, error["error"]) == (5, "FetchError")
+    (file,) = homes.glob("command-*.order")
+    assert loa("ls", "order", "publish", file.name, "--yes")[0] == 0
+    assert [each.verb for each in listed(homes)] == [Verb.HOLD]
