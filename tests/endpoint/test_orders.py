@@ -11,6 +11,7 @@ from loa_endpoint.core.effect import (
     Keep,
     KeepProgress,
     KeepSession,
+    RenewIdentity,
     ResetFloor,
     Restart,
     SetGain,
@@ -289,10 +290,14 @@ def test_a_self_test_waits_until_nothing_sounds_and_tells_what_was_measured() ->
     assert scene.state(hold) is OrderState.BEGUN
 
 
-def test_a_key_cannot_be_changed_from_afar_and_the_board_says_so() -> None:
+def test_an_order_to_rotate_has_a_new_certificate_taken_once() -> None:
     scene = Scene()
     rotate = scene.order(command(Verb.ROTATE))
-    assert scene.told(rotate) == [(OrderState.REFUSED, "unsupported")]
+    assert scene.told(rotate) == [(OrderState.ENDED, "done")]
+    assert len(scene.all(RenewIdentity)) == 1
+    scene.reboot()
+    scene.wait(5)
+    assert len(scene.all(RenewIdentity)) == 1
 
 
 def test_what_is_over_is_forgotten_a_day_after_its_message() -> None:

@@ -55,6 +55,9 @@ class Cabinet:
     def want_time(self) -> None:
         """Nobody is asked."""
 
+    def renew_identity(self) -> None:
+        raise AssertionError("nobody asked for it")
+
     def reset_floor(self, unix_ms: int, nonce: bytes) -> bool:
         return False
 

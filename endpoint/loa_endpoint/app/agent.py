@@ -161,6 +161,10 @@ class Agent:
         """Ask the server for the time now."""
         self.time.want_answer()
 
+    def renew_identity(self) -> None:
+        """Ask the server for a new 30-day certificate now."""
+        self.plane.renew_identity()
+
     def reset_floor(self, unix_ms: int, nonce: bytes) -> bool:
         """Set the time floor; False where *nonce* is not ours.
 

@@ -89,6 +89,7 @@ class ContentPlane:
         self.cache = Cache(keeper.store.home / "media")
         self._content, self._media = Fetcher(self._of_content), Fetcher(self._of_content)
         self.sticks = SticksFirst(self._media)
+        self._must_renew = False
         self._service = Fetcher(lambda _: tls_context(keeper, time, certificate=self._shown()))
         self.inbox = self._open_inbox()
         self.inbox.listener = self
@@ -185,13 +186,19 @@ class ContentPlane:
                 pause_s = retries.ended(0) / 1000
             await self._time.until_wanted(pause_s)
 
+    def renew_identity(self) -> None:
+        """Take a new certificate at once; until it is there the present one serves."""
+        self._must_renew = True
+        self._time.want_answer()  # which wakes the loop
+
     async def _identity_round(self) -> None:
         pem = read_whole(self._certificate(DEVICE), limit=_MAX_PEM)
         life = None if pem is None else life_of(pem)
         failed: LoaError | None = None
-        if is_due(life, self._time.now(), self._signer.public.kid):
+        if self._must_renew or is_due(life, self._time.now(), self._signer.public.kid):
             try:
                 await self._enrol()
+                self._must_renew = False
             except (FetchError, MessageError, StoreError) as error:
                 failed = error  # the time is worth a question of its own
         if self._time.wants_answer:
@@ -247,7 +254,12 @@ class ContentPlane:
         return policy is not None and policy.alert_without_time
 
     def _shown(self) -> str:
-        """Return which certificate to show: our own for as long as it can be shown."""
+        """Return which certificate to show: our own for as long as it can be shown.
+
+        What is to be replaced before its time does not ask for its successor: the bench's does.
+        """
+        if self._must_renew:
+            return BENCH
         pem = read_whole(self._certificate(DEVICE), limit=_MAX_PEM)
         life = None if pem is None else life_of(pem)
         return DEVICE if is_usable(life, self._time.now()) else BENCH

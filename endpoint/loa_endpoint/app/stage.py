@@ -49,6 +49,9 @@ class Host(Protocol):
     def want_time(self) -> None:
         """Ask the server for the time now."""
 
+    def renew_identity(self) -> None:
+        """Ask the server for a new 30-day certificate now."""
+
     def reset_floor(self, unix_ms: int, nonce: bytes) -> bool:
         """Set the time floor; False where *nonce* is not ours.
 
@@ -118,7 +121,7 @@ class Stage:
                     self._judge(play)
                 case ask.Prepare():
                     self._prepare(effect)
-                case ask.AskTime() | ask.Restart():
+                case ask.AskTime() | ask.Restart() | ask.RenewIdentity():
                     self._ask_host(effect)
                 case ask.DropOrder() | ask.KeepSession() | ask.ResetFloor():
                     self._store(effect)
@@ -152,11 +155,14 @@ class Stage:
         self.faults.discard("orders")
         return True
 
-    def _ask_host(self, effect: ask.AskTime | ask.Restart) -> None:
-        if isinstance(effect, ask.Restart):
-            self._parts.host.restart()
-        else:
-            self._parts.host.want_time()
+    def _ask_host(self, effect: ask.AskTime | ask.Restart | ask.RenewIdentity) -> None:
+        match effect:
+            case ask.Restart():
+                self._parts.host.restart()
+            case ask.RenewIdentity():
+                self._parts.host.renew_identity()
+            case ask.AskTime():
+                self._parts.host.want_time()
 
     def _store(self, effect: ask.DropOrder | ask.KeepSession | ask.ResetFloor) -> None:
         try:

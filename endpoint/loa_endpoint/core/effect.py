@@ -49,6 +49,11 @@ class Restart:
 
 
 @dataclass(frozen=True, slots=True)
+class RenewIdentity:
+    """Take a new 30-day certificate now, shown for by the identity of the bench."""
+
+
+@dataclass(frozen=True, slots=True)
 class ResetFloor:
     """Set the time floor to *unix_ms*, as a command over our own nonce orders."""
 
@@ -171,6 +176,7 @@ Effect = (
     | DropOrder
     | AskTime
     | Restart
+    | RenewIdentity
     | ResetFloor
     | KeepSession
     | Prepare
