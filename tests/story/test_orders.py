@@ -16,6 +16,7 @@ import pytest
 
 from loa_manager.keyring import Identity
 from loa_protocol.envelope import Kind, sign_bundle
+from loa_protocol.exit_codes import RESTART
 from loa_protocol.objects.alert import Alert, AlertMessage
 from loa_protocol.objects.authority import Role
 from loa_protocol.objects.command import Command, Verb
@@ -45,10 +46,10 @@ def give(here: Hamlet, kind: Kind, body: Alert | Command, *people: Person | Iden
     tree.change_orders(lambda orders: orders.with_order(mark, int(time.time())))
 
 
-def hold() -> Command:
+def command(verb: Verb) -> Command:
     now_s = int(time.time())
     return Command(
-        id=os.urandom(16), scope=STATION, number=now_s, verb=Verb.HOLD, reason="Kiểm tra",
+        id=os.urandom(16), scope=STATION, number=now_s, verb=verb, reason="Kiểm tra",
         issued=now_s - 1, expires=now_s + 86_400, duration_s=0, value=0, references=(),
     )  # fmt: skip
 
@@ -100,7 +101,7 @@ def test_a_hold_stops_sound_within_three_seconds_outlives_a_kill_and_lets_an_ale
     pole.start()
     soon(lambda: pole.is_playing(long), within_s=WITHIN_S)
     soon(lambda: np.abs(pole.recording().samples[-4800:]).max() > 0, within_s=WITHIN_S)
-    order = hold()
+    order = command(Verb.HOLD)
     give(here, Kind.COMMAND, order, here.authority.officers[0])
     taken_ms = order_ms(pole, order.id, "BEGUN")
     soon(lambda: time.time() * 1000 > taken_ms + SILENT_MS + 500)
@@ -122,4 +123,11 @@ def test_a_hold_stops_sound_within_three_seconds_outlives_a_kill_and_lets_an_ale
     assert not pole.is_playing(long)
     plays = [row for row in here.plays(pole) if row.item == warning.id.hex()]
     assert [row.kind for row in plays] == [BulletinKind.EMERGENCY] * 2
+    give(here, Kind.COMMAND, command(Verb.REBOOT), here.authority.officers[0])
+    process = pole.process
+    assert process is not None
+    soon(lambda: process.poll() is not None, within_s=WITHIN_S)
+    assert process.returncode == RESTART
+    pole.start()
+    assert "Hold: only alerts sound, by the province" in text_status(pole.home)
     pole.stop()
