@@ -136,6 +136,25 @@ def test_over_the_day_s_limits_the_desk_says_so_as_the_boards_would(ordering: Or
         ordering.publish(alert(), province().wardens[0])
 
 
+def test_what_two_stand_behind_is_refused_only_when_both_are_over(ordering: Ordering) -> None:
+    limits = ordering.desk.policy_for(STATION).alert_limits
+    for _ in range(limits.per_day):
+        ordering.alert()
+    ordering.publish(alert(), *province().wardens)
+
+
+def test_one_stolen_key_cannot_fill_the_list(
+    ordering: Ordering, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(book, "MOST_OF_HOLDER", 3)
+    for _ in range(3):
+        ordering.command(Verb.HOLD)
+    with pytest.raises(ConfigError, match="warden-1 has 3 orders standing"):
+        ordering.publish(command(Verb.HOLD), province().wardens[0])
+    ordering.publish(command(Verb.HOLD), province().wardens[1])
+    ordering.publish(command(Verb.LOCKDOWN), *province().duty[:2])
+
+
 def test_an_id_that_was_used_is_refused_and_the_same_order_again_changes_nothing(
     ordering: Ordering,
 ) -> None:

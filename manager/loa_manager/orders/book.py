@@ -22,10 +22,10 @@ from loa_manager.orders.paper import Paper, media_beside, open_paper
 from loa_manager.orders.signers import list_signers
 from loa_manager.rechain import renew_arrived
 from loa_protocol.envelope import open_seal
-from loa_protocol.errors import StoreError
+from loa_protocol.errors import ConfigError, StoreError
 from loa_protocol.language import translator
 from loa_protocol.objects.alert import Alert
-from loa_protocol.objects.authority import Role
+from loa_protocol.objects.authority import Level, Role
 from loa_protocol.objects.bulletin import Bulletin
 from loa_protocol.objects.command import Command, Verb
 from loa_protocol.objects.online import OrderMark
@@ -36,6 +36,7 @@ from loa_protocol.trust import Accepted, Refusal, TrustError, position_of
 
 _ = translator("loa_manager")
 
+MOST_OF_HOLDER: Final = 64  # of the list's 1,024 rows
 STANDING: Final = "standing"  # the state file of the standing programme
 
 
@@ -94,6 +95,7 @@ def publish(paper: Paper, home: Home, desk: OrderDesk, *, at: datetime) -> Accep
         accepted = _accepted(desk.judge(paper, [each.paper for each in entries]))
         _check_ends(paper, accepted, entries, desk)
         _check_position(paper, home)
+        _check_share(paper, accepted, entries)
     except TrustError as error:
         facts = {**_facts(paper), "reason": str(error.reason), "why": error.detail}
         note(home, "order_refused", facts, at, "loa")
@@ -182,6 +184,18 @@ def _check_ends(
                 text = _("{id} was given by a {level}, and is not ended from below")
                 names = {"id": each.paper.id.hex()[:8], "level": level.name.lower()}
                 raise TrustError(Refusal.LEVEL, text.format(**names))
+
+
+def _check_share(paper: Paper, accepted: Accepted, entries: Iterable[Entry]) -> None:
+    """Refuse more rows than a commune's holder needs: one stolen key must not fill the list."""
+    if accepted.level > Level.COMMUNE:
+        return
+    others = [each for each in entries if each.paper.bundle.digest != paper.bundle.digest]
+    for holder in {signer.holder for signer in accepted.signers}:
+        if sum(holder in each.holders for each in others) >= MOST_OF_HOLDER:
+            fault = _("{holder} has {count} orders standing; more are the province's to give")
+            text = fault.format(holder=holder, count=MOST_OF_HOLDER)
+            raise ConfigError(_("standing orders"), [text])
 
 
 def _check_position(paper: Paper, home: Home) -> None:
