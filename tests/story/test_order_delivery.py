@@ -98,3 +98,16 @@ def test_a_hold_silences_is_acknowledged_survives_a_kill_and_ends_by_a_release(
     soon(lambda: pole.is_playing(long), within_s=WITHIN_S)
     assert answers(here, pole, hold).count(OrderState.TAKEN) >= 1
     assert here.refusals(pole) == []
+
+
+@pytest.mark.requirement("SEC-2")
+def test_an_order_to_rotate_gives_a_board_a_new_certificate_and_its_session_goes_on(
+    here: Hamlet, pole: Pole
+) -> None:
+    certificate = pole.home / "identity" / "ldevid.pem"
+    before = certificate.read_bytes()
+    rotate = command(here, Verb.ROTATE)
+    soon(lambda: certificate.read_bytes() != before, within_s=WITHIN_S)
+    soon(lambda: OrderState.ENDED in answers(here, pole, rotate), within_s=WITHIN_S)
+    soon(lambda: pole.status()["connected"], within_s=WITHIN_S)  # again, with the new one
+    assert here.refusals(pole) == []
