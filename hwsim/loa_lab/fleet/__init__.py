@@ -1,0 +1,1 @@
+"""A fleet of virtual endpoints in one process: real protocol and keys, no sound and no disk."""
