@@ -6,6 +6,7 @@ import dataclasses
 import json
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -26,6 +27,7 @@ from loa_manager.orders.compose import (
 )
 from loa_manager.orders.delivery import MOST, PAUSES_S, Delivery, Outgoing, topics
 from loa_manager.orders.desk import OrderDesk
+from loa_manager.orders.paper import open_paper
 from loa_manager.orders.standing import (
     MOST_ROWS,
     RELEASED_STAY_S,
@@ -35,17 +37,18 @@ from loa_manager.orders.standing import (
 )
 from loa_manager.orders.survey import silencing, untaken
 from loa_protocol.accept import accept
-from loa_protocol.envelope import Bundle
+from loa_protocol.envelope import Bundle, Kind
 from loa_protocol.errors import ConfigError, MessageError, StoreError
 from loa_protocol.objects.alert import AlertMessage
 from loa_protocol.objects.command import Verb
 from loa_protocol.objects.online import OrderMark
+from loa_protocol.objects.playlist import Bearer, BearerKind
 from loa_protocol.record import OrderState
 from loa_protocol.trust import Refusal, TrustError
 from support.desks import newer, set_policy
 from support.order_desks import AT, CLUSTERS, Ordering, paper_of
-from support.orders import SIREN, alert, cancel, command, event_id
-from support.province import CLUSTER, NOW, STATION, policy, province
+from support.orders import SIREN, alert, cancel, command, event_id, grant
+from support.province import CLUSTER, NOW, STATION, playlist, policy, province
 
 FREE = dataclasses.replace(SIREN, sha256=bytes([7]) * 32)
 
@@ -141,6 +144,37 @@ def test_what_two_stand_behind_is_refused_only_when_both_are_over(ordering: Orde
     for _ in range(limits.per_day):
         ordering.alert()
     ordering.publish(alert(), *province().wardens)
+
+
+def test_one_holder_may_fill_a_live_slot_that_two_have_approved(ordering: Ordering) -> None:
+    here, base = province(), playlist()
+    slot = dataclasses.replace(
+        base.items[0], bearers=(Bearer(kind=BearerKind.STREAM, reference=0, cost=0),)
+    )
+    planned = dataclasses.replace(base, items=(slot, *base.items[1:]))
+    tree = ordering.home.content
+    data = here.sign(Kind.PLAYLIST, planned, here.editor, here.approver)
+    tree.set_playlist(planned.scope, planned.epoch, planned.serial, tree.put_object(data))
+    start = planned.sessions[slot.session].start + slot.offset_ms // 1000
+    digest = Bundle.from_bytes(data).digest
+
+    def is_complete(**changes: Any) -> bool:
+        facts: dict[str, Any] = {
+            "slot": slot.id,
+            "playlist": digest,
+            "start": start,
+            "end": start + 1,
+            **changes,
+        }
+        body = grant(**facts)
+        return ordering.desk.judge(
+            open_paper(here.sign(Kind.GRANT, body, here.wardens[0]))
+        ).is_complete
+
+    assert is_complete()
+    assert not is_complete(slot="another")
+    assert not is_complete(playlist=bytes(32))
+    assert not is_complete(end=start + 3000)
 
 
 def test_one_stolen_key_cannot_fill_the_list(

@@ -19,14 +19,14 @@ from loa_manager.publish.desk import Desk, trusted_with_denials
 from loa_manager.publish.signing import signers_of
 from loa_protocol.accept import accept
 from loa_protocol.chain import resolve
-from loa_protocol.envelope import add_signature
+from loa_protocol.envelope import Bundle, add_signature
 from loa_protocol.errors import ConfigError
 from loa_protocol.language import translator
 from loa_protocol.objects.alert import Alert
 from loa_protocol.objects.authority import Level, Role
 from loa_protocol.objects.command import Command, Verb
 from loa_protocol.objects.live import Grant
-from loa_protocol.objects.playlist import BulletinKind
+from loa_protocol.objects.playlist import BearerKind, BulletinKind, Playlist
 from loa_protocol.objects.policy import Policy
 from loa_protocol.record import ClockTrust
 from loa_protocol.scope import is_inside
@@ -55,6 +55,7 @@ class Judged:
 class OrderDesk:
     """What orders are judged by; *rules* is None where no policy is in force."""
 
+    home: Home
     trusted: Trusted
     rules: Desk | None
     now: Now
@@ -74,7 +75,7 @@ class OrderDesk:
             rules: Desk | None = Desk.open(home, now)
         except TrustError:  # run out; or signed by those who are denied now
             rules = None
-        return cls(trusted, rules, instant)
+        return cls(home, trusted, rules, instant)
 
     def policy_for(self, scope: str) -> Policy:
         """Return the tightest policy over *scope*; raise ConfigError where none is in force."""
@@ -151,6 +152,8 @@ class OrderDesk:
             if self.rules is None:
                 return dataclasses.replace(trusted, nonce=paper.body.nonce or b"")
             trusted = dataclasses.replace(trusted, nonce=paper.body.nonce or b"")
+        if isinstance(paper.body, Grant):
+            trusted = dataclasses.replace(trusted, live_slots=self._live_slots(paper.body))
         policy = self.policy_for(paper.body.scope)
         return dataclasses.replace(
             trusted,
@@ -158,6 +161,17 @@ class OrderDesk:
             preapproved=frozenset(policy.preapproved),
             preapproved_holders=policy.preapproved_holders,
         )
+
+    def _live_slots(self, grant: Grant) -> dict[tuple[bytes, str], tuple[int, int]]:
+        """Return the live slot that *grant* fills, where its playlist is in force here."""
+        digest, slot = grant.playlist, grant.slot
+        if digest is None or slot is None:
+            return {}
+        if digest not in {leaf.digest for leaf in self.home.content.leaves()}:
+            return {}
+        bundle = Bundle.from_bytes(self.home.content.object(digest))
+        span = find_slot(Playlist.from_bytes(bundle.payload), slot)
+        return {} if span is None else {(digest, slot): span}
 
     def _check_limits(self, paper: Paper, accepted: Accepted, known: Iterable[Paper]) -> None:
         """Refuse what the boards' daily limits would refuse, as far as it can be told from here."""
@@ -189,6 +203,16 @@ class OrderDesk:
             return signers_of(paper.bundle, self.trusted, self.now)
         except TrustError:
             return []
+
+
+def find_slot(playlist: Playlist, item: str) -> tuple[int, int] | None:
+    """Return from when to when, unix seconds, the live slot *item* may be filled; None for none."""
+    for each in playlist.items:
+        is_live = any(b.kind is BearerKind.STREAM and b.reference == 0 for b in each.bearers)
+        if each.id == item and is_live and each.session < len(playlist.sessions):
+            start_ms = playlist.sessions[each.session].start * 1000 + each.offset_ms
+            return start_ms // 1000, (start_ms + each.duration_ms) // 1000
+    return None
 
 
 def sound_s(body: object) -> int:
