@@ -10,6 +10,7 @@ from loa_protocol.trust import TrustError
 OK: Final = 0
 FAILURE: Final = 1  # our own: a bug, or a reader of our output that went away
 USAGE: Final = 2
+FOUND: Final = 7  # `loa doctor` did its work, and found something that is not well
 RESTART: Final = 75  # ordered to begin again; the service manager does
 INTERRUPTED: Final = 130  # as a shell reports SIGINT
 EXIT_CODES: Final[dict[type[LoaError], int]] = {

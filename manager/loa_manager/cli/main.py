@@ -44,6 +44,7 @@ COMMANDS: Final = {
     "mirror": "loa_manager.cli.carry:mirror",
     "status": "loa_manager.cli.status:status",
     "health": "loa_manager.cli.health:health",
+    "doctor": "loa_manager.cli.doctor:doctor",
     "report": "loa_manager.cli.report:report",
     "records": "loa_manager.cli.records:records",
     "audit": "loa_manager.cli.audit:audit",
