@@ -9,7 +9,7 @@ import click
 
 from loa_hwsim.cli import board_command, cable_command, sms_command
 from loa_hwsim.texts import SimGroup
-from loa_lab.cli import village_command
+from loa_lab.cli import fleet_command, village_command
 from loa_protocol.command_line import begin_speaking
 from loa_protocol.errors import LoaError
 from loa_protocol.exit_codes import INTERRUPTED, OK, USAGE, exit_code
@@ -28,6 +28,7 @@ sim.add_command(board_command)
 sim.add_command(cable_command)
 sim.add_command(sms_command)
 sim.add_command(village_command)
+sim.add_command(fleet_command)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

@@ -350,6 +350,8 @@ class FleetEndpoint:
         elif kind is Topic.LOOK:
             self.pushed = payload or None
             self.stir.set()
+        elif kind is Topic.ORDER and not self.door.locked():
+            self.offer(payload, "mqtt", came_s)  # at once, as a board with a processor of its own
         elif kind is Topic.ORDER:
             task = asyncio.get_running_loop().create_task(self._ordered(payload, came_s))
             self._orders.add(task)

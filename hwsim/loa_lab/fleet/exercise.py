@@ -37,7 +37,7 @@ ALERT_BYTES: Final = 30_000  # inline: 15 s of Opus at 16 kbit/s
 ALERT_MS: Final = 15_000
 
 Say = Callable[[str], None]
-Bar = Callable[[str, int, int], None]  # what, how many are done, of how many
+Bar = Callable[[int, int], None]  # how many are done, of how many
 
 
 @dataclass(slots=True)
@@ -70,10 +70,10 @@ class Exercise:
         members, total = self.fleet.members, len(self.fleet.members)
         self.say(_("the endpoints connect"))
         began_s = time.monotonic()
-        await self.fleet.connect(members, lambda done: self.bar("connect", done, total))
+        await self.fleet.connect(members, lambda done: self.bar(done, total))
         connected_s = time.monotonic()
         self.say(_("they catch up with the content tree"))
-        await self.fleet.catch_up(members, lambda done: self.bar("catch up", done, total))
+        await self.fleet.catch_up(members, lambda done: self.bar(done, total))
         caught_up_s = time.monotonic()
         if not await until(lambda: not self.unsent(), WITHIN_S):
             raise PeerError(f"{self.unsent()} endpoints have no receipt")
