@@ -22,8 +22,11 @@ class Door:
 
     @property
     def is_loopback(self) -> bool:
-        """Whether only this machine can reach it."""
-        return ipaddress.ip_address(self.host).is_loopback
+        """Whether only this machine can reach it; a name is taken for what it says."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
 
     @property
     def reach(self) -> str:
