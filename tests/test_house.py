@@ -109,7 +109,12 @@ def test_the_lock_file_pins_by_hash_what_we_ask_for_and_holds_no_addresses() -> 
 
 def test_every_dependency_has_its_reason() -> None:
     page = (ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8")
-    asked = house.needs("") | house.extra("", "dev") | house.extra("", "audio") | house.extra("", "token")
+    asked = (
+        house.needs("")
+        | house.extra("", "dev")
+        | house.extra("", "audio")
+        | house.extra("", "token")
+    )
     unexplained = {house.name_of(each).removeprefix("pytest-") for each in asked}
     assert sorted(name for name in unexplained if name not in page) == []
 
