@@ -127,7 +127,7 @@ def test_a_hold_silences_a_voice_and_a_grant_does_not_lift_it() -> None:
 
 @pytest.mark.requirement("TIM-2")
 def test_a_voice_in_quiet_hours_is_blocked_by_name_and_an_emergency_is_not() -> None:
-    closed = {"hours": (Hours(weekdays=127, start_min=300, end_min=301),)}
+    closed: dict[str, Any] = {"hours": (Hours(weekdays=127, start_min=300, end_min=301),)}
     scene, body = Scene(**closed), spoken()
     order = scene.order(body)
     for number in range(10, 20):
