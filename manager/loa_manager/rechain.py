@@ -78,6 +78,7 @@ def _bundles(tree: Path) -> Iterator[Path]:
     yield from sorted(path for path in (tree / "objects").glob("*") if _is_named(path))
     yield from sorted((tree / "state").rglob("settings"))
     yield from sorted((tree / "state").rglob("assignment"))
+    yield from sorted((tree / "state").rglob("standing"))
 
 
 def _is_named(path: Path) -> bool:

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import select
 
+from fuzz.fuzz_order_files import fuzz
 from loa_manager import database, records, tables
 from loa_manager.content_index import ContentIndex
 from loa_manager.ingest import Ingest
@@ -27,6 +28,8 @@ from loa_manager.orders.compose import (
 )
 from loa_manager.orders.delivery import MOST, PAUSES_S, Delivery, Outgoing, topics
 from loa_manager.orders.desk import OrderDesk
+from loa_manager.orders.facts import told_facts
+from loa_manager.orders.giving import Known
 from loa_manager.orders.paper import open_paper
 from loa_manager.orders.standing import (
     MOST_ROWS,
@@ -256,6 +259,9 @@ def test_an_old_index_without_a_list_is_read_and_damage_is_named() -> None:
             ContentIndex.from_json(json.dumps({**value, "orders": broken}).encode())
 
 
+_KEYS = st.sampled_from(
+    ["id", "scope", "title", "what", "language", "expires", "mark", "cap", "orders", "signers"]
+)
 _DIGESTS = st.binary(min_size=32, max_size=32)
 _MARKS = st.builds(
     OrderMark,
@@ -278,6 +284,35 @@ def test_a_list_survives_json_and_the_wire_and_pruning_takes_only_what_is_over(
         assert sorted(parse_standing(document).orders, key=repr) == sorted(marks, key=repr)
     kept = orders.pruned(now_s).orders
     assert set(kept) == {mark for mark in marks if mark.until > now_s}
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_KEYS, inner, max_size=8),
+    max_leaves=12,
+)
+
+
+@given(st.binary(max_size=200) | _JSON.map(lambda value: json.dumps(value).encode()))
+def test_any_bytes_are_an_order_a_list_or_a_named_error(data: bytes) -> None:
+    fuzz(data)
+
+
+@given(st.integers(0), st.binary(min_size=1, max_size=4))
+def test_an_order_with_other_bytes_in_it_is_one_or_a_named_error(at: int, put: bytes) -> None:
+    data = paper_of(alert(), province().wardens[0]).data
+    at %= len(data)
+    fuzz(data[:at] + put + data[at + len(put) :])
+
+
+def test_what_a_server_tells_has_no_control_over_the_terminal(ordering: Ordering) -> None:
+    ordering.alert()
+    (told,) = ordering.survey()
+    facts = told_facts(told, NOW.unix_s)
+    assert Known.of({**facts, "title": "x\x1b[2J\u202ey"}).title == "x[2Jy"
+    for name in ("id", "boards", "answers", "expires"):
+        with pytest.raises(MessageError):
+            Known.of({**facts, name: None})
 
 
 def test_a_full_list_refuses_orders_and_keeps_the_signers_that_last_longest() -> None:

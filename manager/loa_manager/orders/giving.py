@@ -6,6 +6,7 @@ into a file where there is none or another holder has to sign first.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -52,8 +53,14 @@ class Known:
     cap: str | None
 
     @classmethod
-    def of(cls, facts: dict[str, Any]) -> Known:
-        """Read one row; raise MessageError where it is none."""
+    def of(cls, given: object) -> Known:
+        """Read one row; raise MessageError where it is none.
+
+        A server's texts are shown to people: control characters in them are left out.
+        """
+        facts = _plain(given)
+        if not isinstance(facts, dict) or not _has_form(facts):
+            raise MessageError(f"not an order's facts: {facts!r:.80}")
         try:
             return cls(
                 facts,
@@ -65,7 +72,7 @@ class Known:
                 Mark[str(facts.get("mark") or "none").upper()],
                 facts.get("cap"),
             )
-        except (KeyError, ValueError, TypeError, AttributeError) as error:
+        except (KeyError, ValueError, TypeError, OverflowError) as error:
             raise MessageError(f"not an order's facts: {error}") from None
 
 
@@ -244,6 +251,33 @@ class Giver:
             identity = load_signer(self.home.authority_keys / name, secrets)
             if identity.signer.public.kid not in kids:
                 yield identity
+
+
+_FORM: Final[dict[str, type]] = {
+    **dict.fromkeys(("id", "kind", "what", "scope", "state", "expires"), str),
+    **dict.fromkeys(("boards", "silent"), int),
+    **dict.fromkeys(("given_by", "answers"), list),
+}
+_ANSWER: Final = frozenset({"cluster", "board", "state", "detail", "at"})
+
+
+def _has_form(facts: dict[str, Any]) -> bool:
+    return (
+        all(isinstance(facts.get(name), kind) for name, kind in _FORM.items())
+        and isinstance(facts.get("cap"), (str, type(None)))
+        and all(isinstance(each, dict) and each.keys() >= _ANSWER for each in facts["answers"])
+    )
+
+
+def _plain(value: object) -> Any:  # noqa: ANN401 - JSON of any shape
+    match value:
+        case str():
+            return "".join(c for c in value if unicodedata.category(c) not in ("Cc", "Cs", "Cf"))
+        case list():
+            return [_plain(each) for each in value]
+        case dict():
+            return {key: _plain(each) for key, each in value.items()}
+    return value
 
 
 def find(known: Iterable[Known], prefix: str) -> Known:
