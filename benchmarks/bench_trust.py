@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import pathlib
+import random
 import statistics
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "tests"))
@@ -14,10 +18,13 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "tests"))
 from loa_protocol import chain
 from loa_protocol.accept import accept
 from loa_protocol.envelope import Kind
+from loa_protocol.objects.command import Verb
+from support.orders import SIREN, alert, command
 from support.province import NOW, playlist, province
 
-REQUIREMENTS = ("PERF-3",)
+REQUIREMENTS = ("PERF-3", "MSG-3", "SEC-8")
 ROUNDS = 9
+SOUND_BYTES = 30_000  # 15 s of Opus at 16 kbit/s
 BASELINE = "one bare Ed25519 verification of the same payload"
 
 
@@ -47,7 +54,43 @@ def run() -> list[dict[str, Any]]:
         _row("acceptance of a 40-item playlist, chain seen before", warm, base),
         _row("bare verification", bare, base),
         {"figure": "bytes of that bundle", "unit": "B", "value": len(data)},
+        *_throughput(base),
+        *_alerts(),
     ]
+
+
+def _throughput(base: float) -> list[dict[str, Any]]:
+    """Judge small objects with chains seen before, one after the other on one core."""
+    p = province()
+    trusted, operator = p.trusted(), p.wardens[0]
+    hold = p.sign(Kind.COMMAND, command(Verb.HOLD), operator)
+    ask = p.sign(Kind.ALERT, alert(), *p.wardens)
+    rows = [
+        {"figure": "bare verifications on one core", "unit": "1/s", "value": 1e6 / base},
+    ]
+    for name, data in (("a hold by one holder", hold), ("an alert by two holders", ask)):
+        judge = functools.partial(accept, data, trusted, NOW)
+        took = [_microseconds(judge, 50) for _ in range(ROUNDS)]
+        median = statistics.median(took)
+        rows.append(_row(f"acceptance of {name}, chain seen before", took, base))
+        rows.append({"figure": f"acceptances of {name}", "unit": "1/s", "value": 1e6 / median})
+    return rows
+
+
+def _alerts() -> list[dict[str, Any]]:
+    """Return what must have come before an alert's first sample, by where its sound is."""
+    p = province()
+    sound = random.Random(7).randbytes(SOUND_BYTES)
+    media = replace(SIREN, sha256=hashlib.sha256(sound).digest(), size=len(sound))
+    named = p.sign(Kind.ALERT, alert(media=media), *p.wardens)
+    inline = p.sign(Kind.ALERT, alert(media=media, sound=sound), *p.wardens)
+    fetched = len(named) + len(sound)
+    figures = {
+        "alert whose media is there already": len(named),
+        f"alert with {SOUND_BYTES // 2000} s of sound inside": len(inline),
+        "alert whose media has to be fetched, with it": fetched,
+    }
+    return [{"figure": name, "unit": "B", "value": value} for name, value in figures.items()]
 
 
 def _microseconds(call: Callable[[], object], times: int) -> float:

@@ -33,6 +33,11 @@ class Reader:
         self._busy = asyncio.Lock()
         self.rounds = self.requests = 0
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether a round is under way, or waits for its turn."""
+        return self._busy.locked() or self._endpoint.stir.is_set()
+
     async def run(self) -> None:
         """Look whenever a head is pushed, until cancelled."""
         endpoint = self._endpoint

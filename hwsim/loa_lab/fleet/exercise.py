@@ -96,6 +96,7 @@ class Exercise:
 
     async def hold(self) -> bytes:
         """Hold the whole province while some of it is away; return the hold's id."""
+        await self._calm()
         away = self.fleet.members[::AWAY]
         for member in away:
             member.endpoint.disconnect()
@@ -147,6 +148,7 @@ class Exercise:
 
     async def alert(self) -> None:
         """Sound an alert with its sound inside, through the hold."""
+        await self._calm()
         self.say(_("two holders send an alert; it passes the hold"))
         order, sound = self._alert()
         before = [_bytes(e) for e in self.fleet.endpoints]
@@ -171,6 +173,7 @@ class Exercise:
 
     async def release(self, hold: bytes) -> None:
         """End the alert's day and the hold: the programme goes on."""
+        await self._calm()
         self.say(_("two holders release the hold"))
         everyone = self.fleet.endpoints
         order = self._command(Verb.RELEASE, holders=2, references=(hold,))
@@ -185,6 +188,7 @@ class Exercise:
 
     async def lock_down(self) -> None:
         """Lock the province down: alerts fall silent too; it ends by itself."""
+        await self._calm()
         self.say(_("two holders lock the province down"))
         everyone = self.fleet.endpoints
         order = self._command(Verb.LOCKDOWN, holders=2, duration_s=LOCKDOWN_S)
@@ -203,6 +207,16 @@ class Exercise:
         )
 
     # -- inside
+
+    async def _calm(self) -> None:
+        """Wait until nothing of the step before is under way, so that each is measured alone."""
+
+        def is_calm() -> bool:
+            is_reading = any(member.reader.is_busy for member in self.fleet.members)
+            return not is_reading and not self.unsent()
+
+        if not await until(is_calm, WITHIN_S):
+            raise PeerError(f"{self.unsent()} endpoints still have no receipt")
 
     def _publish(self, order: bytes) -> float:
         issued_s = time.monotonic()
