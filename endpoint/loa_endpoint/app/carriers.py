@@ -63,7 +63,8 @@ class Carriers:
     def facts(self) -> dict[str, Any]:
         """Return what a technician may want to know."""
         texts = None if self._texts is None else self._texts.facts()
-        return {"sticks": self._sticks.facts(), "modem": texts}
+        signers = len(self._parts.plane.inbox.signers)  # whose short forms can be resolved
+        return {"sticks": self._sticks.facts(), "modem": texts, "signers": signers}
 
     def start(self) -> None:
         """Open the modem's port; needs a running loop."""
