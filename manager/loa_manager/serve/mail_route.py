@@ -6,9 +6,7 @@ needs. No GET changes anything. What the mailbox does with it is :mod:`loa_manag
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
@@ -17,15 +15,11 @@ from starlette.routing import Route
 from loa_manager.mailbox import rejection
 from loa_manager.mailbox.entry import DESKS, Entry, entry_facts
 from loa_manager.mailbox.office import Office
-from loa_manager.request_seal import RequestError
 from loa_manager.serve.signed_request import Doorkeeper
 from loa_protocol import cbor
-from loa_protocol.errors import FormatError
-from loa_protocol.trust import TrustError
 
 PORTION: Final = 128 * 1024  # at 13 kB/s it comes through in time
 _PRIVATE: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
-_Result = TypeVar("_Result")
 
 
 class MailRoutes:
@@ -52,42 +46,42 @@ class MailRoutes:
         signed = await self._door.identify(request)
         scope = request.path_params["scope"]
         signed.sender.need(scope, *DESKS)
-        entries = await self._do(self._office.inbox, scope, signed.at)
+        entries = await self._door.do(self._office.inbox, scope, signed.at)
         return JSONResponse([entry_facts(entry) for entry in entries], headers=_PRIVATE)
 
     async def _submit(self, request: Request) -> Response:
         signed = await self._door.identify(request, cbor.MAX_BYTES)
-        entry = await self._do(self._office.submit, signed.sender, signed.body, signed.at)
+        entry = await self._door.do(self._office.submit, signed.sender, signed.body, signed.at)
         return _answer(entry)
 
     async def _draft(self, request: Request) -> Response:
         signed = await self._door.identify(request)
         digest = request.path_params["digest"]
-        posted = await self._do(self._office.find, signed.sender, digest, *DESKS)
+        posted = await self._door.do(self._office.find, signed.sender, digest, *DESKS)
         kind = "application/octet-stream"
         return Response(posted.data, headers=_PRIVATE, media_type=kind)
 
     async def _state(self, request: Request) -> Response:
         signed = await self._door.identify(request)
         digest = request.path_params["digest"]
-        return _answer(await self._do(self._office.show, signed.sender, digest, signed.at))
+        return _answer(await self._door.do(self._office.show, signed.sender, digest, signed.at))
 
     async def _approve(self, request: Request) -> Response:
         signed = await self._door.identify(request, cbor.MAX_BYTES)
         digest = request.path_params["digest"]
         given = signed.sender, digest, signed.body, signed.at
-        return _answer(await self._do(self._office.approve, *given))
+        return _answer(await self._door.do(self._office.approve, *given))
 
     async def _reject(self, request: Request) -> Response:
         signed = await self._door.identify(request, rejection.MAX_BYTES)
         digest = request.path_params["digest"]
         given = signed.sender, digest, signed.body, signed.at
-        return _answer(await self._do(self._office.reject, *given))
+        return _answer(await self._door.do(self._office.reject, *given))
 
     async def _media(self, request: Request) -> Response:
         signed = await self._door.identify(request)
         names = request.path_params["digest"], request.path_params["sha256"]
-        path = await self._do(self._office.media_file, signed.sender, *names)
+        path = await self._door.do(self._office.media_file, signed.sender, *names)
         return FileResponse(path, headers=_PRIVATE, media_type="application/octet-stream")
 
     async def _receive(self, request: Request) -> Response:
@@ -100,17 +94,7 @@ class MailRoutes:
                 signed.sender, *names, offset=offset, data=signed.body, now=signed.at
             )
 
-        return JSONResponse(await self._do(receive), headers=_PRIVATE)
-
-    async def _do(self, act: Callable[..., _Result], *given: Any) -> _Result:  # noqa: ANN401 - as act
-        try:
-            return await asyncio.to_thread(act, *given)
-        except RequestError as refused:
-            self._door.say(refused)
-            raise
-        except (TrustError, FormatError) as error:
-            # the province's own rules are damaged or out of date: not the sender's fault
-            raise RequestError(503, "unavailable") from error
+        return JSONResponse(await self._door.do(receive), headers=_PRIVATE)
 
 
 def _answer(entry: Entry) -> Response:

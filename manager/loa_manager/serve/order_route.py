@@ -6,10 +6,8 @@ and for their own places. The server judges an order as the boards will, and sig
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
 from datetime import datetime
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -33,7 +31,6 @@ from loa_protocol.trust import TrustError
 
 WATCHING: Final = (Role.ALERT, Role.LIVE, Role.OPERATE, Role.BULLETIN, Role.EDITOR, Role.APPROVER)
 _PRIVATE: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
-_Result = TypeVar("_Result")
 
 
 class OrderRoutes:
@@ -51,14 +48,14 @@ class OrderRoutes:
 
     async def _take(self, request: Request) -> Response:
         signed = await self._door.identify(request, cbor.MAX_BYTES)
-        answer = await self._do(self._publish, signed.sender, signed.body, signed.at)
+        answer = await self._door.do(self._publish, signed.sender, signed.body, signed.at)
         return JSONResponse(answer, headers=_PRIVATE)
 
     async def _list(self, request: Request) -> Response:
         signed = await self._door.identify(request)
         scope = request.path_params["scope"]
         signed.sender.need(scope, *WATCHING)
-        return JSONResponse(await self._do(self._told, scope, signed.at), headers=_PRIVATE)
+        return JSONResponse(await self._door.do(self._told, scope, signed.at), headers=_PRIVATE)
 
     def _publish(self, sender: Sender, data: bytes, now: datetime) -> dict[str, Any]:
         paper = _opened(data)
@@ -90,16 +87,6 @@ class OrderRoutes:
         finally:
             engine.dispose()
         return [told_facts(each, int(now.timestamp()), within=scope) for each in told]
-
-    async def _do(self, act: Callable[..., _Result], *given: Any) -> _Result:  # noqa: ANN401 - as act
-        try:
-            return await asyncio.to_thread(act, *given)
-        except RequestError as refused:
-            self._door.say(refused)
-            raise
-        except (TrustError, FormatError) as error:
-            # the province's own rules are damaged or out of date: not the sender's fault
-            raise RequestError(503, "unavailable") from error
 
 
 def _opened(data: bytes) -> Paper:

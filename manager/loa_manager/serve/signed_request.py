@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any, TypeVar
 
 from cryptography import x509 as pyca
 from starlette.requests import Request
@@ -23,11 +24,13 @@ from loa_manager.publish.desk import trusted_with_denials
 from loa_manager.request_seal import Claim, Door, RequestError, Sender, Shown, check_body
 from loa_manager.serve.repeats import Repeats
 from loa_manager.serve.web import read_body
+from loa_protocol.errors import FormatError
 from loa_protocol.record import ClockTrust
-from loa_protocol.trust import Now, Trusted
+from loa_protocol.trust import Now, Trusted, TrustError
 
 log = logging.getLogger(__name__)
 Clock = Callable[[], datetime]
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,21 @@ class Doorkeeper:
             self.say(refused)
             raise
         return Signed(sender, body, now)
+
+    async def do(self, act: Callable[..., Result], *given: Any) -> Result:  # noqa: ANN401 - as act
+        """Let *act* work in a thread, and say what it refused.
+
+        Raises:
+            RequestError: *act*'s own; or ``unavailable`` where the province's rules are damaged or
+                out of date, which is not the sender's fault.
+        """
+        try:
+            return await asyncio.to_thread(act, *given)
+        except RequestError as refused:
+            self.say(refused)
+            raise
+        except (TrustError, FormatError) as error:
+            raise RequestError(503, "unavailable") from error
 
     def say(self, refused: RequestError) -> None:
         """Log a refusal, each speaker once a minute."""
