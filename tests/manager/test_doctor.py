@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
 import subprocess
@@ -394,3 +395,14 @@ def test_a_server_that_does_not_answer_is_critical() -> None:
     shut = Server((), (answers(modern=Answer(error=doors.REFUSED)),), ())
     assert trouble.judge_server(shut).level is Level.CRITICAL
     assert trouble.judge_broker(shut).level is Level.CRITICAL
+
+
+def test_the_page_of_provisions_names_every_provision_and_every_measure() -> None:
+    page = Path("docs/security-provisions.md").read_text(encoding="utf-8")
+    sources = Path("manager/loa_manager/doctor").glob("*.py")
+    measures = [path for path in sources if path.name != "trouble.py"]  # that is the plain doctor
+    code = "\n".join(path.read_text(encoding="utf-8") for path in measures)
+    ids = set(re.findall(r'^ +id="([a-z_0-9]+)"', code, re.MULTILINE))
+    assert len(ids) > 20
+    assert [name for name in sorted(ids) if f"`{name}`" not in page] == []
+    assert [each for each in security.PROVISIONS if each not in page] == []

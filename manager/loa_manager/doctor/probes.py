@@ -61,8 +61,10 @@ def ask(host: str, port: int, context: ssl.SSLContext | None, greeting: bytes) -
             line.sendall(greeting)
             data = line.recv(512)
             return Answer(version, data, "" if data else CLOSED)
+    except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
+        return Answer(version, error=CLOSED)
     except ssl.SSLError as error:
-        return Answer(version, error=error.reason or error.strerror or CLOSED)
+        return Answer(version, error=error.reason or CLOSED)
     except TimeoutError:
         return Answer(version, error="timeout")
     except OSError as error:
