@@ -15,7 +15,8 @@ from pathlib import Path
 from loa_manager.home import Home, read_bytes
 from loa_manager.orders import book
 from loa_manager.serial_line import raw_line
-from loa_protocol.compact import compact
+from loa_protocol.compact import SEAL_BYTES, compact
+from loa_protocol.envelope import Bundle, Kind
 from loa_protocol.errors import ConfigError, MessageError, PeerError, RefusedError
 from loa_protocol.language import translator
 from loa_protocol.sms import FITTING_PARTS, excess, make_submit, split
@@ -24,6 +25,7 @@ from loa_protocol.sms_sending import Failed, Sent, SmsSending
 _ = translator("loa_manager")
 
 _CHUNK = 4096
+_HOLDERS = 2  # of an alert that is not pre-approved
 _FEWEST_DIGITS = 6  # of an order's id
 
 
@@ -58,17 +60,22 @@ class Texts:
 
 
 def too_long(order: bytes) -> str:
-    """Return what to tell whoever wrote *order*, if it goes by text message badly; else nothing."""
+    """Return what to tell whoever wrote *order*, if it goes by text message badly; else nothing.
+
+    An alert is reckoned with the seals of two holders, also before the second has signed.
+    """
     try:
-        texts = Texts.of(order)
+        bundle = Bundle.from_bytes(order)
+        missing = _HOLDERS - len(bundle.seals) if bundle.kind == Kind.ALERT else 0
+        size = len(compact(order)) + max(0, missing) * SEAL_BYTES
     except MessageError as error:
         return str(error)
-    if not texts.excess:
+    if not excess(size):
         return ""
     text = _(
-        "{parts} text messages; cut title and reason by {excess} bytes and it fits into {fitting}"
+        "Too long for {fitting} text messages; cut title and reason by {excess} bytes and it fits."
     )
-    return text.format(parts=len(texts.pieces), excess=texts.excess, fitting=FITTING_PARTS)
+    return text.format(excess=excess(size), fitting=FITTING_PARTS)
 
 
 def find_order(name: str, home: Home) -> bytes:

@@ -22,7 +22,7 @@ MAX_BYTES: Final = 1024  # eight messages
 KINDS: Final = (Kind.ALERT, Kind.COMMAND)
 _HEAD_BYTES: Final = 4  # mark, kind, version, count of seals
 _ALGORITHMS: Final = (0x26, 0x27)  # as in a seal's protected header: ES256, EdDSA
-_SEAL_BYTES: Final = 1 + KID_BYTES + SIGNATURE_BYTES
+SEAL_BYTES: Final = 1 + KID_BYTES + SIGNATURE_BYTES
 _FRAME: Final = b"\xd2\x84\x55\xa2\x01"  # of a detached seal, up to the algorithm
 _AFTER_ALGORITHM: Final = b"\x04\x50"
 _AFTER_KID: Final = b"\xa0\xf6\x58\x40"
@@ -58,15 +58,15 @@ def expand(data: bytes) -> bytes:
         raise VersionError(f"not a compact form that is known here: 0x{mark:02x}")
     if kind not in KINDS:
         raise MessageError(f"no compact form of kind {kind}")
-    at = _HEAD_BYTES + count * _SEAL_BYTES
+    at = _HEAD_BYTES + count * SEAL_BYTES
     if not 1 <= count <= MAX_SEALS or at >= len(data):
         raise MessageError(f"{count} seals in {len(data)} bytes")
-    places = range(_HEAD_BYTES, at, _SEAL_BYTES)
+    places = range(_HEAD_BYTES, at, SEAL_BYTES)
     return Bundle(
         kind=kind,
         version=version,
         payload=data[at:],
-        seals=tuple(_unpack_seal(data[place : place + _SEAL_BYTES]) for place in places),
+        seals=tuple(_unpack_seal(data[place : place + SEAL_BYTES]) for place in places),
         certificates=(),
     ).to_bytes()
 

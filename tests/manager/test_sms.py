@@ -20,7 +20,7 @@ from loa_manager.cli.main import run
 from loa_manager.settings_file import parse_settings
 from loa_manager.sms_gateway import too_long
 from loa_protocol.compact import expand
-from loa_protocol.envelope import Bundle
+from loa_protocol.envelope import Bundle, Kind
 from loa_protocol.errors import ConfigError, MessageError
 from loa_protocol.objects.command import Verb
 from loa_protocol.objects.placement import Settings
@@ -142,6 +142,8 @@ def test_whoever_writes_too_much_is_told_how_much_to_cut() -> None:
     assert too_long(signed_order(alert())) == ""
     long = too_long(signed_order(alert(reason="dài " * 40)))
     assert "cut title and reason by" in long
+    one = province().sign(Kind.ALERT, alert(reason="d" * 100), province().duty[0])
+    assert "cut title and reason by" in too_long(one)  # a second seal is still to come
     assert "no compact form" in too_long(signed_order(grant()))
 
 

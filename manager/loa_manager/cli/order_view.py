@@ -18,9 +18,12 @@ from loa_manager.orders.desk import Judged, lowest_level, roles_of
 from loa_manager.orders.facts import paper_facts
 from loa_manager.orders.giving import Giver, Outcome
 from loa_manager.orders.paper import Paper
+from loa_manager.sms_gateway import too_long
 from loa_protocol.errors import ConfigError, PeerError
 from loa_protocol.language import translator
+from loa_protocol.objects.alert import Alert
 from loa_protocol.objects.authority import Level
+from loa_protocol.objects.command import Command
 
 _ = translator("loa_manager")
 
@@ -35,11 +38,20 @@ def confirm_order(giver: Giver, papers: Iterable[Paper], *, yes: bool) -> None:
     if not wants_json(click.get_current_context(silent=True)):
         for paper in papers:
             _show_paper(giver, paper)
+            _warn_of_length(paper)
     if yes:
         return
     if not sys.stdin.isatty():
         raise ConfigError(_("order"), [_("nobody to ask; give --yes")])
     click.confirm(_("Give this order?"), abort=True, err=True)
+
+
+def _warn_of_length(paper: Paper) -> None:
+    """Say where an order without sound of its own is too long for text messages."""
+    body = paper.body
+    goes = isinstance(body, Command) or (isinstance(body, Alert) and body.sound is None)
+    if goes and (warning := too_long(paper.data)):
+        say(warning)
 
 
 def deliver(
