@@ -175,5 +175,7 @@ def _broker(home: Home) -> str | None:
     return read_bytes(path).decode(errors="replace") if path.is_file() else None
 
 
-def _offers(steps: Sequence[Step]) -> list[str]:
+def _offers(steps: Sequence[Step]) -> list[str] | None:
+    if not any(each.status for each in steps):
+        return None
     return sorted({each.challenge for each in steps if each.challenge})
