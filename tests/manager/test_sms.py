@@ -142,7 +142,7 @@ def test_whoever_writes_too_much_is_told_how_much_to_cut() -> None:
     assert too_long(signed_order(alert())) == ""
     long = too_long(signed_order(alert(reason="dài " * 40)))
     assert "cut title and reason by" in long
-    one = province().sign(Kind.ALERT, alert(reason="d" * 100), province().duty[0])
+    one = province().sign(Kind.ALERT, alert(reason="d" * 120), province().duty[0])
     assert "cut title and reason by" in too_long(one)  # a second seal is still to come
     assert "no compact form" in too_long(signed_order(grant()))
 
