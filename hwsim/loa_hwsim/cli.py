@@ -137,7 +137,7 @@ def cable_command(
 @click.command(
     "sms",
     cls=SimCommand,
-    example="loa sms lenh.bundle --to +84912000004 --print | loa-sim sms --dir sim/c04",
+    example="loa-sim sms --dir sim/c04 lenh.pdu",
 )
 @click.argument("file", type=click.File("r"), default="-")
 @click.option("--dir", "folder", type=PATH, required=True, help="The board's folder.")
