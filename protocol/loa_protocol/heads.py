@@ -11,9 +11,11 @@ from typing import Final
 from loa_protocol import merkle
 from loa_protocol.objects.authority import Root
 from loa_protocol.objects.online import Head, Inclusion
+from loa_protocol.record import ClockTrust
 from loa_protocol.trust import Now, Refusal, TrustError
 
 STALE_AFTER_S: Final = 3600  # trust.md section 2: a head is stale after 60 minutes
+AHEAD_S: Final = 60  # two clocks of a province are not further apart than that
 UNPROVEN: Final = "unproven"  # why a proof is not believed: it does not lead to the head's tree
 
 
@@ -27,6 +29,15 @@ def check_follows(head: Head, previous: Head | None, root: Root) -> None:
         raise TrustError(Refusal.SCOPE, f"a head of {head.scope}")
     if previous is not None and head.time < previous.time:
         raise TrustError(Refusal.ROLLBACK, f"a head of {head.time} after {previous.time}")
+
+
+def is_ahead(head: Head, now: Now) -> bool:
+    """Tell whether *head* claims a time that has not come, by a clock that is fully trusted.
+
+    Whoever holds the head key could else have one such head refuse every true one after it, until
+    its time comes. Below T3 a head knows the time better than we do.
+    """
+    return now.trust >= ClockTrust.T3 and head.time > now.unix_s + AHEAD_S
 
 
 def is_stale(head: Head, now: Now) -> bool:

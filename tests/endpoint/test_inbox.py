@@ -288,6 +288,13 @@ async def test_a_head_is_looked_at_once_and_only_when_it_is_signed(lab: InboxLab
     assert lab.looked == [head]
 
 
+async def test_a_head_from_the_future_is_refused_and_the_true_one_looked_at(lab: InboxLab) -> None:
+    ahead, head = ContentLab().renew(after_s=86_400), ContentLab().renew()
+    assert await lab.inbox.offer(ahead, "lan") is Outcome.REFUSED
+    assert await lab.inbox.offer(head, "lan") is Outcome.KEPT
+    assert lab.looked == [head]
+
+
 async def test_the_present_root_is_known_and_a_strangers_refused(lab: InboxLab) -> None:
     assert await lab.inbox.offer(province().root_bundle, "usb") is Outcome.KNOWN
     root = replace(province().root, version=2)

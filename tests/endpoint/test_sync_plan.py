@@ -278,6 +278,29 @@ def test_refused_objects_are_tried_again_when_the_time_becomes_known() -> None:
 
 
 @pytest.mark.requirement("SEC-3")
+@pytest.mark.requirement("SEC-8")
+def test_a_head_from_the_future_does_not_shut_out_the_true_ones() -> None:
+    board = Board()
+    board.lab.renew(after_s=86_400)
+    assert board.catch_up().refused == [("head", "not_yet")]
+    board.lab.time = NOW.unix_s - 60
+    board.lab.renew()
+    assert board.catch_up().refused == []
+    assert board.playlist_serial == 1
+
+
+def test_a_head_that_was_taken_before_the_time_was_known_yields_to_the_true_ones() -> None:
+    board = Board(now=Now(START, ClockTrust.T1))
+    board.lab.renew(after_s=86_400)
+    assert board.catch_up().refused == []
+    board.now = NOW
+    board.lab.time = NOW.unix_s - 60
+    board.lab.publish(BODY)
+    board.lab.renew()
+    assert board.catch_up().refused == []
+    assert board.playlist_serial == 2
+
+
 def test_an_old_head_is_refused() -> None:
     board = Board()
     old = board.lab.files["/head"]

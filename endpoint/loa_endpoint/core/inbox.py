@@ -26,6 +26,7 @@ from loa_protocol.accept import accept
 from loa_protocol.chain import resolve
 from loa_protocol.envelope import MAX_CERTIFICATES, Bundle, Kind, open_seal
 from loa_protocol.errors import FormatError
+from loa_protocol.heads import is_ahead
 from loa_protocol.objects.alert import Alert
 from loa_protocol.objects.authority import Certificate
 from loa_protocol.objects.command import Command, Verb
@@ -191,7 +192,7 @@ class Inbox:
                 return Wait(wants_time=False)
             raise
         if isinstance(accepted.body, Head):
-            return self._head(accepted.body, data, have.trusted)
+            return self._head(accepted.body, data, have.trusted, now)
         if accepted.kind in _STATE:
             return _state(accepted, data, have)
         if not now.is_known and _needs_time(accepted, alert_without_time):
@@ -199,9 +200,11 @@ class Inbox:
             return Wait(wants_time=True)
         return _order(accepted, data, now)
 
-    def _head(self, head: Head, data: bytes, trusted: Trusted) -> Verdict:
+    def _head(self, head: Head, data: bytes, trusted: Trusted, now: Now) -> Verdict:
         if head.scope != trusted.root.scope:
             raise TrustError(Refusal.SCOPE, f"a head of {head.scope}")
+        if is_ahead(head, now):
+            raise TrustError(Refusal.NOT_YET, f"a head of {head.time} at {now.unix_s}")
         if head.time <= self._head_time:
             return Nothing()
         self._head_time = head.time

@@ -310,7 +310,7 @@ class CatchUp:
         if accepted.kind != _KINDS[want.step]:
             raise TrustError(Refusal.KIND, accepted.kind.name)
         if isinstance(accepted.body, Head):
-            return self._on_head(accepted, accepted.body, data, have)
+            return self._on_head(accepted, accepted.body, data, have, now)
         if accepted.is_known and accepted.digest in have.held:
             return ()
         if want.step in (Step.DENY_LIST, Step.POLICY):
@@ -340,9 +340,12 @@ class CatchUp:
         return ()
 
     def _on_head(
-        self, accepted: Accepted, head: Head, data: bytes, have: Have
+        self, accepted: Accepted, head: Head, data: bytes, have: Have, now: Now
     ) -> tuple[Effect, ...]:
-        heads.check_follows(head, self.head, have.trusted.root)
+        if heads.is_ahead(head, now):
+            raise TrustError(Refusal.NOT_YET, f"a head of {head.time} at {now.unix_s}")
+        is_void = self.head is not None and heads.is_ahead(self.head, now)  # the time was not known
+        heads.check_follows(head, None if is_void else self.head, have.trusted.root)
         if head == self.head:
             return ()
         if self.head is None or (head.tree, head.leaves) != (self.head.tree, self.head.leaves):
