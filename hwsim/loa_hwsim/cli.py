@@ -47,9 +47,24 @@ PATH: Final = click.Path(path_type=Path)
 @click.option("--watts", type=click.FloatRange(1, 2000), default=100.0, help="All loudspeakers.")
 @click.option("--volts", type=click.FloatRange(10, 200), default=100.0, help="Rated line voltage.")
 @click.option("--boot-ms", type=click.FloatRange(0, 60_000), default=0.0, help="Tuner's boot time.")
-@click.option("--sms-loss", type=click.FloatRange(0, 1), default=0.0, help="Messages lost.")
-@click.option("--sms-repeats", type=click.FloatRange(0, 1), default=0.0, help="Come twice.")
-@click.option("--sms-delay", type=click.FloatRange(0, 3600), default=0.0, help="At most, s.")
+@click.option(
+    "--sms-loss",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    help="Share of text messages that are lost.",
+)
+@click.option(
+    "--sms-repeats",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    help="Share of text messages that come twice.",
+)
+@click.option(
+    "--sms-delay",
+    type=click.FloatRange(0, 3600),
+    default=0.0,
+    help="Delay of text messages, at most, s.",
+)
 @click.option("--seed", type=int, default=0, help="Seed of all noise and chance.")
 @click.option("--transcript", is_flag=True, help="Write every byte to transcript.log.")
 def board_command(
