@@ -163,6 +163,7 @@ def test_a_modem_without_sim_or_without_a_word_is_a_fault_and_is_told(desk: Desk
     for facts, is_open in (
         (ModemFacts(sim=Sim.READY), True),
         (ModemFacts(sim=Sim.ABSENT), True),
+        (ModemFacts(sim=Sim.LOCKED), True),
         (ModemFacts(sim=Sim.ABSENT), False),
         (ModemFacts(sim=Sim.READY, is_silent=True), True),
         (ModemFacts(sim=Sim.READY), True),
@@ -170,11 +171,13 @@ def test_a_modem_without_sim_or_without_a_word_is_a_fault_and_is_told(desk: Desk
         desk.phone.facts, desk.phone.is_open = facts, is_open
         carriers._tidy()
         seen.append(sorted(carriers.faults))
-    assert seen == [[], ["no_sim"], ["modem_silent"], ["modem_silent"], []]
+    assert seen == [[], ["no_sim"], ["sim_locked"], ["modem_silent"], ["modem_silent"], []]
     assert desk.happenings == [
         ("no_sim", "active"),
-        ("modem_silent", "active"),
         ("no_sim", "idle"),
+        ("sim_locked", "active"),
+        ("modem_silent", "active"),
+        ("sim_locked", "idle"),
         ("modem_silent", "idle"),
     ]
 

@@ -239,7 +239,8 @@ class Texts:
         facts = self.modem.facts
         if facts.is_silent or not self.modem.is_open:
             return frozenset({"modem_silent"})
-        return frozenset({"no_sim"}) if facts.sim is Sim.ABSENT else frozenset()
+        name = {Sim.ABSENT: "no_sim", Sim.LOCKED: "sim_locked"}.get(facts.sim)
+        return frozenset() if name is None else frozenset({name})
 
     def facts(self) -> dict[str, Any]:
         """Return how the modem is, and what came by it."""
@@ -264,7 +265,6 @@ class Texts:
         for order in shelved.orders:
             outcome = await self._parts.plane.inbox.offer(order.data, "sms")
             self._orders += outcome is Outcome.TAKEN
-            log.info("text_order", extra={"outcome": str(outcome)})
             is_settled = outcome not in _UNSETTLED
             self._delete(self._shelf.judged(order, monotonic_ms(), is_settled=is_settled))
 
