@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -128,6 +129,27 @@ async def test_what_is_no_plain_file_of_the_size_is_refused_at_once(
     with pytest.raises(FetchError) as caught:
         await StickSource(tmp_path).fetch(request("/head"))
     assert caught.value.status == 0
+
+
+@pytest.mark.requirement("SEC-4")
+async def test_a_device_on_a_stick_is_not_even_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    try:
+        os.mknod(tmp_path / "head", stat.S_IFCHR | 0o666, os.makedev(1, 5))  # as /dev/zero
+    except PermissionError:
+        pytest.skip("only root makes devices")
+    opened: list[object] = []
+    real = os.open
+
+    def noting(path: str, *rest: int, dir_fd: int | None = None) -> int:
+        opened.append(path)
+        return real(path, *rest, dir_fd=dir_fd)
+
+    monkeypatch.setattr("loa_endpoint.content.stick.os.open", noting)
+    with pytest.raises(FetchError):
+        await StickSource(tmp_path).fetch(request("/head"))
+    assert opened == [tmp_path]
 
 
 def _touched(path: Path) -> Path:
