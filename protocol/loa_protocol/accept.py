@@ -10,10 +10,12 @@ from __future__ import annotations
 from loa_protocol.chain import resolve
 from loa_protocol.envelope import Bundle, Kind, open_seal
 from loa_protocol.holders import check_holders
+from loa_protocol.objects.alert import Alert
 from loa_protocol.objects.authority import Root
+from loa_protocol.objects.bulletin import Bulletin
 from loa_protocol.objects.command import Command, Verb
 from loa_protocol.objects.online import Head, Receipt, TimeAnswer
-from loa_protocol.objects.placement import Assignment
+from loa_protocol.objects.placement import Assignment, DenyList
 from loa_protocol.objects.playlist import Playlist
 from loa_protocol.objects.standing import StandingProgramme
 from loa_protocol.replay import judge_event, judge_state
@@ -55,8 +57,7 @@ def accept(data: bytes, trusted: Trusted, now: Now) -> Accepted:
     kind = Kind(bundle.kind)
     level = check_holders(kind, body, signers, trusted)  # 4 roles, holders, thresholds, level
     _check_scope(body, rule, signers, trusted)  # 5 inside the signers' scopes, addressed to us
-    if bundle.digest in trusted.denied:  # 6 not denied (keys were checked with the chain)
-        raise TrustError(Refusal.DENIED, bundle.digest.hex())
+    _check_denied(bundle, body, trusted)  # 6 not denied (keys were checked with the chain)
     known = _check_replay(bundle, body, signers, trusted, now)  # 7 never back, never twice
     pending = _check_time(body, signers, now)  # 8 not before, not after
     return Accepted(
@@ -114,6 +115,9 @@ def _check_scope(body: Object, rule: Rule, signers: list[Resolved], trusted: Tru
     for signer in signers:
         if scope is not None and not any(is_inside(scope, prefix) for prefix in signer.scopes):
             raise TrustError(Refusal.SCOPE, f"{signer.holder} does not speak for {scope}")
+    if isinstance(body, DenyList) and body.scope != trusted.root.scope:
+        # there is one list: that of a part would take the place of the whole province's
+        raise TrustError(Refusal.SCOPE, f"a deny list of {body.scope}")
     if isinstance(body, Assignment):
         if trusted.fingerprint is not None and body.endpoint != trusted.fingerprint:
             raise TrustError(Refusal.NOT_ADDRESSED, body.endpoint.hex())
@@ -130,6 +134,14 @@ def _check_scope(body: Object, rule: Rule, signers: list[Resolved], trusted: Tru
         and not is_inside(trusted.scope, scope)
     ):
         raise TrustError(Refusal.NOT_ADDRESSED, f"{scope} does not cover {trusted.scope}")
+
+
+def _check_denied(bundle: Bundle, body: Object, trusted: Trusted) -> None:
+    named = {bundle.digest}
+    if isinstance(body, (Alert, Bulletin)) and body.media is not None:
+        named.add(body.media.sha256)  # of a playlist's many the rest may sound
+    for digest in named & trusted.denied:
+        raise TrustError(Refusal.DENIED, digest.hex())
 
 
 def _check_replay(
@@ -153,6 +165,8 @@ def _check_time(body: Object, signers: list[Resolved], now: Now) -> bool:
         s.certificate is not None and claimed > s.certificate.expires for s in signers
     ):
         raise TrustError(Refusal.EXPIRED, "a time later than its signer's certificate")
+    if now.is_known and now.unix_s < getattr(body, "taken_from", 0):  # its life counts from there
+        raise TrustError(Refusal.NOT_YET, "of too far in the future")
     expires, not_before = getattr(body, "expires", None), getattr(body, "not_before", 0)
     if expires is not None and now.unix_s >= expires:
         raise TrustError(Refusal.EXPIRED, f"at {expires}")

@@ -78,9 +78,11 @@ RULES: Final[dict[Kind, Rule]] = {
     Kind.ALERT: Rule(Alert, (Role.ALERT,)),
     Kind.GRANT: Rule(Grant, (Role.LIVE,)),
     Kind.COMMAND: Rule(Command, (Role.OPERATE,)),
-    Kind.ASSIGNMENT: Rule(Assignment, (Role.OPERATE, Role.OPERATE), covers_endpoint=False),
-    Kind.SETTINGS: Rule(Settings, (Role.OPERATE, Role.OPERATE)),
-    Kind.DENY_LIST: Rule(DenyList, (Role.REVOKE, Role.REVOKE)),
+    Kind.ASSIGNMENT: Rule(
+        Assignment, (Role.OPERATE, Role.OPERATE), covers_endpoint=False, lowest=Level.PROVINCE
+    ),
+    Kind.SETTINGS: Rule(Settings, (Role.OPERATE, Role.OPERATE), lowest=Level.PROVINCE),
+    Kind.DENY_LIST: Rule(DenyList, (Role.REVOKE, Role.REVOKE), lowest=Level.PROVINCE),
     Kind.HEAD: Rule(Head, (Role.HEAD,)),
     Kind.TIME_ANSWER: Rule(TimeAnswer, (Role.TIME,), covers_endpoint=False),
     Kind.RECEIPT: Rule(Receipt, (Role.INGEST,), covers_endpoint=False),
@@ -131,6 +133,8 @@ class Trusted:
     fingerprint: bytes | None = None
     positions: Mapping[Subject, Position] = field(default_factory=dict)
     thresholds: Mapping[int, int] = field(default_factory=dict)  # of the policy in force
+    # of the province's own policy, which alone counts for people of the province; None: the same
+    widest_thresholds: Mapping[int, int] | None = None
     denied: frozenset[bytes] = frozenset()  # key ids and digests
     nonce: bytes = b""
     seen: Mapping[bytes, int] = field(default_factory=dict)  # events that happened already

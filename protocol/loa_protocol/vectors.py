@@ -198,6 +198,7 @@ def _trusted(facts: Mapping[str, Any]) -> Trusted:
             for row in facts.get("positions", ())
         },
         thresholds={int(kind): count for kind, count in facts.get("thresholds", {}).items()},
+        widest_thresholds=_thresholds(facts.get("widest_thresholds")),
         denied=_digests(facts.get("denied", ())),
         nonce=bytes.fromhex(facts.get("nonce", "")),
         seen={bytes.fromhex(row["id"]): row["until"] for row in facts.get("seen", ())},
@@ -208,6 +209,10 @@ def _trusted(facts: Mapping[str, Any]) -> Trusted:
             for row in facts.get("live_slots", ())
         },
     )
+
+
+def _thresholds(rows: Mapping[str, int] | None) -> dict[int, int] | None:
+    return None if rows is None else {int(kind): count for kind, count in rows.items()}
 
 
 def _digests(values: Sequence[str]) -> frozenset[bytes]:

@@ -17,6 +17,7 @@ from loa_protocol.scope import SCOPE
 
 MAX_SOUND: Final = 192 * 1024  # bytes: 96 s of Opus at 16 kbit/s
 MAX_GAP_S: Final = 30  # between repeats (practice of ISO 7240-16)
+MAX_LIFE_S: Final = 7 * 86_400  # what never expires could be laid in store by a stolen key
 
 
 class AlertMessage(enum.IntEnum):
@@ -55,6 +56,11 @@ class Alert(Wire):
         """Whether it says nothing itself."""
         return self.message is AlertMessage.CANCEL
 
+    @property
+    def taken_from(self) -> int:
+        """How early it may be given."""
+        return self.start - MAX_LIFE_S
+
     def check(self) -> None:
         """Raise MessageError where the fields contradict each other."""
         if self.is_cancel == (self.media is not None):
@@ -63,6 +69,8 @@ class Alert(Wire):
             raise MessageError("Alert.references: updates and cancels refer to others")
         if self.start >= self.expires:
             raise MessageError("Alert.expires: not after its start")
+        if self.expires - self.start > MAX_LIFE_S:
+            raise MessageError(f"Alert.expires: more than {MAX_LIFE_S} s after its start")
         if self.sound is None:
             return
         if self.media is None or hashlib.sha256(self.sound).digest() != self.media.sha256:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from loa_protocol.errors import MessageError
 from loa_protocol.objects.authority import SECONDS
@@ -11,6 +12,8 @@ from loa_protocol.objects.playlist import BulletinKind, Media
 from loa_protocol.objects.policy import LANGUAGE
 from loa_protocol.schema import Choice, Nested, Text, Wire, wire
 from loa_protocol.scope import SCOPE
+
+MAX_LIFE_S: Final = 366 * 86_400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,3 +36,5 @@ class Bulletin(Wire):
             raise MessageError("Bulletin.kind: emergencies come as alerts")
         if self.not_before >= self.expires:
             raise MessageError("Bulletin.expires: not after its not-before")
+        if self.expires - self.not_before > MAX_LIFE_S:
+            raise MessageError(f"Bulletin.expires: more than {MAX_LIFE_S} s after its not-before")

@@ -15,6 +15,8 @@ from loa_protocol.scope import SCOPE
 
 MAX_LOCKDOWN_S: Final = 86_400  # silence for alerts too must end by itself
 MAX_EFFECT_S: Final = 366 * 86_400
+MAX_AHEAD_S: Final = 86_400
+MAX_LIFE_S: Final = 7 * 86_400  # of the message; what lasts may be heard of as late as it lasts
 
 
 class Verb(enum.IntEnum):
@@ -29,6 +31,10 @@ class Verb(enum.IntEnum):
     SELF_TEST = 7
     ROTATE = 8  # make a new device key and enrol it
     RESET_FLOOR = 9  # take *issued* as the time floor; over a nonce of this endpoint
+
+
+# A release must be heard of as late as what it ends.
+_LASTING: Final = frozenset({Verb.STOP, Verb.HOLD, Verb.RELEASE, Verb.VOLUME})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,10 +54,18 @@ class Command(Wire):
     endpoint: bytes | None = wire(11, EVENT, optional=True)  # one endpoint; else all in the scope
     nonce: bytes | None = wire(12, Bytes(16, 32), optional=True)
 
+    @property
+    def taken_from(self) -> int:
+        """How early it may be given: two clocks are never further apart."""
+        return self.issued - MAX_AHEAD_S
+
     def check(self) -> None:
         """Raise MessageError where the fields contradict each other."""
         if self.issued >= self.expires:
             raise MessageError("Command.expires: not after it was issued")
+        longest = MAX_EFFECT_S if self.verb in _LASTING else MAX_LIFE_S
+        if self.expires - self.issued > longest:
+            raise MessageError(f"Command.expires: more than {longest} s after it was issued")
         if (self.verb is Verb.RELEASE) != bool(self.references):
             raise MessageError("Command.references: a release, and nothing else, refers to others")
         if self.verb is Verb.LOCKDOWN and not 0 < self.duration_s <= MAX_LOCKDOWN_S:

@@ -10,7 +10,7 @@ from loa_protocol.errors import MessageError
 from loa_protocol.keys import Algorithm, PublicKey
 from loa_protocol.objects.authority import SECONDS
 from loa_protocol.objects.event import EVENT
-from loa_protocol.objects.playlist import IDENTIFIER, BulletinKind, Mark
+from loa_protocol.objects.playlist import IDENTIFIER, MAX_LIFE_S, BulletinKind, Mark
 from loa_protocol.objects.policy import LANGUAGE, VOLUME
 from loa_protocol.schema import Bytes, Choice, Int, ListOf, Text, Wire, wire
 from loa_protocol.scope import SCOPE
@@ -58,6 +58,11 @@ class Grant(Wire):
     def expires(self) -> int:
         """The end: a grant is no longer taken when its session is over."""
         return self.end
+
+    @property
+    def taken_from(self) -> int:
+        """How early it may be given: for any live slot of a playlist."""
+        return self.start - MAX_LIFE_S
 
     def check(self) -> None:
         """Raise MessageError where the fields contradict each other."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from typing import Final
 
+from loa_protocol.errors import MessageError
 from loa_protocol.objects.authority import SECONDS, Level
 from loa_protocol.objects.policy import CENTI_LUFS, LANGUAGE, VOLUME
 from loa_protocol.schema import Bytes, Choice, Int, ListOf, Nested, Text, Wire, wire
@@ -12,7 +14,7 @@ from loa_protocol.scope import SCOPE
 
 MILLISECONDS = Int(0, 7 * 86_400_000)
 IDENTIFIER = Text(64)
-MAX_DAYS = 31  # a playlist runs for up to 30 days; one more for time zones
+MAX_LIFE_S: Final = 31 * 86_400  # a playlist runs for up to 30 days; one more for time zones
 
 
 class BulletinKind(enum.IntEnum):
@@ -139,3 +141,8 @@ class Playlist(Wire):
     sessions: tuple[Session, ...] = wire(7, ListOf(Nested(Session, row=True), 1024))
     items: tuple[Item, ...] = wire(8, ListOf(Nested(Item), 4096))
     fm_windows: tuple[FmWindow, ...] = wire(9, ListOf(Nested(FmWindow, row=True), 1024))
+
+    def check(self) -> None:
+        """Raise MessageError where it would run for more than a month."""
+        if not 0 < self.expires - self.not_before <= MAX_LIFE_S:
+            raise MessageError("Playlist.expires: a playlist runs for up to 31 days")

@@ -136,6 +136,36 @@ def _alerts() -> Iterator[Case]:
         Refusal.THRESHOLD,
         facts=floor,
     )
+    own = {**three, "widest_thresholds": {}}
+    yield _alert(
+        "station_asks_for_three_of_the_province",
+        "A station's own policy binds its own people, not the province's.",
+        (DUTY[0], DUTY[1]),
+        facts=own,
+        expected={"level": 2},
+    )
+    yield _alert(
+        "station_asks_for_three_of_its_own",
+        "One of the province among them lowers nothing.",
+        mixed,
+        Refusal.THRESHOLD,
+        facts=own,
+    )
+    yield _alert(
+        "denied_media",
+        "What is denied by its hash sounds in no alert.",
+        two,
+        Refusal.DENIED,
+        facts={"denied": [_SIREN.sha256.hex()]},
+    )
+    ahead = NOW.unix_s + 7 * 86_400 + 1
+    yield _alert(
+        "starts_in_eight_days",
+        "None is laid in store: nobody gives one more than 7 days before.",
+        two,
+        Refusal.NOT_YET,
+        body=bodies.alert(start=ahead, expires=ahead + 60),
+    )
     yield _alert("by_editor_and_approver", "Other roles.", (EDITOR, APPROVER), Refusal.ROLE)
     yield _alert("by_the_server", "The online key alerts nobody.", (ONLINE,), Refusal.ROLE)
     yield _alert("by_root_holders", "Nor do root keys.", tuple(ROOTS[:2]), Refusal.ROLE)
@@ -229,6 +259,7 @@ def _alert_fields() -> Iterator[Case]:
         ("cancel_of_nothing", "A cancel refers to what it ends.", {**ending, 15: []}),
         ("update_of_nothing", "So does an update.", {**value, 3: 2}),
         ("ends_before_it_starts", "Its message expires before it starts.", {**value, 8: value[7]}),
+        ("lives_for_eight_days", "A message counts for 7 days.", {**value, 8: value[7] + 691_200}),
         ("volume_16", "The volume ends at 15.", {**value, 13: 16}),
         ("id_of_15_bytes", "An id has 16 bytes.", {**value, 1: bytes(15)}),
         (

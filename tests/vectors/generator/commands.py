@@ -152,6 +152,12 @@ def _commands() -> Iterator[Case]:
     yield _command(
         "seen_before", "An event happens once.", Verb.HOLD, one, Refusal.REPLAYED, facts=seen
     )
+    for name, why, ahead, reason in (
+        ("issued_in_a_day", "So far apart two clocks may be.", 86_400, None),
+        ("issued_the_day_after", "None is laid in store.", 86_401, Refusal.NOT_YET),
+    ):
+        at = {"issued": NOW.unix_s + ahead, "expires": NOW.unix_s + ahead + 60}
+        yield _command(name, why, Verb.HOLD, one, reason, **at)
     yield _command(
         "expired",
         "The message is over.",
@@ -214,6 +220,18 @@ def _commands() -> Iterator[Case]:
             "It expires before it can arrive.",
             Verb.HOLD,
             {7: NOW.unix_s - 5},
+        ),
+        (
+            "reboot_that_counts_for_eight_days",
+            "What is done once is done within 7 days.",
+            Verb.REBOOT,
+            {7: NOW.unix_s + 8 * 86_400},
+        ),
+        (
+            "hold_that_counts_for_ever",
+            "Nothing is remembered for more than 366 days.",
+            Verb.HOLD,
+            {7: NOW.unix_s + 367 * 86_400},
         ),
         ("verb_10", "A verb without a name.", Verb.HOLD, {4: 10}),
     ):

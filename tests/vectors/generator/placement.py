@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from loa_protocol.envelope import Bundle, Kind, sign_bundle
-from loa_protocol.objects.authority import Role
+from loa_protocol.objects.authority import Level, Role
 from loa_protocol.objects.placement import Denied, DeniedKind
 from loa_protocol.record import ClockTrust
 from loa_protocol.trust import Now, Refusal
@@ -25,6 +25,7 @@ from vectors.generator.world import (
     SCOPE,
     START,
     STATION,
+    WARDENS,
     Person,
     certify,
     person,
@@ -105,7 +106,13 @@ def _placement() -> Iterator[Case]:
     good = sign(Kind.ASSIGNMENT, body, *OFFICERS)
     moved = position(1, 6, kind=Kind.ASSIGNMENT, subject=mine)
     local = [
-        certify(person(f"local {n}"), OFFICERS, roles=(Role.OPERATE,), scopes=("vn/ls/st0200",))
+        certify(
+            person(f"local {n}"),
+            OFFICERS,
+            roles=(Role.OPERATE,),
+            scopes=("vn/ls/st0200",),
+            level=Level.PROVINCE,
+        )
         for n in "ab"
     ]
     elsewhere = sign(Kind.ASSIGNMENT, bodies.assignment(scope=f"{STATION}/c09"), *OFFICERS)
@@ -143,6 +150,13 @@ def _placement() -> Iterator[Case]:
             {**none, **moved},
         ),
         (
+            "by_the_commune",
+            "Where a board hangs is the province's to say.",
+            sign(Kind.ASSIGNMENT, body, *WARDENS),
+            Refusal.LEVEL,
+            none,
+        ),
+        (
             "by_another_station",
             "Operators of another station.",
             sign(Kind.ASSIGNMENT, body, *local),
@@ -155,6 +169,8 @@ def _placement() -> Iterator[Case]:
     lone = sign(Kind.SETTINGS, bodies.settings(), OFFICERS[0])
     yield Case("settings", "two_officers", "Two holders with role operate.", settings)
     yield Case("settings", "one_officer", "One is too few.", lone, Refusal.THRESHOLD)
+    local = sign(Kind.SETTINGS, bodies.settings(), *WARDENS)
+    yield Case("settings", "by_the_commune", "Servers are the province's.", local, Refusal.LEVEL)
     yield Case(
         "settings",
         "replayed_to_another_station",
@@ -177,6 +193,21 @@ def _denials() -> Iterator[Case]:
         "One is too few.",
         sign(Kind.DENY_LIST, bodies.deny_list(), OFFICERS[0]),
         Refusal.THRESHOLD,
+    )
+    revokers = [certify(person(f"revoker {n}"), OFFICERS, roles=(Role.REVOKE,)) for n in "ab"]
+    yield Case(
+        "deny_list",
+        "by_the_commune",
+        "A station does not say who is denied, nor who is no more.",
+        sign(Kind.DENY_LIST, bodies.deny_list(scope=STATION), *revokers),
+        Refusal.LEVEL,
+    )
+    yield Case(
+        "deny_list",
+        "of_a_station",
+        "There is one list; a station's would take the place of the province's.",
+        sign(Kind.DENY_LIST, bodies.deny_list(scope=STATION), *OFFICERS),
+        Refusal.SCOPE,
     )
     yield Case(
         "deny_list",

@@ -363,6 +363,14 @@ def _formats() -> Iterator[Case]:
         sign_bytes(Kind.PLAYLIST, encode({**value, 10: 1}), EDITOR, APPROVER),
         FORMAT,
     )
+    yield _playlist(
+        "runs_for_32_days",
+        "A playlist runs for up to 31 days.",
+        sign_bytes(
+            Kind.PLAYLIST, encode({**value, 5: _BODY.not_before + 32 * 86_400}), EDITOR, APPROVER
+        ),
+        FORMAT,
+    )
     yield Case(
         "bundle",
         "payload_of_another_kind",
