@@ -207,6 +207,13 @@ def test_too_loud_together_is_clipped_at_full_scale() -> None:
     assert np.abs(render(mixer, S)).max() == 1.0
 
 
+def test_a_signed_gain_does_not_undo_a_volume_cap() -> None:
+    mixer = Mixer()
+    mixer.set_volume(0, -20, 0)
+    mixer.play(start(Tape(tone(1, level=0.9), gain=31.6), 1_000))
+    assert np.abs(render(mixer, S)).max() == pytest.approx(0.1)
+
+
 # --- stops and plans
 
 

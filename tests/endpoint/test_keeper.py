@@ -52,6 +52,18 @@ def test_the_stations_and_the_clusters_policies_both_tighten_the_provinces(tmp_p
     keeper.store.state.close()
 
 
+@pytest.mark.requirement("SEC-7")
+def test_a_stations_policy_cannot_shut_out_the_provinces_denials(tmp_path: Path) -> None:
+    keeper = _keeper(tmp_path)
+    closed = dict.fromkeys((Kind.DENY_LIST, Kind.POLICY, Kind.ALERT), 16)
+    _keep_policies(keeper, policy(), policy(scope=STATION, thresholds=closed))
+    people = province()
+    denials = DenyList(scope=SCOPE, epoch=1, serial=1, entries=())
+    data = people.sign(Kind.DENY_LIST, denials, *people.officers)
+    assert accept(data, keeper.trusted(), NOW).body == denials
+    keeper.store.state.close()
+
+
 def test_the_policy_of_a_station_where_the_board_hung_before_rules_nothing(tmp_path: Path) -> None:
     keeper = _keeper(tmp_path)
     _keep_policies(keeper, policy(), policy(scope=STATION, sessions_per_day=1))

@@ -22,9 +22,10 @@ from loa_endpoint.core.play import NOTHING_MEASURED
 from loa_protocol.objects.authority import Level
 from loa_protocol.objects.command import Command, Verb
 from loa_protocol.objects.playlist import Session
+from loa_protocol.objects.policy import AlertLimits
 from loa_protocol.record import ClockTrust, Evidence, Happening, OrderState, Refused
 from support import orders
-from support.director_stage import BEGIN
+from support.director_stage import BEGIN, SHA
 from support.kept import kept_order
 from support.order_scene import Scene
 from support.province import NOW, playlist
@@ -346,3 +347,79 @@ def test_an_item_whose_beginning_could_not_be_kept_is_tried_again() -> None:
     assert not scene.is_silent()
     scene.do(scene.director.on_measured("unknown", NOTHING_MEASURED))
     scene.do(scene.director.on_evidence("unknown", Evidence.OUTPUT, 1))
+
+
+@pytest.mark.requirement("SEC-7")
+def test_an_order_that_may_speak_ends_when_its_signer_its_bytes_or_its_sound_is_denied() -> None:
+    kept, *_ = kept_order(alert(repeats=9))
+    assert len(kept.keys) == 2
+    for name in (kept.digest, orders.SIREN.sha256, *kept.keys):
+        scene = Scene()
+        scene.disk[kept.id] = kept
+        scene.do(scene.director.duty.restore([kept], scene.reading()))
+        scene.run(BEGIN + 1000)
+        assert scene.alerts()
+        scene.do(scene.director.on_denied(frozenset({name}), scene.reading()))
+        assert not scene.is_alerting
+        assert scene.state(kept.id) in (OrderState.ENDED, OrderState.REFUSED)
+        scene.wait(300)
+        assert not scene.is_alerting
+
+
+@pytest.mark.requirement("SEC-7")
+def test_nothing_that_a_denial_ends_sounds_at_the_next_start() -> None:
+    kept, *_ = kept_order(orders.alert(start=NOW_S, expires=NOW_S + 600))
+    scene = Scene()
+    scene.director.duty.orders.is_restored = False
+    scene.do(scene.director.on_denied(kept.keys, scene.reading()))
+    scene.disk[kept.id] = kept
+    scene.do(scene.director.duty.restore([kept], scene.reading()))
+    assert not scene.is_alerting
+    assert scene.heard == []
+
+
+@pytest.mark.requirement("SEC-7", "SEC-8")
+def test_a_denial_ends_no_hold() -> None:
+    kept, *_ = kept_order(command(Verb.HOLD))
+    scene = Scene()
+    scene.disk[kept.id] = kept
+    scene.do(scene.director.duty.on_order(kept, scene.reading()))
+    scene.do(scene.director.on_denied(kept.keys, scene.reading()))
+    scene.run(BEGIN + 10_000)
+    assert scene.is_silent()
+    assert scene.state(kept.id) is OrderState.BEGUN
+
+
+@pytest.mark.requirement("SEC-7")
+def test_what_sounds_ends_when_its_file_is_denied() -> None:
+    scene = Scene()
+    scene.run(BEGIN + 10_000)
+    assert not scene.is_silent()
+    scene.do(scene.director.on_denied(frozenset({SHA}), scene.reading()))
+    scene.wait(1)
+    assert scene.is_silent()
+
+
+@pytest.mark.requirement("SEC-8")
+def test_a_lockdown_issued_in_the_future_ends_a_day_after_the_time_is_known() -> None:
+    scene = Scene(trust=ClockTrust.T1)
+    far = NOW_S + 400 * 86_400
+    body = orders.command(Verb.LOCKDOWN, issued=far, expires=far + 600, duration_s=3600)
+    lockdown = scene.order(body, level=PROVINCE)
+    assert scene.is_silent()
+    scene.trust = ClockTrust.T3
+    scene.wait(1)
+    scene.wait(3600)
+    assert scene.state(lockdown) is OrderState.ENDED
+
+
+def test_alerts_given_on_many_days_for_one_count_for_that_one() -> None:
+    limits = AlertLimits(per_day=2, seconds_per_day=600)
+    scene = Scene(alert_limits=limits)
+    day, found = 86_400, []
+    start = NOW_S + 3 * day
+    for _ in range(3):
+        found.append(scene.order(alert(start=start, expires=start + 3600)))
+        scene.now_ms += day * 1000
+    states = [scene.state(each) for each in found]
+    assert states == [OrderState.TAKEN, OrderState.TAKEN, OrderState.REFUSED]

@@ -225,6 +225,7 @@ class Agent:
             self.tuner.start()
         if self.line_board is not None:
             self.line_board.start()
+        self.stage.on_denied(self.keeper.denied())  # first: what it names is not taken up to sound
         self.stage.restore(self.plane.inbox.kept())  # before anything may sound
         self._take_up()
         self.carriers.start()

@@ -106,8 +106,7 @@ class Keeper:
     def trusted(self, nonce: bytes = b"") -> Trusted:
         """Return what an object that arrives now is judged against."""
         assert self.root is not None  # callers know that the board is provisioned
-        policy = self.effective_policy()
-        denied = () if self.deny_list is None else self.deny_list.entries
+        policy, widest = self.effective_policy(), self._policies[POLICIES[0]]
         return Trusted(
             root=self.root,
             root_digest=self.digest("root") or b"",
@@ -115,13 +114,19 @@ class Keeper:
             fingerprint=self._fingerprint,
             positions=self.store.positions(),
             thresholds={} if policy is None else policy.thresholds,
-            denied=frozenset(entry.value for entry in denied),
+            widest_thresholds=None if widest is None else widest.thresholds,
+            denied=self.denied(),
             nonce=nonce or self.store.state.fact("floor_nonce") or b"",
             seen=self.store.state.seen(),
             preapproved=frozenset(() if policy is None else policy.preapproved),
             preapproved_holders=1 if policy is None else policy.preapproved_holders,
             live_slots=self._live_slots(),
         )
+
+    def denied(self) -> frozenset[bytes]:
+        """Return the key ids and hashes that the deny list names."""
+        entries = () if self.deny_list is None else self.deny_list.entries
+        return frozenset(entry.value for entry in entries)
 
     def effective_policy(self) -> Policy | None:
         """Return the province's policy, tightened by each one between it and this cluster.

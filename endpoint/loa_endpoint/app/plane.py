@@ -67,6 +67,9 @@ class Stage(Protocol):
     def on_policy(self, policy: Policy | None) -> None:
         """Know the policy in force."""
 
+    def on_denied(self, denied: frozenset[bytes]) -> None:
+        """Know what the deny list names."""
+
 
 class ContentPlane:
     """Everything that comes from the server, up to what the director is told of it."""
@@ -142,6 +145,9 @@ class ContentPlane:
 
     def media_path(self, sha256: bytes) -> Path | None:
         """Return the cached file after hashing it once more; None, and told, where it is not it."""
+        if sha256 in self._keeper.denied():
+            self.refused("media", Refusal.DENIED, "the file is denied by its hash", sha256)
+            return None
         path = self.cache.checked(sha256)
         if path is None:
             self.refused("media", Refusal.MEDIA_HASH, "the cached file was damaged", sha256)
@@ -162,6 +168,7 @@ class ContentPlane:
             self._time.allow_unsigned(policy.unsigned_time_s)
         self._tell_cached()
         self._stage.on_policy(policy)
+        self._stage.on_denied(self._keeper.denied())
         programme = self._keeper.programme(self._time.now())
         director, now = self._stage.director, self._time.read()
         self._stage.perform(director.on_programme(programme, now))

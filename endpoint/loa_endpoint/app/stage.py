@@ -286,6 +286,10 @@ class Stage:
         """Know the policy in force."""
         self.perform(self.director.duty.on_policy(policy, self._parts.read_clock()))
 
+    def on_denied(self, denied: frozenset[bytes]) -> None:
+        """Know what the deny list names."""
+        self.perform(self.director.on_denied(denied, self._parts.read_clock()))
+
     def on_button(self) -> None:
         """Hear the button on the cabinet."""
         self.perform(self.director.duty.on_button(self._parts.read_clock()))

@@ -135,6 +135,8 @@ class Voice:
             self._do_without(out[count:], now + count)
         if sound.gain != 1.0:
             np.multiply(out, sound.gain, out=out)
+            if sound.gain > 1.0:  # else a signed gain would undo the policy's volume cap
+                np.clip(out, -1.0, 1.0, out=out)
         if self.turn:
             self._fade(now, out)
 

@@ -108,6 +108,15 @@ class BearerDesk:
         tried = [self.handle(machine.SoundFound(name), play, now) for name in found]
         return [effect for effects in tried for effect in effects]
 
+    def on_denied(self, denied: frozenset[bytes], play: Play | None, now: Reading) -> list[Effect]:
+        """Close what is open of a file that the deny list names."""
+        effects: list[Effect] = []
+        for name, source in self._sources.items():
+            if source.media.sha256 in denied and (opened := self._opened.pop(name, None)):
+                failed = self.handle(machine.SoundFailed(name, "denied"), play, now)
+                effects += [*failed, Release(opened)]
+        return effects
+
     def on_grants(self, grants: Iterable[Kept], play: Play | None, now: Reading) -> list[Effect]:
         """Know which live sessions may sound; what waited for one is tried."""
         before = {name for name in self._slots if self._grant_of(name) is not None}

@@ -90,6 +90,11 @@ class Director:
         self.duty.orders.on_cached(held)
         return self.duty.spare(self._desk.on_cached(held, play=self._play, now=now))
 
+    def on_denied(self, denied: frozenset[bytes], now: Reading) -> list[Effect]:
+        """Know what the deny list names: what sounds by it ends."""
+        said = self.duty.spare(self._desk.on_denied(denied, self._play, now))
+        return said + self.duty.on_denied(denied, now)
+
     def on_live_chunk(self, data: bytes, now: Reading) -> list[Effect]:
         """Hear a chunk of live sound, whoever brought it.
 

@@ -76,6 +76,10 @@ class Duty:
         """Know the policy in force, also where there is nothing to play."""
         return self._obey(self.orders.on_policy(policy, now), now)
 
+    def on_denied(self, denied: frozenset[bytes], now: Reading) -> list[Effect]:
+        """Know what the deny list names."""
+        return self._obey(self.orders.on_denied(denied, now), now)
+
     def on_order(self, kept: Kept, now: Reading) -> list[Effect]:
         """Obey a new order, which is on the disk."""
         told = self.orders.take(kept, now)

@@ -21,6 +21,7 @@ from loa_protocol.trust import Now, Refusal, TrustError
 PACKET_MS: Final = 20
 STALL_MS: Final = 3000  # so long nothing left to sound is a stall: three chunks in a row are lost
 KEPT_MS: Final = 2000  # of what came before a bearer wanted it, so much is given to it
+MOST_KEPT: Final = 64  # chunks of about a second, half of a minute of which may come early
 MAX_CHUNK_BYTES: Final = 40_000  # a line to the player; 1 s at 256 kbit/s is less
 
 
@@ -85,7 +86,8 @@ class LiveDesk:
         found.until_ms = max(found.until_ms, chunk.at_ms + len(chunk.packets) * PACKET_MS)
         if found.source:
             return order, [_feed(found, chunk)]
-        found.recent = [c for c in found.recent if c.at_ms >= now.unix_ms - KEPT_MS] + [chunk]
+        found.recent = [c for c in found.recent if c.at_ms >= now.unix_ms - KEPT_MS]
+        found.recent = [*found.recent[1 - MOST_KEPT :], chunk]
         return order, []
 
     def attach(self, order: bytes, source: str) -> list[FeedLive]:

@@ -60,6 +60,7 @@ class OrderDesk:
         self._orders: dict[bytes, Kept] = {}
         self._policy: Policy | None = None
         self._cached: frozenset[bytes] = frozenset()
+        self._denied: frozenset[bytes] = frozenset()
         self._unkept: dict[bytes, int] = {}  # order -> monotonic ms from which to try again
         self._button_ms: int | None = None  # monotonic: until when the button holds
         self._pressed_ms = 0  # unix: when it was last pressed
@@ -90,6 +91,14 @@ class OrderDesk:
     def on_cached(self, media: Iterable[bytes]) -> None:
         """Know which media are in the cache, whole and verified."""
         self._cached = frozenset(media)
+
+    def on_denied(self, denied: frozenset[bytes], now: Reading) -> list[Effect]:
+        """Know what the deny list names; what may speak by it speaks no more.
+
+        What silences stands until it is released: a denial wakes nobody.
+        """
+        self._denied = denied
+        return self.settle(now)
 
     def on_button(self, now: Reading) -> None:
         """Somebody pressed the button: no scheduled sound for an hour."""
@@ -223,6 +232,8 @@ class OrderDesk:
         return self.step(order.id, Step.FINISH, detail, sounded_ms=sounded_ms)
 
     def _judge(self, order: Kept, now: Reading) -> list[Effect]:
+        if not isinstance(order.body, Command) and rules.is_denied(order, self._denied):
+            return self.step(order.id, Step.REFUSE, "denied")
         ender = rules.ender_of(order, self._orders.values())
         if ender is not None:
             return self.step(order.id, Step.FINISH, rules.ended_by(ender))
@@ -256,7 +267,10 @@ class OrderDesk:
             return self.step(order.id, Step.FINISH, "done")
         if body.verb in rules.LASTING:
             effects: list[Effect] = []
-            if order.progress.state is OrderState.TAKEN:
+            is_ahead = now.trust >= ClockTrust.T2 and order.progress.begun_ms > now.unix_ms
+            if (
+                order.progress.state is OrderState.TAKEN or is_ahead
+            ):  # taken before we knew the time
                 begun_ms = rules.begins_ms(body, now)
                 effects = self.step(order.id, Step.BEGIN, "", begun_ms=begun_ms)
             if rules.is_effect_over(self._orders[order.id], now.unix_ms):

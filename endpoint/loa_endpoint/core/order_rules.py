@@ -38,6 +38,13 @@ def ended_by(ender: Kept) -> str:
     return "superseded"
 
 
+def is_denied(order: Kept, denied: frozenset[bytes]) -> bool:
+    """Tell whether the deny list names *order*, who sealed it, or its sound."""
+    media = order.body.media if isinstance(order.body, Alert) else None
+    named = {order.digest, *order.keys, *(() if media is None else (media.sha256,))}
+    return not denied.isdisjoint(named)
+
+
 def urgency(alert: Kept) -> tuple[int, int, int, bytes]:
     """Return what sorts alerts: a higher level first, then the newer one."""
     assert isinstance(alert.body, Alert)  # nothing else is sorted
@@ -107,9 +114,15 @@ def _counts_before(each: Kept, alert: Kept, policy: Policy) -> bool:
         return False
     if each.progress.state is OrderState.REFUSED or each.level > Level.COMMUNE:
         return False
-    days = (local_day(policy, taken.taken_ms // 1000) for taken in (each, alert))
+    days = (local_day(policy, _counts_from(taken)) for taken in (each, alert))
     is_earlier = (each.taken_ms, each.id) < (alert.taken_ms, alert.id)
     return (is_earlier or each.progress.plays > 0) and len(set(days)) == 1
+
+
+def _counts_from(alert: Kept) -> int:
+    """Return when *alert* may first sound, unix s: one given days before counts for its day."""
+    start = alert.body.start if isinstance(alert.body, Alert) else 0
+    return max(alert.taken_ms // 1000, start)
 
 
 def _has_used_up(holder: str, alerts: Iterable[Kept], policy: Policy) -> bool:

@@ -11,7 +11,7 @@ import enum
 from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
-from loa_protocol.envelope import Bundle, Kind
+from loa_protocol.envelope import Bundle, Kind, open_seal
 from loa_protocol.errors import MessageError
 from loa_protocol.objects.alert import Alert
 from loa_protocol.objects.authority import Level
@@ -90,6 +90,7 @@ class Kept:
     body: Body
     taking: Taking
     progress: Progress = field(default=JUST_TAKEN)
+    keys: frozenset[bytes] = frozenset()  # ids of the keys that sealed it
 
     @property
     def id(self) -> bytes:
@@ -132,7 +133,13 @@ class Kept:
             raise MessageError(f"{accepted.kind.name} is no order")
         holders = tuple(sorted({signer.holder for signer in accepted.signers}))
         taking = Taking(level=accepted.level, taken_ms=taken_ms, holders=holders)
-        return cls(kind=accepted.kind, digest=accepted.digest, body=accepted.body, taking=taking)
+        return cls(
+            kind=accepted.kind,
+            digest=accepted.digest,
+            body=accepted.body,
+            taking=taking,
+            keys=frozenset(signer.key.kid for signer in accepted.signers),
+        )
 
     @classmethod
     def restored(cls, bundle: bytes, taking: bytes, progress: bytes) -> Kept:
@@ -151,6 +158,7 @@ class Kept:
             body=model.from_bytes(signed.payload),
             taking=Taking.from_bytes(taking),
             progress=Progress.from_bytes(progress),
+            keys=frozenset(open_seal(each).kid for each in signed.seals),
         )
 
 

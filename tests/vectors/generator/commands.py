@@ -156,8 +156,8 @@ def _commands() -> Iterator[Case]:
         ("issued_in_a_day", "So far apart two clocks may be.", 86_400, None),
         ("issued_the_day_after", "None is laid in store.", 86_401, Refusal.NOT_YET),
     ):
-        at = {"issued": NOW.unix_s + ahead, "expires": NOW.unix_s + ahead + 60}
-        yield _command(name, why, Verb.HOLD, one, reason, **at)
+        at = NOW.unix_s + ahead
+        yield _command(name, why, Verb.HOLD, one, reason, issued=at, expires=at + 60)
     yield _command(
         "expired",
         "The message is over.",

@@ -169,8 +169,8 @@ def _placement() -> Iterator[Case]:
     lone = sign(Kind.SETTINGS, bodies.settings(), OFFICERS[0])
     yield Case("settings", "two_officers", "Two holders with role operate.", settings)
     yield Case("settings", "one_officer", "One is too few.", lone, Refusal.THRESHOLD)
-    local = sign(Kind.SETTINGS, bodies.settings(), *WARDENS)
-    yield Case("settings", "by_the_commune", "Servers are the province's.", local, Refusal.LEVEL)
+    low = sign(Kind.SETTINGS, bodies.settings(), *WARDENS)
+    yield Case("settings", "by_the_commune", "Servers are the province's.", low, Refusal.LEVEL)
     yield Case(
         "settings",
         "replayed_to_another_station",
