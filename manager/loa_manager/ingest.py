@@ -169,6 +169,8 @@ class Ingest:
         ]
 
     def _receipt(self, endpoint: str, judgement: Judgement, now_ms: int) -> bytes:
+        # an endpoint that cannot judge a bare one sends its batch again, and that is answered whole
+        is_bare = judgement.fit is Fit.STORED and endpoint in self._told_ms
         # the endpoint follows the newest receipt, so no two of ours have the same time
         time_ms = max(now_ms, self._told_ms.get(endpoint, 0) + 1)
         self._told_ms[endpoint] = time_ms
@@ -183,7 +185,7 @@ class Ingest:
             Kind.RECEIPT,
             receipt.to_bytes(),
             [self.identity.signer],
-            certificates=self.identity.chain,
+            certificates=() if is_bare else self.identity.chain,
         )
 
 

@@ -23,11 +23,13 @@ from loa_manager.serve import ingest_link
 from loa_manager.serve.ingest_link import IngestLink, gather_receipts, reconnect_delay
 from loa_manager.serve.message_plane import MessagePlane
 from loa_protocol.accept import accept
+from loa_protocol.envelope import Kind
 from loa_protocol.errors import StoreError
 from loa_protocol.keys import SoftSigner
 from loa_protocol.objects.online import Receipt
 from support import province
 from support.broker_lab import LIMIT_S, board_client, running, running_plane, until
+from support.content_lab import unsealed
 from support.device_ca_lab import Client, FixedRoster, X509Lab
 from support.registry import load_village, new_database
 from support.telling import Teller
@@ -181,14 +183,14 @@ async def test_a_full_disk_gives_no_receipt_and_the_batch_is_taken_when_sent_aga
 
 
 async def test_a_head_reaches_the_boards_below_its_scope(scene: Scene) -> None:
-    link = scene.link()
-    await link.nudge("vn/ls", b"nobody is there yet")  # a lost nudge only delays
+    link, head = scene.link(), unsealed(Kind.HEAD, b"\xa0")
+    await link.nudge("vn/ls", head)  # nobody is there yet: a lost nudge only delays
     async with running(link.run), board_client(scene.plane, scene.lab, scene.board) as device:
         await device.subscribe("scope/vn/ls/look", qos=0)
-        await link.nudge("vn/ls", b"head")
+        await link.nudge("vn/ls", head)
         async with asyncio.timeout(LIMIT_S):
             message = await anext(device.messages)
-    assert (str(message.topic), message.payload) == ("scope/vn/ls/look", b"head")
+    assert (str(message.topic), message.payload) == ("scope/vn/ls/look", head)
 
 
 def test_only_the_newest_receipt_of_each_endpoint_is_sent() -> None:

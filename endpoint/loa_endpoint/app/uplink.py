@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import Protocol
+from typing import Final, Protocol
 
 from loa_endpoint.app.keeper import Keeper
 from loa_endpoint.app.timekeeper import Timekeeper
@@ -11,12 +11,15 @@ from loa_endpoint.app.tls import DEVICE, tls_context
 from loa_endpoint.core.batch import Verdict
 from loa_endpoint.store.outbox import Outbox
 from loa_endpoint.uplink.session import Session, Surroundings
+from loa_protocol.companions import Companions
 from loa_protocol.errors import StoreError
 from loa_protocol.keys import Signer
 from loa_protocol.objects.online import Receipt
 from loa_protocol.record import Refused
 
 log = logging.getLogger("loa.endpoint")
+
+_RECEIPT: Final = "receipt"  # the last one whose certificates were new
 
 
 class Hears(Protocol):
@@ -38,7 +41,12 @@ class Hears(Protocol):
 def open_session(
     keeper: Keeper, signer: Signer, time: Timekeeper, outbox: Outbox, hears: Hears
 ) -> Session:
-    """Return the MQTT session, not yet running."""
+    """Return the MQTT session, not yet running.
+
+    Raises:
+        StoreError: what it remembers cannot be read.
+    """
+    state = keeper.store.state
     around = Surroundings(
         endpoint=signer.public.kid,
         signer=signer,
@@ -47,6 +55,7 @@ def open_session(
         context=lambda: tls_context(keeper, time, certificate=DEVICE, meters_packets=True),
         trusted=keeper.trusted,
         now=time.now,
+        companions=Companions(state.fact(_RECEIPT), lambda data: state.set_fact(_RECEIPT, data)),
     )
     return Session(around, outbox, _Listener(hears))
 

@@ -31,7 +31,9 @@ from loa_endpoint.core.sync import (
     Refuse,
 )
 from loa_endpoint.core.want import Step, Want
-from loa_protocol.errors import ConfigError, FetchError, StoreError
+from loa_protocol.companions import Companions
+from loa_protocol.envelope import Kind
+from loa_protocol.errors import ConfigError, FetchError, FormatError, StoreError
 from loa_protocol.objects.authority import Root
 from loa_protocol.trust import Accepted, Now
 
@@ -144,6 +146,7 @@ class ContentSync:
         self._repeats = Repeats()
         self._etags: dict[str, str] = {}
         self._pushed: bytes | None = None
+        self._companions = Companions()  # of heads
         self._stir = asyncio.Event()
         # all that the newest head names is here, its orders were had; told with that head's age
         self.on_caught_up: Callable[[int | None], None] = lambda _age_s: None
@@ -191,7 +194,7 @@ class ContentSync:
         A pushed head that is refused changes nothing: the head is then fetched.
         """
         is_due = self._poll.is_state_due(_now_ms())
-        took = pushed is not None and await self._take(wants.head(), pushed)
+        took = pushed is not None and await self._take_pushed(pushed)
         self._core.begin(with_head=not took, with_state=is_due)
         address, is_complete = self._poll.pick(self._around.addresses()), True
         while (want := self._core.next_want(have := await self._have(), _now_ms())) is not None:
@@ -208,6 +211,12 @@ class ContentSync:
         ):  # a mirror, or a server, may have been left behind
             self._poll.try_another_address()
         return is_complete
+
+    async def _take_pushed(self, pushed: bytes) -> bool:
+        """Judge a pushed head, which may have come without its certificates."""
+        with contextlib.suppress(FormatError):  # judged as it is, and refused
+            pushed = self._companions.complete(pushed)
+        return await self._take(wants.head(), pushed)
 
     async def _get(self, address: str, want: Want, have: Have) -> bool:
         """Fetch and judge one thing; tell whether the server did its part."""
@@ -257,6 +266,8 @@ class ContentSync:
         try:
             if isinstance(effect, Keep):
                 await asyncio.to_thread(self._vault.keep, effect.accepted, effect.data)
+                if effect.accepted.kind is Kind.HEAD:
+                    self._companions.remember(effect.data)
                 self._listener.kept(effect.accepted)
             elif isinstance(effect, KeepRoot):
                 await asyncio.to_thread(self._vault.keep_root, effect.root, effect.data)

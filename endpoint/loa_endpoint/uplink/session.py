@@ -15,7 +15,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 import aiomqtt
@@ -30,6 +30,7 @@ from loa_endpoint.core.sending import PATIENCE_MS, Effect, Event, Sender
 from loa_endpoint.uplink.tasks import call_from_thread, first_of, give_way, wait_until
 from loa_endpoint.uplink.tls import EndpointContext
 from loa_protocol.accept import accept
+from loa_protocol.companions import Companions
 from loa_protocol.envelope import Kind, seal
 from loa_protocol.errors import ConfigError, FormatError, StoreError
 from loa_protocol.keys import Signer
@@ -92,6 +93,7 @@ class Surroundings:
     context: Callable[[], EndpointContext]
     trusted: Callable[[], Trusted]
     now: Callable[[], Now]
+    companions: Companions = field(default_factory=Companions)  # of receipts
     backoff: Backoff = RECONNECT
     first_window_ms: int = 0  # the first connection after a boot comes somewhere in it
     patience_ms: tuple[int, ...] = PATIENCE_MS
@@ -223,14 +225,18 @@ class Session:
             await asyncio.sleep(_BREATH_S)
 
     async def _on_receipt(self, data: bytes) -> None:
+        companions = self._around.companions
         try:
-            body = accept(data, self._around.trusted(), self._around.now()).body
+            whole = companions.complete(data)
+            body = accept(whole, self._around.trusted(), self._around.now()).body
         except FormatError as error:
             self._refuse("receipt", "format", str(error))
             return
         except TrustError as error:
+            # also one that came bare from a new key: what we send again is answered whole
             self._refuse("receipt", error.reason, error.detail)
             return
+        companions.remember(whole)
         if not isinstance(body, Receipt):
             self._refuse("receipt", Refusal.KIND, type(body).__name__)
             return

@@ -21,6 +21,7 @@ import aiomqtt
 from loa_manager.ingest import Outcome
 from loa_manager.serve.admission import SERVER
 from loa_manager.serve.repeats import Repeats
+from loa_protocol.companions import bare
 from loa_protocol.errors import StoreError
 
 UP: Final = "up/+/batch"
@@ -97,8 +98,11 @@ class IngestLink:
             await asyncio.sleep(delay)
 
     async def nudge(self, scope: str, head: bytes) -> None:
-        """Tell the boards below *scope* of a new *head*; without a broker they find it later."""
-        await self._send(f"scope/{scope}/look", head)
+        """Tell the boards below *scope* of a new *head*; without a broker they find it later.
+
+        It goes without its certificates, which every board has from the head that it fetched.
+        """
+        await self._send(f"scope/{scope}/look", bare(head))
 
     async def push(self, topic: str, order: bytes) -> bool:
         """Send *order* under *topic*; tell whether there was a broker to take it."""
