@@ -42,7 +42,10 @@ FACTS: dict[str, Any] = {
 
 
 @pytest.mark.requirement("SEC-8")
-def test_the_status_names_what_silences_by_whom_until_when_and_why() -> None:
+def test_the_status_names_what_silences_by_whom_until_when_and_why(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("loa_protocol.language._chosen", ["en"])
     lines = list(status_lines(FACTS))
     assert "Hold: only alerts sound, by the province, until it is released (Nghe tiếng lạ)" in lines
     assert "Alert: Lũ quét, by the commune, until 15/01 15:00 (Nước lên)" in lines

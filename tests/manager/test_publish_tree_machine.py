@@ -103,7 +103,7 @@ class TreeMachine(RuleBasedStateMachine):
         assert (self.folder / "head").read_bytes() == head.to_bytes()
         assert head.leaves == len(leaves)
         for scope, digest in leaves.items():
-            proof = Inclusion.from_bytes((self.folder / "proof" / scope).read_bytes())
+            proof = Inclusion.from_bytes((self.folder / "proof" / scope / "_").read_bytes())
             assert proof.leaf.digest == digest
             assert merkle.is_included(
                 proof.leaf.to_bytes(), proof.index, proof.path, size=head.leaves, tree=head.tree
