@@ -134,7 +134,7 @@ def rotate(**given: Any) -> None:  # noqa: ANN401 - click's own
 
 @order.command(
     "reset-floor",
-    example="loa order reset-floor vn/ls/st0137/c04 --home ls --endpoint 0f… --nonce 9a…",
+    example="loa order reset-floor vn/ls/st0137/c04 --home ls --endpoint 0f… --nonce 9a… --reason "Đồng hồ sai"",
 )
 @_addressed
 @click.option("--nonce", required=True, help="The nonce that the board shows, in hex.")
@@ -149,7 +149,7 @@ def reset_floor(nonce: str, **given: Any) -> None:  # noqa: ANN401 - click's own
     _give(Verb.RESET_FLOOR, given, nonce=value)
 
 
-@order.command(example="loa order sign --home hung release-9f2c1a77.order")
+@order.command(example="loa order sign --home hung command-9f2c1a77.order")
 @click.argument("files", type=FILE, nargs=-1, required=True)
 @home_option
 @sending_options
@@ -160,7 +160,7 @@ def sign(files: tuple[Path, ...], **given: Any) -> None:  # noqa: ANN401 - click
     sign_files(files, given)
 
 
-@order.command(example="loa order publish --home ls release-9f2c1a77.order")
+@order.command(example="loa order publish --home ls command-9f2c1a77.order")
 @click.argument("files", type=FILE, nargs=-1, required=True)
 @home_option
 @sending_options
