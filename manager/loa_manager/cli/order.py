@@ -134,7 +134,8 @@ def rotate(**given: Any) -> None:  # noqa: ANN401 - click's own
 
 @order.command(
     "reset-floor",
-    example="loa order reset-floor vn/ls/st0137/c04 --home ls --endpoint 0f… --nonce 9a… --reason "Đồng hồ sai"",
+    example="loa order reset-floor vn/ls/st0137/c04 --home ls --endpoint 0f… --nonce 9a… "
+    '--reason "Đồng hồ sai"',
 )
 @_addressed
 @click.option("--nonce", required=True, help="The nonce that the board shows, in hex.")
