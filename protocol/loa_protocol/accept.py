@@ -18,7 +18,7 @@ from loa_protocol.objects.online import Head, Receipt, TimeAnswer
 from loa_protocol.objects.placement import Assignment, DenyList
 from loa_protocol.objects.playlist import Playlist
 from loa_protocol.objects.standing import StandingProgramme
-from loa_protocol.replay import judge_event, judge_state
+from loa_protocol.replay import judge_event, judge_state, name_of
 from loa_protocol.scope import is_inside
 from loa_protocol.trust import (
     RULES,
@@ -148,7 +148,7 @@ def _check_replay(
     bundle: Bundle, body: Object, signers: list[Resolved], trusted: Trusted, now: Now
 ) -> bool:
     if isinstance(body, Event):
-        judge_event(body.id, body.expires, trusted.seen, now.unix_s)
+        judge_event(name_of(bundle.digest), body.expires, trusted.seen, now.unix_s)
         return False
     position = position_of(body, bundle.digest)
     if position is None:

@@ -33,13 +33,22 @@ class Seen:
     forget_at: int
 
 
+def name_of(digest: bytes) -> bytes:
+    """Return by what an event with the payload's SHA-256 *digest* is remembered.
+
+    Not by its id: whoever may give any order at all could give one under the id of another's that
+    has not arrived yet, and have that one refused.
+    """
+    return digest[:16]
+
+
 def judge_event(event: bytes, expires: int, seen: Mapping[bytes, int], now_s: int) -> Seen:
     """Return how long to remember the event *event*, which has not happened yet.
 
     Args:
-        event: The event's random id.
+        event: What it is remembered by (`name_of`).
         expires: Its message expiry, unix seconds.
-        seen: Ids that happened, each with the time until which it is remembered.
+        seen: What happened, each with the time until which it is remembered.
         now_s: The trusted time.
 
     Raises:

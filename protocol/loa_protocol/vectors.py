@@ -201,7 +201,7 @@ def _trusted(facts: Mapping[str, Any]) -> Trusted:
         widest_thresholds=_thresholds(facts.get("widest_thresholds")),
         denied=_digests(facts.get("denied", ())),
         nonce=bytes.fromhex(facts.get("nonce", "")),
-        seen={bytes.fromhex(row["id"]): row["until"] for row in facts.get("seen", ())},
+        seen={bytes.fromhex(row["name"]): row["until"] for row in facts.get("seen", ())},
         preapproved=_digests(facts.get("preapproved", ())),
         preapproved_holders=facts.get("preapproved_holders", 1),
         live_slots={

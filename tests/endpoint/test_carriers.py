@@ -93,7 +93,7 @@ async def test_orders_act_once_whatever_the_network_does_to_their_messages(
             await desk.texts.deal_with(message)
         while desk.phone.deleted:
             line.host.delete(desk.phone.deleted.pop())
-    assert {kept.id for kept in desk.lab.ear.orders} == {order.id for order in orders}
+    assert {kept.event for kept in desk.lab.ear.orders} == {order.id for order in orders}
     assert len(desk.lab.ear.orders) == 3
     details = {body.detail for body in desk.lab.ear.records if isinstance(body, OrderTaken)}
     assert details == {"sms"}

@@ -90,15 +90,19 @@ async def test_the_same_order_by_another_carrier_is_acknowledged_and_not_obeyed_
 
 
 @pytest.mark.requirement("SEC-3")
-async def test_another_order_of_the_same_id_is_a_replay(lab: InboxLab) -> None:
+@pytest.mark.parametrize("squatter", [Verb.STOP, Verb.HOLD])
+async def test_an_order_under_anothers_id_keeps_that_one_out_no_more(
+    lab: InboxLab, squatter: Verb
+) -> None:
     body = alert()
-    await lab.inbox.offer(signed_order(body), "mqtt")
-    other = signed_order(replace(body, title="again"))
-    assert await lab.inbox.offer(other, "mqtt") is Outcome.REFUSED
-    lab.boot()
-    assert await lab.inbox.offer(other, "usb") is Outcome.REFUSED
-    assert lab.ear.refusals == [("alert", "replayed")] * 2
-    assert len(lab.ear.orders) == 1
+    thief = province().sign(Kind.COMMAND, command(squatter, id=body.id), province().wardens[0])
+    assert await lab.inbox.offer(thief, "mqtt") is Outcome.TAKEN
+    assert await lab.inbox.offer(signed_order(body), "mqtt") is Outcome.TAKEN
+    assert [each.event for each in lab.ear.orders] == [body.id] * 2
+    assert [each.event for each in lab.boot()] == [body.id] * 2
+    for again in (thief, signed_order(body)):
+        assert await lab.inbox.offer(again, "usb") is Outcome.AGAIN
+    assert len(lab.ear.orders) == 2
 
 
 @pytest.mark.requirement("SEC-3")
@@ -108,14 +112,15 @@ async def test_ids_are_forgotten_by_the_floor_alone(
     monkeypatch.setattr(orders, "NEWEST", 0)
     body = command(Verb.STOP)
     await lab.inbox.offer(signed_order(body), "mqtt")
+    name = lab.ear.orders[0].id
     lab.now = Now(body.expires + 100 * 86_400, ClockTrust.T2)  # a clock that somebody set ahead
     await lab.inbox.tidy()
-    assert body.id in lab.state.seen()
+    assert name in lab.state.seen()
     lab.boot()
     lab.state.raise_floor((body.expires + 86_400) * 1000)
-    lab.inbox.book.drop(body.id)
+    lab.inbox.book.drop(name)
     await lab.inbox.tidy()
-    assert body.id not in lab.state.seen()
+    assert name not in lab.state.seen()
     assert lab.inbox.orders == frozenset()
     assert await lab.inbox.offer(signed_order(body), "mqtt") is Outcome.REFUSED
     assert lab.ear.refusals == [("command", "expired")]

@@ -21,6 +21,7 @@ from loa_protocol.objects.command import Command, Verb
 from loa_protocol.objects.live import Grant
 from loa_protocol.objects.playlist import Media
 from loa_protocol.record import OrderState
+from loa_protocol.replay import name_of
 from support.content_lab import sha256
 from support.kept import kept_order
 from support.orders import alert, cancel, command, grant
@@ -55,14 +56,14 @@ def test_orders_come_back_after_a_restart_as_they_were(tmp_path: Path) -> None:
     for body in orders:
         OrderStore(state).take(*kept_order(body))
     begun = kept_order(orders[1])[0].stepped(Step.BEGIN, begun_ms=7)
-    OrderStore(state).keep_progress(orders[1].id, begun.progress)
+    OrderStore(state).keep_progress(begun.id, begun.progress)
     state.close()
 
     state = State.open(tmp_path / "state.db")
     kept, damaged = OrderStore(state).load()
     assert [each.body for each in kept] == orders
     assert [each.progress.state for each in kept][1] is OrderState.BEGUN
-    assert {each.id for each in orders} == state.seen().keys()
+    assert {each.id for each in kept} == state.seen().keys()
     assert damaged == []
     state.close()
 
@@ -74,7 +75,7 @@ def test_the_bundle_of_what_is_over_goes_and_its_id_stays(store: OrderStore, sta
     store.drop(kept.id)
     assert store.bundle(kept.digest) is None
     assert store.load() == ([], [])
-    assert store.happened()[kept.digest].id == kept.id
+    assert store.happened()[kept.digest].id == kept.event
     assert kept.id in state.seen()
 
 
@@ -209,6 +210,6 @@ def test_an_old_small_file_takes_orders_within_its_size(tmp_path: Path) -> None:
         store.take(*kept_order(loud_alert(seed=seed)))
     store.take(*kept_order(command(Verb.HOLD)))
     assert len(store.happened()) == 9
-    assert state.seen().keys() == {each.id for each in store.happened().values()}
+    assert state.seen().keys() == {name_of(each) for each in store.happened()}
     assert NOW.unix_s < min(state.seen().values())
     state.close()

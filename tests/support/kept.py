@@ -26,4 +26,4 @@ def kept_order(
     """Return *body* as it is kept, its bundle, and what is remembered of it."""
     data = signed_order(body)
     kept = Kept.of(accept(data, province().trusted(), now), taken_ms or now.unix_s * 1000)
-    return kept, data, Seen(body.id, body.expires + MEMORY_S)
+    return kept, data, Seen(kept.id, body.expires + MEMORY_S)

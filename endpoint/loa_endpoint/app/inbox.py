@@ -113,7 +113,7 @@ class Inbox:
         self._seen = state.seen()
         self._core = rules.Inbox(self._happened(), self.book.certificates())
         self._unwritten: OrderedDict[bytes, rules.Take] = OrderedDict()
-        self._unkept: dict[bytes, tuple[Seen, Kind]] = {}  # by digest: in memory alone
+        self._unkept: dict[bytes, tuple[Seen, Kept]] = {}  # by digest: in memory alone
         self._told, self._acknowledged = Repeats(), Repeats()
         self._forgets = Repeats(FORGET_MS)
         self._alerts: dict[bytes, Alert] = {}
@@ -292,7 +292,7 @@ class Inbox:
         self._stage.on_order(kept)
         if not is_written:
             self._unwritten[kept.digest] = take
-            self._unkept[kept.digest] = take.seen, kept.kind
+            self._unkept[kept.digest] = take.seen, kept
             if len(self._unwritten) > MOST_UNWRITTEN:
                 self._unwritten.popitem(last=False)
             return Outcome.FAILED
@@ -319,7 +319,7 @@ class Inbox:
 
     def _acknowledge(self, kept: Kept, carrier: str) -> None:
         self._acknowledged.happened((kept.digest.hex(),), _now_ms())
-        self._stage.keep(_taken(kept.id, kept.kind, kept.digest, carrier))
+        self._stage.keep(_taken(kept.event, kept.kind, kept.digest, carrier))
 
     def _acknowledge_again(self, again: rules.Again, carrier: str) -> Outcome:
         if again.digest in self._unkept:
@@ -354,7 +354,7 @@ class Inbox:
             return
         unkept = {seen.id: seen.forget_at for seen, _ in self._unkept.values()}
         self._seen = {**seen, **unkept}
-        late = {digest: (seen.id, kind) for digest, (seen, kind) in self._unkept.items()}
+        late = {digest: (kept.event, kept.kind) for digest, (_, kept) in self._unkept.items()}
         self._core.remember({**happened, **late})
 
     def _forget_by_floor(self) -> None:

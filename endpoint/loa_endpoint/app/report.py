@@ -134,7 +134,7 @@ def _order(kept: Kept) -> dict[str, Any]:
     body, is_command = kept.body, isinstance(kept.body, Command)
     until_ms = ends_ms(kept) if is_command else body.expires * 1000
     return {
-        "id": kept.id.hex(),
+        "id": kept.event.hex(),
         "what": body.verb.name.lower() if isinstance(body, Command) else kept.kind.name.lower(),
         "level": kept.level.name.lower(),
         "state": kept.progress.state.name.lower(),

@@ -282,7 +282,7 @@ def _next_number(body: Alert, now: Reading) -> int:
 def _planned(order: Kept, body: Alert, start_ms: int, length_ms: int) -> Planned:
     """Return one repeat in the form in which plays are written down."""
     item = Item(
-        id=order.id.hex(),
+        id=order.event.hex(),
         session=0,
         title=body.title,
         kind=BulletinKind.EMERGENCY,

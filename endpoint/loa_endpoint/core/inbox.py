@@ -149,7 +149,7 @@ class Inbox:
 
     def took(self, take: Take) -> None:
         """Know that an order was taken; call it whether it could be written or not."""
-        self._happened[take.kept.digest] = take.kept.id, take.kept.kind
+        self._happened[take.kept.digest] = take.kept.event, take.kept.kind
         self._for_time.drop(take.kept.digest)
 
     def remember(self, happened: Mapping[bytes, tuple[bytes, Kind]]) -> None:
@@ -336,7 +336,7 @@ def _order(accepted: Accepted, data: bytes, now: Now) -> Take:
     body = accepted.body
     assert isinstance(body, Alert | Command | Grant)  # the kinds of _ORDERS
     kept = Kept.of(accepted, now.unix_s * 1000)
-    return Take(kept, Seen(body.id, body.expires + MEMORY_S), data)
+    return Take(kept, Seen(kept.id, body.expires + MEMORY_S), data)
 
 
 def _seals_of(certificates: list[bytes] | tuple[bytes, ...]) -> list[bytes]:

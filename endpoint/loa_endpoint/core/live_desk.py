@@ -46,8 +46,8 @@ class LiveDesk:
         """Know the grants in force; a session without one is over."""
         known = self._open
         self._open = {
-            kept.id: known.get(kept.id) or _Open(kept, LiveSession(kept.body))
-            for kept in grants
+            kept.event: _known(known, kept) or _Open(kept, LiveSession(kept.body))
+            for kept in sorted(grants, key=lambda each: each.level)  # of one id the highest
             if isinstance(kept.body, Grant)
         }
 
@@ -65,9 +65,9 @@ class LiveDesk:
             each
             for each in self._open.values()
             if (each.session.grant.playlist, each.session.grant.slot) == (playlist, item)
-            or (each.session.grant.slot is None and each.kept.id.hex() == item)
+            or (each.session.grant.slot is None and each.kept.event.hex() == item)
         ]
-        return max(fitting, key=lambda each: each.kept.taken_ms).kept.id if fitting else None
+        return max(fitting, key=lambda each: each.kept.taken_ms).kept.event if fitting else None
 
     def on_chunk(self, data: bytes, now: Reading) -> tuple[bytes, list[FeedLive]]:
         """Judge one chunk; return whose it is, and what of it goes to the player now.
@@ -112,6 +112,11 @@ class LiveDesk:
     def position_ms(self, order: bytes, unix_ms: int) -> int:
         """Return which place of the session belongs to an instant."""
         return max(0, unix_ms - self._open[order].session.grant.start * 1000)
+
+
+def _known(known: dict[bytes, _Open], kept: Kept) -> _Open | None:
+    found = known.get(kept.event)
+    return found if found is not None and found.kept.digest == kept.digest else None
 
 
 def _feed(found: _Open, chunk: LiveChunk) -> FeedLive:

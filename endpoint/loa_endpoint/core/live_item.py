@@ -35,7 +35,7 @@ def live_items(grants: Iterable[Kept], policy: Policy | None) -> list[Planned]:
 def _item(kept: Kept, grant: Grant, policy: Policy) -> Planned:
     length_s = grant.end - grant.start
     item = Item(
-        id=kept.id.hex(),
+        id=kept.event.hex(),
         session=0,
         title=grant.title,
         kind=grant.kind,

@@ -91,7 +91,7 @@ def is_over_limit(alert: Kept, others: Iterable[Kept], policy: Policy | None) ->
 def refused(order: Kept, reason: str) -> Refused:
     """Return the record of an order that may not begin."""
     title = order.body.title if isinstance(order.body, Alert) else ""
-    what = f"{order.kind.name.lower()} {order.id.hex()}"
+    what = f"{order.kind.name.lower()} {order.event.hex()}"
     return Refused(what=what, reason=reason, detail=title, digest=order.digest)
 
 
@@ -101,9 +101,9 @@ def _ends(other: Kept, order: Kept) -> bool:
         return False
     match other.body, order.body:
         case Alert(), Alert():
-            return order.id in other.body.references
+            return order.event in other.body.references
         case Command(verb=Verb.RELEASE), Command():
-            return order.body.verb in LASTING and order.id in other.body.references
+            return order.body.verb in LASTING and order.event in other.body.references
         case Command(verb=Verb.VOLUME), Command(verb=Verb.VOLUME):
             return other.body.number > order.body.number
     return False

@@ -16,8 +16,10 @@ from loa_protocol.errors import MessageError
 from loa_protocol.objects.alert import Alert
 from loa_protocol.objects.authority import Level
 from loa_protocol.objects.command import Command
+from loa_protocol.objects.event import EVENT
 from loa_protocol.objects.live import Grant
 from loa_protocol.record import MILLIS, OrderState, OrderTaken
+from loa_protocol.replay import name_of
 from loa_protocol.schema import Choice, Int, ListOf, Text, Wire, wire
 from loa_protocol.trust import Accepted
 
@@ -61,6 +63,7 @@ class Taking(Wire):
     level: Level = wire(1, Choice(Level))
     taken_ms: int = wire(2, MILLIS)  # unix, by the clock of then
     holders: tuple[str, ...] = wire(3, ListOf(Text(200), 16))
+    event: bytes | None = wire(4, EVENT, optional=True)  # the order's id, when its bundle is gone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +97,12 @@ class Kept:
 
     @property
     def id(self) -> bytes:
-        """The event's id, random and used once."""
+        """What it is kept and remembered by; nobody can make another that has it."""
+        return name_of(self.digest)
+
+    @property
+    def event(self) -> bytes:
+        """The event's id, by which others refer to it. Two that share one are two orders."""
         return self.body.id
 
     @property
@@ -115,7 +123,7 @@ class Kept:
     def record(self, detail: str) -> OrderTaken:
         """Return the record of where it stands."""
         return OrderTaken(
-            id=self.id,
+            id=self.event,
             kind=int(self.kind),
             digest=self.digest,
             state=self.progress.state,
@@ -132,7 +140,8 @@ class Kept:
         if not isinstance(accepted.body, Body):
             raise MessageError(f"{accepted.kind.name} is no order")
         holders = tuple(sorted({signer.holder for signer in accepted.signers}))
-        taking = Taking(level=accepted.level, taken_ms=taken_ms, holders=holders)
+        event = accepted.body.id
+        taking = Taking(level=accepted.level, taken_ms=taken_ms, holders=holders, event=event)
         return cls(
             kind=accepted.kind,
             digest=accepted.digest,

@@ -15,7 +15,7 @@ import sqlite3
 from dataclasses import dataclass
 from typing import Final, cast
 
-from loa_endpoint.core.orders import Kept, Progress
+from loa_endpoint.core.orders import Kept, Progress, Taking
 from loa_endpoint.store.database import PAGE_BYTES
 from loa_endpoint.store.state import State
 from loa_protocol.envelope import Bundle, Kind
@@ -113,9 +113,12 @@ class OrderStore:
 
     def happened(self) -> dict[bytes, Happened]:
         """Return what was taken and is still remembered, by the digest of its payload."""
-        rows = self._database.read("SELECT digest, id, kind FROM taken")
-        facts = cast("list[tuple[bytes, bytes, int]]", rows)
-        return {digest: Happened(order, Kind(kind)) for digest, order, kind in facts}
+        rows = self._database.read("SELECT digest, id, kind, taking FROM taken")
+        found: dict[bytes, Happened] = {}
+        for digest, order, kind, data in cast("list[tuple[bytes, bytes, int, bytes]]", rows):
+            taking = Taking.from_bytes(data)
+            found[digest] = Happened(taking.event or order, Kind(kind))
+        return found
 
     def bundle(self, digest: bytes) -> bytes | None:
         """Return the bundle of an order as it came, to be handed on; None once it is over."""

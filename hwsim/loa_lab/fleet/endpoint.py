@@ -235,8 +235,8 @@ class FleetEndpoint:
         self._inbox.took(take)
         self._carry_out(self._desk.take(kept, self.place.clock()))
         self.settle()
-        self.heard[kept.id] = Heard(came_s, time.monotonic(), carrier)
-        self.tell(_taken(kept.id, kept.kind, kept.digest, carrier))
+        self.heard[kept.event] = Heard(came_s, time.monotonic(), carrier)
+        self.tell(_taken(kept.event, kept.kind, kept.digest, carrier))
 
     # -- what sounds
 

@@ -123,7 +123,7 @@ class Memory:
         state = take.data, kept.taking.to_bytes(), kept.progress.to_bytes()
         self.orders[kept.id] = state
         self.seen[take.seen.id] = take.seen.forget_at
-        self.happened[kept.digest] = kept.id, kept.kind
+        self.happened[kept.digest] = kept.event, kept.kind
 
     def keep_progress(self, order: bytes, progress: Progress) -> None:
         """Keep how far an order has come."""

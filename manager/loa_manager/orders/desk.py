@@ -144,10 +144,10 @@ class OrderDesk:
             return None
 
     def _trusted_for(self, paper: Paper, known: Iterable[Paper]) -> Trusted:
-        seen = {
-            each.id: self.now.unix_s for each in known if each.bundle.digest != paper.bundle.digest
-        }
-        trusted = dataclasses.replace(self.trusted, seen=seen)
+        others = (each for each in known if each.bundle.digest != paper.bundle.digest)
+        if any(each.id == paper.id for each in others):  # answers and references name the id
+            raise TrustError(Refusal.REPLAYED, paper.id.hex())
+        trusted = self.trusted
         if isinstance(paper.body, Command):
             if self.rules is None:
                 return dataclasses.replace(trusted, nonce=paper.body.nonce or b"")
@@ -236,10 +236,19 @@ def lowest_level(paper: Paper) -> Level:
     return RULES[paper.kind].lowest
 
 
+def level_text(level: Level) -> str:
+    """Return the word for *level* in the language in force."""
+    return {
+        Level.COMMUNE: _("commune"),
+        Level.PROVINCE: _("province"),
+        Level.CENTRAL: _("central"),
+    }[level]
+
+
 def _check_level(paper: Paper, signers: Iterable[Resolved]) -> None:
     lowest = lowest_level(paper)
     for signer in signers:
         if signer.level < lowest:  # told now, not when the last holder has signed
             text = _("{holder} signs for a {level}; it takes a {lowest}")
-            names = {"level": signer.level.name.lower(), "lowest": lowest.name.lower()}
+            names = {"level": level_text(signer.level), "lowest": level_text(lowest)}
             raise TrustError(Refusal.LEVEL, text.format(holder=signer.holder, **names))

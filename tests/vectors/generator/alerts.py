@@ -187,8 +187,14 @@ def _alerts() -> Iterator[Case]:
         Refusal.NOT_ADDRESSED,
         facts={"scope": "vn/ls/st0200/c01"},
     )
-    seen = {"seen": [{"id": bodies.event("alert").hex(), "until": NOW.unix_s + 90_000}]}
+    seen = bodies.seen(bodies.alert())
     yield _alert("seen_before", "An event happens once.", two, Refusal.REPLAYED, facts=seen)
+    yield _alert(
+        "id_of_another",
+        "Another under the same id does not keep this one out.",
+        two,
+        facts=bodies.seen(bodies.alert(title="Another")),
+    )
     yield _alert(
         "expired",
         "The message is over.",
@@ -221,7 +227,7 @@ def _alert_fields() -> Iterator[Case]:
         two[:1],
         body=bodies.cancel(),
     )
-    first = {"seen": [{"id": bodies.event("alert").hex(), "until": NOW.unix_s + 90_000}]}
+    first = bodies.seen(bodies.alert())
     yield _alert(
         "cancel_after_its_alert",
         "A cancel has an id of its own.",

@@ -24,6 +24,7 @@ from loa_protocol.objects.playlist import (
 )
 from loa_protocol.objects.policy import AfterAlert, AlertLimits, Hours, OrderRule, Policy
 from loa_protocol.objects.standing import StandingProgramme, WeeklySession
+from loa_protocol.schema import Wire
 from vectors.generator.world import CLUSTER, DAY, DEVICE, NOW, SCOPE, SESSION, START, STATION, YEAR
 
 
@@ -35,6 +36,11 @@ def digest(name: str) -> bytes:
 def event(name: str) -> bytes:
     """Return the id of the event *name*."""
     return digest(f"event {name}")[:16]
+
+
+def seen(body: Wire, until: int = NOW.unix_s + 90_000) -> dict[str, Any]:
+    """Return what is remembered when *body* has happened."""
+    return {"seen": [{"name": hashlib.sha256(body.to_bytes()).digest()[:16].hex(), "until": until}]}
 
 
 def media_of(content: bytes) -> Media:

@@ -148,7 +148,7 @@ def _commands() -> Iterator[Case]:
         endpoint=other,
         facts={"scope": None, "fingerprint": None},
     )
-    seen = {"seen": [{"id": bodies.event("command HOLD").hex(), "until": NOW.unix_s + 90_000}]}
+    seen = bodies.seen(bodies.command(Verb.HOLD))
     yield _command(
         "seen_before", "An event happens once.", Verb.HOLD, one, Refusal.REPLAYED, facts=seen
     )

@@ -139,7 +139,7 @@ def _grants() -> Iterator[Case]:
     yield case("by_editors", "Other roles.", (EDITOR, APPROVER), Refusal.ROLE)
     yield case("other_cluster", "For c05.", two, Refusal.NOT_ADDRESSED, scope=f"{STATION}/c05")
     yield case("other_station", "Outside their scope.", two, Refusal.SCOPE, scope="vn/ls/st0200")
-    seen = {"seen": [{"id": bodies.event("grant").hex(), "until": NOW.unix_s + 90_000}]}
+    seen = bodies.seen(bodies.grant())
     yield case("seen_before", "An event happens once.", two, Refusal.REPLAYED, facts=seen)
     yield case(
         "ended",
@@ -198,7 +198,7 @@ def _bulletins() -> Iterator[Case]:
     yield case(
         "not_yet", "The offer has not begun.", DUTY[0], Refusal.NOT_YET, not_before=NOW.unix_s + 60
     )
-    seen = {"seen": [{"id": bodies.event("bulletin").hex(), "until": START + 9 * 86_400}]}
+    seen = bodies.seen(bodies.bulletin(), START + 9 * 86_400)
     yield case("seen_before", "An event happens once.", DUTY[0], Refusal.REPLAYED, facts=seen)
     value = dict(bodies.bulletin().to_value())
     for name, why, raw in (
