@@ -11,6 +11,7 @@ import pytest
 
 from loa_endpoint.app import inbox as door
 from loa_endpoint.content.sync import Outcome
+from loa_endpoint.core import quota
 from loa_endpoint.store import orders
 from loa_endpoint.store.orders import OrderStore
 from loa_protocol.envelope import Bundle, Kind, sign_bundle
@@ -22,7 +23,7 @@ from support.content_lab import ContentLab, media_playlist, sha256
 from support.inbox_lab import InboxLab
 from support.kept import signed_order
 from support.orders import SIREN, alert, cancel, command, grant, standing_programme
-from support.province import CLUSTER, NOW, STATION, person, policy, province
+from support.province import CLUSTER, NOW, STATION, Person, person, policy, province
 
 BLIND = Now(NOW.unix_s, ClockTrust.T1)
 
@@ -103,6 +104,25 @@ async def test_an_order_under_anothers_id_keeps_that_one_out_no_more(
     for again in (thief, signed_order(body)):
         assert await lab.inbox.offer(again, "usb") is Outcome.AGAIN
     assert len(lab.ear.orders) == 2
+
+
+async def test_one_stolen_key_fills_its_own_quota_and_no_others(
+    lab: InboxLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quota, "MOST", 3)
+    wardens = province().wardens
+
+    async def stop(*people: Person) -> Outcome:
+        data = province().sign(Kind.COMMAND, command(Verb.STOP), *people)
+        return await lab.inbox.offer(data, "mqtt")
+
+    assert [await stop(wardens[0]) for _ in range(3)] == [Outcome.TAKEN] * 3
+    assert await stop(wardens[0]) is Outcome.REFUSED
+    assert await stop(wardens[1]) is Outcome.TAKEN
+    assert await stop(*wardens) is Outcome.TAKEN
+    lab.boot()
+    assert await stop(wardens[0]) is Outcome.REFUSED
+    assert lab.ear.refusals == [("command", "too_many")] * 2
 
 
 @pytest.mark.requirement("SEC-3")

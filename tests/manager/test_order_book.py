@@ -226,8 +226,8 @@ def test_the_head_names_the_list_and_each_row_leads_to_an_order_a_board_takes(
 
 
 def test_a_released_hold_and_its_release_stay_for_boards_that_were_off(ordering: Ordering) -> None:
-    hold = ordering.command(Verb.HOLD, expires=NOW.unix_s + 366 * 86_400)
-    release = command(Verb.RELEASE, references=(hold.id,), expires=NOW.unix_s + 366 * 86_400)
+    hold = ordering.command(Verb.HOLD, expires=NOW.unix_s + 365 * 86_400)
+    release = command(Verb.RELEASE, references=(hold.id,), expires=NOW.unix_s + 365 * 86_400)
     ordering.publish(release, *province().wardens)
     until = release.issued + RELEASED_STAY_S
     assert [each.until for each in ordering.listed()] == [until, until]

@@ -26,6 +26,7 @@ from loa_endpoint.content.cache import Cache
 from loa_endpoint.content.sync import CARRIER, Outcome
 from loa_endpoint.core import inbox as rules
 from loa_endpoint.core.orders import Kept
+from loa_endpoint.core.quota import TOO_MANY, Quota
 from loa_endpoint.core.repeats import Repeats
 from loa_endpoint.core.sync import Have, Keep, KeepRoot, Refuse
 from loa_endpoint.store.orders import OrderStore
@@ -111,9 +112,10 @@ class Inbox:
         self.book = OrderStore(state)
         self.door = asyncio.Lock()
         self._seen = state.seen()
+        self._quota = Quota()
+        self._unkept: dict[bytes, tuple[Seen, Kept]] = {}  # by digest: in memory alone
         self._core = rules.Inbox(self._happened(), self.book.certificates())
         self._unwritten: OrderedDict[bytes, rules.Take] = OrderedDict()
-        self._unkept: dict[bytes, tuple[Seen, Kept]] = {}  # by digest: in memory alone
         self._told, self._acknowledged = Repeats(), Repeats()
         self._forgets = Repeats(FORGET_MS)
         self._alerts: dict[bytes, Alert] = {}
@@ -275,6 +277,9 @@ class Inbox:
 
     async def _take(self, take: rules.Take, carrier: str) -> Outcome:
         kept = take.kept
+        if self._quota.is_used_up(kept.taking.holders):
+            who = ", ".join(kept.taking.holders)
+            return self._refuse(Refuse(kept.kind.name.lower(), TOO_MANY, who, kept.digest), carrier)
         await self._keep_sound(kept)
         is_written = True
         try:
@@ -286,6 +291,7 @@ class Inbox:
             is_written = False
         self._seen[take.seen.id] = take.seen.forget_at
         self._core.took(take)
+        self._quota.took(kept.taking.holders)
         if _sounds(kept) and isinstance(kept.body, Alert):
             self._alerts[kept.id] = kept.body
             self._around.look_for_media()
@@ -364,6 +370,8 @@ class Inbox:
 
     def _happened(self) -> dict[bytes, tuple[bytes, Kind]]:
         rows = self.book.happened()
+        unkept = (kept.taking.holders for _, kept in self._unkept.values())
+        self._quota.remember([*(each.holders for each in rows.values()), *unkept])
         return {digest: (each.id, each.kind) for digest, each in rows.items()}
 
 

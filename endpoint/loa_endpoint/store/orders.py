@@ -39,6 +39,7 @@ class Happened:
 
     id: bytes
     kind: Kind
+    holders: tuple[str, ...] = ()
 
 
 class OrderStore:
@@ -117,7 +118,7 @@ class OrderStore:
         found: dict[bytes, Happened] = {}
         for digest, order, kind, data in cast("list[tuple[bytes, bytes, int, bytes]]", rows):
             taking = Taking.from_bytes(data)
-            found[digest] = Happened(taking.event or order, Kind(kind))
+            found[digest] = Happened(taking.event or order, Kind(kind), taking.holders)
         return found
 
     def bundle(self, digest: bytes) -> bytes | None:
