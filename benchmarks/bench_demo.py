@@ -29,10 +29,13 @@ def run() -> list[dict[str, Any]]:
         wall = time.monotonic() - began
         summary = json.loads((out / "summary.json").read_text(encoding="utf-8"))
     gaps = [each["max_gap_ms"] for each in summary["endpoints"]]
+    sirens = [each["at"] for each in summary["orders"]["alert"]["heard"]]
     return [
-        _row("wall time of the village", "s", wall, "the limit of 120 s", 120.0),
+        _row("wall time of the village", "s", wall, "the limit of 135 s", 135.0),
         _row("longest gap inside an item, worst of the clusters", "ms", max(gaps)),
         _row("attempts refused", "count", len(summary["refused"])),
+        _row("siren, how far apart the first and the last board", "ms", max(sirens) - min(sirens)),
+        _row("loudest sample while held", "of 32767", summary["orders"]["hold"]["loudest"] or 0),
         _row("load average of the machine (1 min)", "", os.getloadavg()[0]),
     ]
 

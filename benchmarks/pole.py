@@ -23,7 +23,7 @@ from loa_lab.village import story
 from loa_lab.village.crew import crew, wait_for
 from loa_lab.village.heard import Recording
 from loa_lab.village.plan import Piece, Plan
-from loa_lab.village.story import Village
+from loa_lab.village.scene import Village
 from support.sound_files import Wave, write
 
 CLUSTER = "c01"

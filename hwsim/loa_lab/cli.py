@@ -29,7 +29,7 @@ _ = translator("loa_lab")
 def village_command(*, out: Path) -> None:
     """Put a whole village on the air, from blank boards to the report.
 
-    Takes under two minutes: real keys, TLS, broker, database and sound; simulated hardware.
+    Takes about two minutes: real keys, TLS, broker, database and sound; simulated hardware.
     """
     began = time.monotonic()
 

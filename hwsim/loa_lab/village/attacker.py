@@ -8,6 +8,7 @@ with keys of its own.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import threading
 import time
@@ -24,6 +25,11 @@ from loa_protocol.envelope import Bundle
 from loa_protocol.objects.playlist import Playlist
 
 _LOOK_S = 0.005
+_TIMEOUT_S = 5.0
+_TRIES = 3
+
+Message = tuple[str, bytes]
+"""A topic, and what is sent under it."""
 
 
 class Attacker:
@@ -61,18 +67,34 @@ class Attacker:
         write_durably(index, json.dumps(table).encode())
         return lambda: write_durably(index, before)
 
-    def claim_everything_arrived(self, endpoints: Iterable[bytes]) -> None:
-        """Tell each endpoint, as the broker, that all its records were received."""
-        asyncio.run(self._claim(list(endpoints)))
+    def receipts(self, endpoints: Iterable[bytes]) -> list[Message]:
+        """Return what tells each endpoint that all its records were received."""
+        now_ms = time.time_ns() // 1_000_000
+        return [
+            (f"down/{endpoint.hex()}/receipt", self.forger.receipt(endpoint, now_ms))
+            for endpoint in endpoints
+        ]
 
-    async def _claim(self, endpoints: list[bytes]) -> None:
+    def tell(self, messages: Iterable[Message]) -> None:
+        """Send *messages*, as the broker, to whoever listens to their topics."""
+        asyncio.run(self._tell(list(messages)))
+
+    async def _tell(self, messages: list[Message]) -> None:
         context = self._keys.tls.client_context()
-        # under the server's own name: the real one is pushed off the broker meanwhile
-        link = aiomqtt.Client("127.0.0.1", self._port, identifier=SERVER, tls_context=context)
-        async with link as client:
-            for endpoint in endpoints:
-                receipt = self.forger.receipt(endpoint, time.time_ns() // 1_000_000)
-                await client.publish(f"down/{endpoint.hex()}/receipt", receipt)
+        left = list(messages)
+        for _try in range(_TRIES):
+            # under the server's own name: the real one is pushed off the broker meanwhile, and in
+            # turn pushes us off when it comes back
+            link = aiomqtt.Client(
+                "127.0.0.1", self._port, identifier=SERVER, tls_context=context, timeout=_TIMEOUT_S
+            )
+            with contextlib.suppress(aiomqtt.MqttError):
+                async with link as client:
+                    while left:
+                        await client.publish(*left[0], qos=1)  # it has arrived when this returns
+                        del left[0]
+            if not left:
+                return
 
 
 def _flip(path: Path) -> None:

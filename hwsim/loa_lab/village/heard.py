@@ -40,6 +40,23 @@ class Recording:
         runs = edges[1::2] - edges[::2]
         return int(runs.max() * 1000 // RATE) if runs.size else 0
 
+    def find(self, sound: NDArray[np.float32], from_ms: int, to_ms: int) -> tuple[int, float]:
+        """Return where *sound* begins between two instants, unix ms, and how alike it is, 0 to 1.
+
+        Where it does not occur, this is the place that is the least unlike it.
+        """
+        part = self.part(from_ms, to_ms).astype(np.float32)
+        if len(part) < len(sound):
+            return from_ms, 0.0
+        size = 1 << (len(part) + len(sound)).bit_length()
+        spectrum = np.fft.rfft(part, size) * np.conj(np.fft.rfft(sound, size))
+        matches = np.fft.irfft(spectrum, size)[: len(part) - len(sound) + 1]
+        energy = np.concatenate(([0.0], np.cumsum(np.square(part, dtype=np.float64))))
+        power = energy[len(sound) :] - energy[: -len(sound)]
+        alike = matches / np.sqrt(np.maximum(power, 1.0) * max(float(sound @ sound), 1e-9))
+        best = int(np.argmax(alike))
+        return max(from_ms, self.start_ms) + best * 1000 // RATE, float(alike[best])
+
     def envelope(self, from_ms: int, to_ms: int, points: int) -> list[float]:
         """Return the peak of each of *points* equal stretches, 0 to 1."""
         part = np.abs(self.part(from_ms, to_ms).astype(np.float32)) / 32_768

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
+from concurrent.futures import Future
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, select
 
@@ -12,9 +13,11 @@ from loa_lab.village.outcome import SWITCHES
 from loa_manager import database, tables
 from loa_protocol.language import translator
 from loa_protocol.objects.playlist import BearerKind
-from loa_protocol.record import Evidence
+from loa_protocol.record import Evidence, OrderState
 
 _ = translator("loa_lab")
+
+_Found = TypeVar("_Found")
 
 _LOOK_S = 0.5
 _TOLD = SWITCHES - {"suspect", "switch"}
@@ -25,7 +28,7 @@ class Narrator:
 
     def __init__(self, url: str, say: Callable[[str], None], titles: dict[str, str]) -> None:
         self._engine = database.open(url)
-        self._say, self._titles = say, titles
+        self._say, self._titles = say, dict(titles)
         self._seen: set[tuple[Any, ...]] = set()
 
     def until(self, unix_s: float) -> None:
@@ -34,18 +37,49 @@ class Narrator:
             self._look()
             time.sleep(min(_LOOK_S, max(0.0, left)))
 
-    def until_refused(self, digest: bytes, by: int, *, within_s: float) -> None:
-        """Narrate until *by* endpoints have refused the object of that digest, or no longer."""
+    def until_so(self, is_so: Callable[[], bool], *, within_s: float) -> bool:
+        """Narrate until *is_so*, or no longer; tell whether it came to that."""
         until = time.monotonic() + within_s
-        while self._refused(digest) < by and time.monotonic() < until:
+        while not (found := is_so()) and time.monotonic() < until:
             self._look()
             time.sleep(_LOOK_S)
+        return found
+
+    def while_done(self, task: Future[_Found]) -> _Found:
+        """Narrate while somebody else does *task*; return what it gives."""
+        while not task.done():
+            self._look()
+            time.sleep(_LOOK_S / 2)
+        return task.result()
+
+    def until_refused(self, by: int, *digests: bytes, within_s: float) -> bool:
+        """Narrate until *by* endpoints have refused every object of these digests, or no longer.
+
+        Tell whether it came to that.
+        """
+        return self.until_so(
+            lambda: all(self._refused(each) >= by for each in digests), within_s=within_s
+        )
+
+    def has_answered(self, order: str, state: OrderState, by: int = 1) -> bool:
+        """Tell whether *by* endpoints have said that the order of that id came to *state*."""
+        answer = tables.order_answer
+        wanted = select(answer.c.endpoint).where(
+            answer.c.order_id == order, answer.c.state == int(state)
+        )
+        with self._engine.connect() as connection:
+            return len({row.endpoint for row in connection.execute(wanted)}) >= by
+
+    def know(self, order: str, title: str) -> None:
+        """Know what people call an order."""
+        self._titles[order] = title
 
     def _look(self) -> None:
         with self._engine.connect() as connection:
             self._plays(connection)
             self._events(connection)
             self._refusals(connection)
+            self._answers(connection)
 
     def _refused(self, digest: bytes) -> int:
         wanted = select(tables.refusal.c.endpoint).where(tables.refusal.c.digest == digest.hex())
@@ -82,6 +116,19 @@ class Narrator:
                 text = _("{where}: REFUSED {what}: {reason}")
                 self._say(text.format(where=_where(row.cluster), what=row.what, reason=row.reason))
 
+    def _answers(self, connection: Connection) -> None:
+        for row in connection.execute(select(tables.order_answer)):
+            state = OrderState(row.state)
+            if row.order_id in self._titles and self._is_new(row.endpoint, row.order_id, state):
+                text = _("{where}: {what}: {state}")
+                self._say(
+                    text.format(
+                        where=_where(row.cluster),
+                        what=self._titles[row.order_id],
+                        state=_progress(state),
+                    )
+                )
+
     def _is_new(self, *key: Any) -> bool:  # noqa: ANN401 - column values
         if key in self._seen:
             return False
@@ -94,6 +141,16 @@ class Narrator:
 
 def _where(scope: str) -> str:
     return scope.rsplit("/", 1)[-1]
+
+
+def _progress(state: OrderState) -> str:
+    words = {
+        OrderState.TAKEN: _("taken"),
+        OrderState.BEGUN: _("begun"),
+        OrderState.ENDED: _("ended"),
+        OrderState.REFUSED: _("REFUSED"),
+    }
+    return words[state]
 
 
 def _evidence(grade: Evidence) -> str:

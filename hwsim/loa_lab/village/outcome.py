@@ -11,8 +11,9 @@ from sqlalchemy import Connection, select
 
 from loa_lab.village.heard import Recording
 from loa_manager import database, tables
-from loa_protocol.objects.playlist import BearerKind
-from loa_protocol.record import Evidence, Outcome
+from loa_protocol.envelope import Kind
+from loa_protocol.objects.playlist import BearerKind, BulletinKind
+from loa_protocol.record import Evidence, OrderState, Outcome
 
 SWITCHES = frozenset(
     {"suspect", "fail", "switch", "fallback", "return", "hold", "mute", "pi_mismatch",
@@ -27,6 +28,8 @@ class Cluster:
     endpoint: str
     cluster: str
     plays: tuple[dict[str, Any], ...]
+    alerts: tuple[dict[str, Any], ...]  # plays, too
+    answers: tuple[dict[str, Any], ...]  # to orders
     refused: tuple[dict[str, Any], ...]
     events: tuple[dict[str, Any], ...]
     recording: Recording
@@ -36,12 +39,30 @@ class Cluster:
     @property
     def max_gap_ms(self) -> int:
         """The longest run below -60 dBFS inside a planned item that was played to its end."""
-        gaps = [
-            self.recording.longest_gap_ms(play["planned"], play["planned"] + play["duration_ms"])
-            for play in self.plays
-            if play["outcome"] == Outcome.COMPLETE.name.lower()
-        ]
+        gaps, known = [], set()
+        for play in self.plays:
+            end = play["planned"] + play["duration_ms"]
+            # what goes on after an alert or a hold is planned from before that
+            begin = play["started"] if play["item"] in known else play["planned"]
+            known.add(play["item"])
+            if play["outcome"] == Outcome.COMPLETE.name.lower():
+                gaps.append(self.recording.longest_gap_ms(begin, end))
         return max(gaps, default=0)
+
+    @property
+    def holds(self) -> list[tuple[int, int | None]]:
+        """From when to when, unix ms, orders silenced this pole."""
+        commands = dict.fromkeys(a["order"] for a in self.answers if a["kind"] == Kind.COMMAND)
+        spans = (self.span_of(order) for order in commands)
+        return [(begun, ended) for begun, ended in spans if begun and ended != begun]
+
+    def span_of(self, order: str) -> tuple[int | None, int | None]:
+        """Return when an order was first obeyed and when that ended, unix ms."""
+        first: dict[int, int] = {}
+        for each in self.answers:
+            if each["order"] == order:
+                first.setdefault(each["state"], each["at"])
+        return first.get(OrderState.BEGUN), first.get(OrderState.ENDED)
 
     def summary(self) -> dict[str, Any]:
         """Return this pole as it stands in summary.json."""
@@ -108,10 +129,22 @@ def _read_cluster(
     events = connection.execute(
         select(event).where(event.c.endpoint == endpoint).order_by(event.c.epoch, event.c.sequence)
     )
+    answer = tables.order_answer
+    answers = connection.execute(
+        select(answer)
+        .where(answer.c.endpoint == endpoint)
+        .order_by(answer.c.epoch, answer.c.sequence)
+    )
+    made = [(row.kind == BulletinKind.EMERGENCY, _play(row._mapping)) for row in plays]
     return Cluster(
         endpoint=endpoint.hex() if isinstance(endpoint, bytes) else str(endpoint),
         cluster=scope.rsplit("/", 1)[-1],
-        plays=tuple(_play(row._mapping) for row in plays),
+        plays=tuple(play for is_alert, play in made if not is_alert),
+        alerts=tuple(play for is_alert, play in made if is_alert),
+        answers=tuple(
+            {"order": row.order_id, "kind": row.kind, "state": row.state, "at": row.at_ms}
+            for row in answers
+        ),
         refused=tuple(
             {"at": row.at_ms, "what": row.what, "reason": row.reason, "detail": row.detail}
             for row in refusals

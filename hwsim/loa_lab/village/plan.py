@@ -15,11 +15,14 @@ CLUSTERS = ("c01", "c02", "c03")
 ZONE = timezone(timedelta(hours=7))
 FREQUENCY_KHZ = 66_500  # in the band of commune stations, and within the simulated tuner's range
 PI = "7301"
+FORBIDDEN = "nhac-dem"  # the tune that no rule lets sound in this story
+HELD = "c02"  # the cluster that a warden silences
 BROKEN_LINE = "c03"  # whose loudspeaker line somebody cut: it plays, and nobody hears it
 
 MINUTE_MS = 60_000
 CARRIER_LOST_MS = 10_000  # into the FM bulletin
 CARRIER_AWAY_MS = 8_000
+HOLD_MS = 14_000  # into the FM bulletin: by then its cached copy has taken over
 LINE_CUT_MS = 2_000  # before the first item
 
 
@@ -63,10 +66,19 @@ class Plan:
         return self.starts[index]
 
 
-def policy_toml(plan: Plan) -> str:
+def quiet_policy_toml(siren: bytes) -> str:
+    """Approve the siren beforehand, on a quiet day."""
+    return f'preset = "rural"\n{_approved(siren)}'
+
+
+def policy_toml(plan: Plan, siren: bytes) -> str:
     """Allow every minute of the day but the one in which only the forbidden piece sounds.
 
     The forbidden piece is longer than a minute, so it always reaches into the closed minute.
+
+    Args:
+        plan: The evening.
+        siren: Its hash, which the policy approves beforehand.
     """
     closes = -(-plan.allowed_end_ms // MINUTE_MS) * MINUTE_MS
     first = _minute(closes)
@@ -78,7 +90,7 @@ def policy_toml(plan: Plan) -> str:
     )
     return (
         'preset = "rural"\nsessions_per_day = 24\nminutes_per_session = 60\nstart_wait_s = 3\n'
-        f"{hours}"
+        f"{_approved(siren)}{hours}"
     )
 
 
@@ -184,6 +196,10 @@ at = {plan.start_ms - LINE_CUT_MS}
 kind = "line_open"
 """
     return text
+
+
+def _approved(siren: bytes) -> str:
+    return f'preapproved = ["{siren.hex()}"]\n'
 
 
 def _item(piece: Piece) -> str:

@@ -6,23 +6,27 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from loa_lab.village import plan as script
 from loa_lab.village import story
+from loa_lab.village.alarm import Alarm, Given
 from loa_lab.village.crew import crew
 from loa_lab.village.narrator import Narrator
+from loa_lab.village.obeyed import orders_summary
 from loa_lab.village.outcome import SWITCHES, Cluster, read_clusters
-from loa_lab.village.story import Village
+from loa_lab.village.scene import Village
 from loa_lab.village.timeline import page
+from loa_lab.village.watch import prepare, siren_file
 from loa_manager.home import Home
 from loa_protocol.errors import ConfigError
 from loa_protocol.language import language, translator
 
 _ = translator("loa_lab")
 
-ATTACK_MS = 2_000  # after the first sound
+ALERT_MS = 1_500  # after the first sound: the siren then sounds in the bulletin
 _TAIL_MS = 2_000
 
 
@@ -38,31 +42,43 @@ def run_village(out: Path, say: Callable[[str], None]) -> dict[str, Any]:
     (out / "loudspeakers").mkdir(parents=True)
     with crew(out / "village" / "logs", language()) as people:
         village = Village(out=out, crew=people, say=say)
-        _play(village)
+        given = _play(village)
         statuses = story.wait_until_everything_arrived(village)
         reports = story.write_reports(village)
         say(_("the agents end in order"))
         people.send_home(list(village.agents.values()))
     clusters = _read(village, statuses)
-    return _write(village, clusters, reports, seconds=round(time.monotonic() - began, 1))
+    seconds = round(time.monotonic() - began, 1)
+    return _write(village, clusters, reports, given, seconds=seconds)
 
 
-def _play(village: Village) -> None:
+def _play(village: Village) -> Given:
     story.found_province(village)
-    story.open_server(village)
     evening = story.pieces()
-    story.provision(village)
-    earlier = story.publish_earlier(village, evening)
-    unapproved = story.draft_unapproved(village, evening)
+    with ThreadPoolExecutor(1) as helper:
+        watching = helper.submit(prepare, village)  # beside the boards, which wait for wires
+        story.open_server(village)
+        story.provision(village)
+        earlier = story.publish_earlier(village, evening)
+        unapproved = story.draft_unapproved(village, evening)
+        watch = watching.result()
     with story.altered_media(village, evening[-1]):
-        story.publish_evening(village, evening)
+        story.publish_evening(village, evening, watch.siren)
     story.raise_poles(village)
     plan = village.plan
     assert plan is not None  # it was published just now
     narrator = Narrator(Home.open(village.province).database_url, village.say, _titles(evening))
-    narrator.until((plan.start_ms + ATTACK_MS) / 1000)
-    story.attack(village, unapproved, earlier, narrator)
+    attacker = story.open_attacker(village)
+    alarm = Alarm(village=village, watch=watch, attacker=attacker, narrator=narrator)
+    narrator.until((plan.start_ms + ALERT_MS) / 1000)
+    alarm.sound()
+    story.attack(village, attacker, unapproved, earlier, narrator)
+    alarm.follow()
+    alarm.forge()
+    narrator.until((plan.fm_piece_ms + script.HOLD_MS) / 1000)
+    alarm.silence()
     narrator.until((plan.allowed_end_ms + _TAIL_MS) / 1000)
+    return alarm.given
 
 
 def _clear(out: Path) -> None:
@@ -87,7 +103,12 @@ def _read(village: Village, statuses: dict[str, dict[str, Any]]) -> list[Cluster
 
 
 def _write(
-    village: Village, clusters: list[Cluster], report: dict[str, int], *, seconds: float
+    village: Village,
+    clusters: list[Cluster],
+    report: dict[str, int],
+    given: Given,
+    *,
+    seconds: float,
 ) -> dict[str, Any]:
     plan = village.plan
     assert plan is not None  # the story is over
@@ -98,6 +119,9 @@ def _write(
             for cluster in clusters
             for each in cluster.refused
         ],
+        "orders": orders_summary(
+            given, clusters, siren_file(village), from_ms=plan.start_ms, to_ms=plan.allowed_end_ms
+        ),
         "report": report,
         "seconds": seconds,
     }
@@ -117,7 +141,8 @@ def _write(
             for play in cluster.plays
             for name, title in _titles(plan.pieces).items()
             if play["item"].endswith(name)
-        },
+        }
+        | {given.alert: _("siren")},
     )
     (village.out / "timeline.html").write_text(html, encoding="utf-8")
     return summary

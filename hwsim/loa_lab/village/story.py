@@ -5,14 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import subprocess
 import threading
 import time
 import wave
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
@@ -22,10 +20,11 @@ import numpy as np
 
 from loa_lab.village import plan as script
 from loa_lab.village.attacker import Attacker
-from loa_lab.village.crew import Crew, wait_for
+from loa_lab.village.crew import wait_for
 from loa_lab.village.narrator import Narrator
+from loa_lab.village.people import APPROVER, EDITOR, hand_out_rules, make_person
 from loa_lab.village.plan import CLUSTERS, Piece, Plan
-from loa_lab.village.ports import free_port
+from loa_lab.village.scene import PASSPHRASE, Village
 from loa_manager.content_tree import ContentTree
 from loa_manager.home import Home
 from loa_manager.keyring import Passphrase
@@ -38,45 +37,9 @@ from loa_sound.measure import measure_file
 
 _ = translator("loa_lab")
 
-Say = Callable[[str], None]
-PASSPHRASE = "lang-so-mot-demo"  # noqa: S105 - of a test province that lives for two minutes
 _LEAD_S = 8.0  # from the published schedule to its first sound, for the boards to fetch it
 _SETTLE_S = 20.0
 ATTACK_MOST_S = 12.0  # the boards look within two seconds of a new head
-
-
-@dataclass(slots=True)
-class Village:
-    """Everything that stands, as the story goes on."""
-
-    out: Path
-    crew: Crew
-    say: Say
-    https: int = field(default_factory=free_port)
-    mqtt: int = field(default_factory=free_port)
-    agents: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
-    endpoints: dict[str, bytes] = field(default_factory=dict)
-    plan: Plan | None = None
-    publishing_s: float = 0.0  # how long signing and publishing take on this machine
-
-    @property
-    def work(self) -> Path:
-        """Where the homes are."""
-        return self.out / "village"
-
-    @property
-    def province(self) -> Path:
-        """The province's home, which is the server's too."""
-        return self.work / "province"
-
-    @property
-    def passphrase(self) -> tuple[str | Path, ...]:
-        """The option that unlocks every key of this village."""
-        return ("--passphrase-file", self.work / "passphrase")
-
-    def recording(self, cluster: str) -> Path:
-        """Where a cluster's sound card writes."""
-        return self.out / "loudspeakers" / f"{cluster}.wav"
 
 
 def found_province(village: Village) -> None:
@@ -98,29 +61,14 @@ def found_province(village: Village) -> None:
     )  # fmt: skip
     village.say(_("province {scope} made, root {root}").format(
         scope=script.PROVINCE, root=made["root"]))  # fmt: skip
-    for role in ("editor", "approver"):
-        _make_person(village, role)
+    with ThreadPoolExecutor(2) as pool:  # most of each command is its start
+        list(pool.map(lambda each: make_person(village, each), (EDITOR, APPROVER)))
     village.say(_("editor and approver have keys of their own, certified by two officers"))
     registry = resources.files("loa_lab") / "material" / "registry"
     with resources.as_file(registry) as folder:
         for kind in ("unit", "station", "cluster"):
             crew.run("loa", kind, "import", "--home", home, folder / f"{kind}s.csv")
     village.say(_("registry: one station, two villages, three clusters"))
-
-
-def _make_person(village: Village, role: str) -> None:
-    crew, own = village.crew, village.work / role
-    holder = {"editor": "Cán bộ văn hóa xã", "approver": "Lãnh đạo xã"}[role]
-    made = crew.facts(
-        "loa", "key", "make", "--home", own, "--role", role, "--holder", holder,
-        *village.passphrase,
-    )  # fmt: skip
-    certificate = village.work / f"{role}.cert"
-    crew.run(
-        "loa", "key", "certify", "--home", village.province, made["request"],
-        "--scope", script.STATION, "-o", certificate, *village.passphrase,
-    )  # fmt: skip
-    crew.run("loa", "key", "install", "--home", own, certificate)
 
 
 def open_server(village: Village) -> None:
@@ -149,10 +97,7 @@ def provision(village: Village) -> None:
         )
         bench = village.work / "bench" / cluster
         village.crew.start(f"cable-{cluster}", "loa-sim", "cable", "--dir", bench)
-        village.agents[cluster] = village.crew.start(
-            cluster, "loa-endpoint", "run", "--home", village.work / cluster,
-            "--bench-port", bench / "bench",
-        )  # fmt: skip
+        village.start_agent(cluster)
     for cluster in CLUSTERS:
         port = village.work / "bench" / cluster / "technician"
         wait_for(str(port), port.exists, 10)
@@ -171,7 +116,7 @@ def pieces() -> tuple[Piece, ...]:
         Piece(file="thong-bao", title="Thông báo vệ sinh đường làng", length_ms=0),
         Piece(file="thoi-tiet", title="Thời tiết và mùa vụ", length_ms=0, by_fm=True),
         Piece(file="dan-ca", title="Dân ca", length_ms=0, by_fm=True, language="tyz"),
-        Piece(file="nhac-dem", title="Nhạc đêm (quy chế cấm)", length_ms=0),
+        Piece(file=script.FORBIDDEN, title="Nhạc đêm (quy chế cấm)", length_ms=0),
     )
     return tuple(_with_length(piece) for piece in table)
 
@@ -193,7 +138,7 @@ def _sound(piece: Piece) -> Any:  # noqa: ANN401 - a Traversable
 def publish_earlier(village: Village, evening: tuple[Piece, ...]) -> bytes:
     """Publish the week before's playlist; return it, for the attacker remembers it."""
     began = time.monotonic()
-    _hand_out_rules(village)
+    hand_out_rules(village, EDITOR, APPROVER)
     text = script.earlier_toml(datetime.now(UTC), evening[0])
     draft = _draft(village, "earlier", text, evening[:1])
     _sign(village, draft, "editor")
@@ -211,29 +156,25 @@ def draft_unapproved(village: Village, evening: tuple[Piece, ...]) -> bytes:
     return draft.read_bytes()
 
 
-def publish_evening(village: Village, evening: tuple[Piece, ...]) -> None:
-    """Choose the start, write the schedule, have it signed by two people, publish it."""
+def publish_evening(village: Village, evening: tuple[Piece, ...], siren: bytes) -> None:
+    """Choose the start, write the schedule, have it signed by two people, publish it.
+
+    The policy of the evening still lists the hash *siren*.
+    """
     lead_s = _LEAD_S + 1.5 * village.publishing_s
     plan = Plan(start_ms=int(time.time() + lead_s) * 1000, pieces=evening)
     village.plan = plan
     policy = village.work / "policy.toml"
-    policy.write_text(script.policy_toml(plan), encoding="utf-8")
+    policy.write_text(script.policy_toml(plan, siren), encoding="utf-8")
     village.crew.run(
         "loa", "policy", "sign", "--home", village.province, policy, *village.passphrase
     )
-    _hand_out_rules(village)
+    hand_out_rules(village, EDITOR, APPROVER)
     draft = _draft(village, "evening", script.schedule_toml(plan), evening)
     _sign(village, draft, "editor")
     _sign(village, draft, "approver")
     village.crew.run("loa", "playlist", "publish", "--home", village.province, draft, "--yes")
     village.say(_("the evening's schedule is signed by two people and published"))
-
-
-def _hand_out_rules(village: Village) -> None:
-    """Carry root and policy to the desks of editor and approver."""
-    for role in ("editor", "approver"):
-        desk = village.work / role
-        village.crew.run("loa", "key", "export-public", "--home", village.province, "-o", desk)
 
 
 def _draft(village: Village, name: str, text: str, used: tuple[Piece, ...]) -> Path:
@@ -291,7 +232,7 @@ def _write_air(piece: Piece, path: Path) -> None:
 def altered_media(village: Village, piece: Piece) -> Iterator[None]:
     """Let the attacker change one media file of the evening while it is being published."""
     stop = threading.Event()
-    attacker = _attacker(village)
+    attacker = open_attacker(village)
     with ThreadPoolExecutor(1) as pool:
         # the file is published as it is: Opus needs no transcoding
         future = pool.submit(attacker.alter_as_it_appears, _sha256(piece), stop)
@@ -302,9 +243,14 @@ def altered_media(village: Village, piece: Piece) -> Iterator[None]:
             future.result()
 
 
-def attack(village: Village, unapproved: bytes, earlier: bytes, narrator: Narrator) -> None:
-    """Try to make a loudspeaker speak, and to make it forget."""
-    attacker = _attacker(village)
+def attack(
+    village: Village,
+    attacker: Attacker,
+    unapproved: bytes,
+    earlier: bytes,
+    narrator: Narrator,
+) -> None:
+    """Try to make a loudspeaker speak by a schedule that nobody approved."""
     genuine = _genuine(village)
     offers = (
         (_("a playlist with one signature"), unapproved),
@@ -317,14 +263,13 @@ def attack(village: Village, unapproved: bytes, earlier: bytes, narrator: Narrat
         again = attacker.offer(bundle, serial=genuine.serial + number)
         undo = undo or again
         digest = Bundle.from_bytes(bundle).digest
-        narrator.until_refused(digest, len(village.endpoints), within_s=ATTACK_MOST_S)
-    village.say(_("attacker, who owns the broker: forged receipts"))
-    attacker.claim_everything_arrived(village.endpoints.values())
+        narrator.until_refused(len(village.endpoints), digest, within_s=ATTACK_MOST_S)
     if undo is not None:
         undo()
 
 
-def _attacker(village: Village) -> Attacker:
+def open_attacker(village: Village) -> Attacker:
+    """Give somebody everything that the server has."""
     home = Home.open(village.province)
     keys = ServerKeys.open(home, Passphrase(PASSPHRASE))
     return Attacker(ContentTree(village.province / "content"), keys, village.mqtt)

@@ -24,7 +24,7 @@ _POINTS = 900
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1c2430; --soft: #66707f; --paper: #fbfaf7;
   --line: #d9d5cc; --fm: #c97b1f; --media: #2f6f8f; --stream: #6a8f3a; --bad: #b3372f;
-  --wave: #9fb3bd; }
+  --alert: #8a2f8f; --held: #7a7f88; --wave: #9fb3bd; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e9e6df; --soft: #9aa3af; --paper: #171a1f;
   --line: #333a44; --wave: #44545d; } }
 body { margin: 2rem auto; max-width: 1220px; padding: 0 1rem; font: 15px/1.5 system-ui, sans-serif;
@@ -35,6 +35,7 @@ svg { width: 100%; height: auto; } text { font: 12px system-ui, sans-serif; fill
 .stream { fill: var(--stream); } .wave { fill: var(--wave); } .on { fill: #fff; }
 .mark { stroke: var(--bad); stroke-width: 1.5; } .markhead { fill: var(--bad); }
 .grid { stroke: var(--line); } .lost { fill: var(--bad); opacity: .12; }
+.alert { fill: var(--alert); } .held { fill: var(--held); opacity: .3; }
 table { border-collapse: collapse; width: 100%; margin: .5rem 0 2rem; }
 th, td { text-align: left; padding: .25rem .6rem; border-bottom: 1px solid var(--line); }
 th { color: var(--soft); font-weight: 500; } .key span { margin-right: 1.2rem; }
@@ -84,7 +85,13 @@ def page(
     day = datetime.fromtimestamp(from_ms / 1000, ZONE)
     heading = _("A village on the air")
     note = _("TEST province. The hardware is simulated; software, signatures and sound are real.")
-    keys = (("fm", _("FM")), ("media", _("cached media")), ("bad", _("switch, fault or refusal")))
+    keys = (
+        ("fm", _("FM")),
+        ("media", _("cached media")),
+        ("alert", _("alert")),
+        ("held", _("held")),
+        ("bad", _("switch, fault or refusal")),
+    )
     return f"""<!doctype html>
 <html lang="{language()}"><meta charset="utf-8"><title>{escape(heading)}</title>
 <style>{_STYLE}</style>
@@ -116,6 +123,7 @@ def _grid(axis: _Axis, height: int) -> str:
 
 def _lane(cluster: Cluster, axis: _Axis, top: int, titles: dict[str, str]) -> str:
     parts = [f'<text x="0" y="{top + 38}" font-weight="600">{escape(cluster.cluster)}</text>']
+    parts += [_held(span, axis, top) for span in cluster.holds]
     parts.append(_wave(cluster, axis, top + 34))
     for play in cluster.plays:
         parts += [_segment(each, axis, top + 66) for each in play["segments"]]
@@ -130,6 +138,10 @@ def _lane(cluster: Cluster, axis: _Axis, top: int, titles: dict[str, str]) -> st
             parts.append(
                 f'<text class="soft" x="{x:.1f}" y="{top + 103}">{escape(evidence)}</text>'
             )
+    for play in cluster.alerts:
+        sounded = {"from": play["started"], "to": play["ended"], "bearer": "alert"}
+        if play["started"] and play["ended"]:
+            parts.append(_segment(sounded, axis, top + 66))
     marks = [e for e in cluster.events if e["name"] in SWITCHES or "speaker" in e["name"]]
     for mark in [*marks, *cluster.refused]:
         if axis.from_ms <= mark["at"] <= axis.to_ms:
@@ -159,6 +171,14 @@ def _segment(segment: dict[str, Any], axis: _Axis, top: int) -> str:
     )
 
 
+def _held(span: tuple[int, int | None], axis: _Axis, top: int) -> str:
+    x, end = axis.x(span[0]), axis.x(span[1] or axis.to_ms)
+    return (
+        f'<g><title>{escape(_("held"))}</title><rect class="held" x="{x:.1f}" y="{top}" '
+        f'width="{max(1.0, end - x):.1f}" height="{LANE - 30}"/></g>'
+    )
+
+
 def _mark(x: float, top: int, title: str) -> str:
     return (
         f"<g><title>{escape(title)}</title>"
@@ -173,7 +193,7 @@ def _tables(cluster: Cluster, titles: dict[str, str]) -> str:
         f"<td>{_clock(p['started'])}</td><td>{_clock(p['ended'])}</td>"
         f"<td>{escape(' → '.join(s['bearer'] for s in p['segments']))}</td>"
         f"<td>{escape(_evidence(p['evidence']))}</td></tr>"
-        for p in cluster.plays
+        for p in sorted((*cluster.plays, *cluster.alerts), key=lambda p: int(p["planned"]))
     )
     refused = "".join(
         f"<tr><td>{_clock(r['at'])}</td><td>{escape(r['what'])}</td><td>{escape(r['reason'])}</td>"
