@@ -52,7 +52,7 @@ def test_the_stations_and_the_clusters_policies_both_tighten_the_provinces(tmp_p
     keeper.store.state.close()
 
 
-@pytest.mark.requirement("SEC-7")
+@pytest.mark.requirement("SEC-2")
 def test_a_stations_policy_cannot_shut_out_the_provinces_denials(tmp_path: Path) -> None:
     keeper = _keeper(tmp_path)
     closed = dict.fromkeys((Kind.DENY_LIST, Kind.POLICY, Kind.ALERT), 16)

@@ -349,7 +349,7 @@ def test_an_item_whose_beginning_could_not_be_kept_is_tried_again() -> None:
     scene.do(scene.director.on_evidence("unknown", Evidence.OUTPUT, 1))
 
 
-@pytest.mark.requirement("SEC-7")
+@pytest.mark.requirement("SEC-2")
 def test_an_order_that_may_speak_ends_when_its_signer_its_bytes_or_its_sound_is_denied() -> None:
     kept, *_ = kept_order(alert(repeats=9))
     assert len(kept.keys) == 2
@@ -366,7 +366,7 @@ def test_an_order_that_may_speak_ends_when_its_signer_its_bytes_or_its_sound_is_
         assert not scene.is_alerting
 
 
-@pytest.mark.requirement("SEC-7")
+@pytest.mark.requirement("SEC-2")
 def test_nothing_that_a_denial_ends_sounds_at_the_next_start() -> None:
     kept, *_ = kept_order(orders.alert(start=NOW_S, expires=NOW_S + 600))
     scene = Scene()
@@ -378,7 +378,7 @@ def test_nothing_that_a_denial_ends_sounds_at_the_next_start() -> None:
     assert scene.heard == []
 
 
-@pytest.mark.requirement("SEC-7", "SEC-8")
+@pytest.mark.requirement("SEC-2", "SEC-8")
 def test_a_denial_ends_no_hold() -> None:
     kept, *_ = kept_order(command(Verb.HOLD))
     scene = Scene()
@@ -390,7 +390,7 @@ def test_a_denial_ends_no_hold() -> None:
     assert scene.state(kept.id) is OrderState.BEGUN
 
 
-@pytest.mark.requirement("SEC-7")
+@pytest.mark.requirement("SEC-2")
 def test_what_sounds_ends_when_its_file_is_denied() -> None:
     scene = Scene()
     scene.run(BEGIN + 10_000)
