@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -9,7 +10,7 @@ import click
 
 from loa_protocol.command_line import SpokenCommand, SpokenGroup, begin_speaking
 from loa_protocol.errors import LoaError, SilentError
-from loa_protocol.exit_codes import INTERRUPTED, OK, USAGE, exit_code
+from loa_protocol.exit_codes import FAILURE, INTERRUPTED, OK, USAGE, exit_code
 from loa_protocol.language import translator
 
 _ = translator("loa_endpoint")
@@ -43,12 +44,17 @@ def run(group: click.Group, arguments: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         error.show()
         return USAGE
-    except SilentError as error:
-        text = _("{port}: no answer after {seconds} s. Is the agent running (loa-endpoint run)?")
-        text = text.format(port=error.port, seconds=f"{error.after_s:g}")
-        click.echo(_("Error: {text}").format(text=text), err=True)
-        return exit_code(error)
+    except BrokenPipeError:  # `loa-endpoint status | head`: whoever read us has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILURE
     except LoaError as error:
-        click.echo(_("Error: {text}").format(text=error), err=True)
+        click.echo(_("Error: {text}").format(text=_words(error)), err=True)
         return exit_code(error)
     return OK
+
+
+def _words(error: LoaError) -> str:
+    if not isinstance(error, SilentError):
+        return str(error)
+    text = _("{port}: no answer after {seconds} s. Is the agent running (loa-endpoint run)?")
+    return text.format(port=error.port, seconds=f"{error.after_s:g}")

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import os
 import pathlib
 import socket
+import subprocess
+import sys
 
 import pytest
 
@@ -43,6 +47,38 @@ async def test_whoever_asks_on_this_machine_gets_the_status(tmp_path: pathlib.Pa
     assert await asyncio.to_thread(ask, tmp_path) == {"state": "đang phát"}
     await server.close()
     assert not (tmp_path / NAME).exists()
+
+
+async def test_whoever_asks_and_goes_away_leaves_no_trace_in_the_log(
+    tmp_path: pathlib.Path,
+) -> None:
+    heard: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, facts: heard.append(facts))
+    answered = asyncio.Event()
+
+    def status() -> dict[str, str]:
+        answered.set()
+        return {"state": "x" * 4_000_000}  # more than the socket takes at once
+
+    server = StatusSocket(tmp_path, status)
+    await server.open()
+    _reader, writer = await asyncio.open_unix_connection(str(tmp_path / NAME))
+    await answered.wait()
+    writer.transport.abort()
+    this = asyncio.current_task()
+    await asyncio.wait({task for task in asyncio.all_tasks() if task is not this}, timeout=10)
+    await server.close()
+    gc.collect()
+    assert not heard
+
+
+def test_a_reader_who_leaves_is_no_error_of_ours() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "loa_endpoint", "--help"]
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (1, "")
 
 
 def test_no_agent_is_said_by_name(tmp_path: pathlib.Path) -> None:

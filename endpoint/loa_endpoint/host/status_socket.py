@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import pathlib
 import socket
@@ -35,7 +36,8 @@ class StatusSocket:
 
     async def _answer(self, _reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(json.dumps(self._status(), ensure_ascii=False).encode())
-        await writer.drain()
+        with contextlib.suppress(ConnectionError):  # whoever asked did not wait for the answer
+            await writer.drain()
         writer.close()
 
 
