@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from fuzz.fuzz_cap import fuzz
 from loa_manager.orders.cap import MAX_BYTES, CapMessage, CapStatus, read_cap
-from loa_manager.orders.cap_content import content_of, read_areas
+from loa_manager.orders.cap_content import areas_of, content_of, read_areas
 from loa_protocol.errors import ConfigError, MessageError
 from loa_protocol.objects.alert import AlertMessage
 from loa_protocol.objects.playlist import Mark
@@ -49,6 +49,12 @@ def test_its_content_becomes_title_reason_expiry_and_scope_and_its_address_nothi
     assert content.areas == ("vn/ls/st0137",)
     assert content.name == NAME
     assert "evil" not in repr(content)
+
+
+def test_a_cancel_names_its_places_before_the_server_is_asked_what_stands_there() -> None:
+    cancel = read(cap(kind="Cancel", references=NAME, identifier="VN-2"))
+    assert areas_of(cancel, AREAS) == ("vn/ls/st0137",)
+    assert areas_of(cancel, {}) == ()
 
 
 @pytest.mark.requirement("MSG-4")

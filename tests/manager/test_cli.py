@@ -319,6 +319,17 @@ def test_tables_on_a_terminal_are_drawn_and_keep_every_letter(
     assert "─" in drawn or "━" in drawn
 
 
+def test_a_narrow_terminal_breaks_a_time_and_never_cuts_it_off(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "20")
+    show([{"at": "09:05:04", "to": "09:05:19"}], [Column("at", "Lúc"), Column("to", "Đến")])
+    drawn = capsys.readouterr().out
+    assert "…" not in drawn
+    assert sum(drawn.count(digit) for digit in "4") == 1
+
+
 def test_json_keeps_keys_and_types(capsys: pytest.CaptureFixture[str]) -> None:
     context = click.Context(loa)
     context.meta["loa.json"] = True

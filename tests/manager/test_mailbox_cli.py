@@ -161,12 +161,12 @@ def test_what_is_wrong_is_said_so_that_a_person_can_act(
     loa: Loa, lab: MailLab, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert loa("son", "approve", "--yes") == 2
-    assert "no draft is there" in capsys.readouterr().err
+    assert "no draft waits for approval" in capsys.readouterr().err
     write_week(Path("tuan.toml"), session(item(file='"gia-lua.wav"')))
     make_draft(loa)
     assert loa("nga", "submit", "out/tuan.draft") == 0
     assert loa("son", "approve", "ffff", "--yes") == 2
-    assert "name one of these drafts" in capsys.readouterr().err
+    assert "waits for approval" in capsys.readouterr().err, "states are words, not codes"
     assert loa("son", "submit", "out/tuan.draft") == 6, "an approver has no editor's key"
     assert loa("alarm", "inbox") == 2, "neither editor nor approver"
     assert "--as" in capsys.readouterr().err

@@ -13,6 +13,7 @@ from sqlalchemy import select
 
 from loa_manager import database, devices, tables
 from loa_manager.cli.main import run
+from loa_manager.cli.order_view import show_told, what_text
 from loa_manager.home import Home
 from loa_manager.orders import book
 from loa_manager.orders.paper import read_paper
@@ -190,6 +191,31 @@ def test_an_alert_is_cancelled_by_the_first_digits_of_its_id(homes: Path, loa: L
     code, told = loa("ls", "alert", "status", name)
     assert (code, told["state"]) == (0, "cancelled")
     assert loa("ls", "alert", "cancel", "zz", "--reason", "x", "--yes")[0] == 2
+
+
+def test_a_cancel_is_shown_without_a_length_since_nothing_sounds(
+    homes: Path, loa: Loa, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(homes / "hung" / "keys" / "own", homes / "ls" / "keys" / "own")
+    send = ("--scope", STATION, "--title", "Báo động", "--media", "siren.wav")
+    assert loa("ls", "alert", "send", *send, *ALERT)[0] == 0
+    name = listed(homes)[0].id.hex()[:8]
+    rest = ("--home", f"{homes}/ls", "--reason", "x", "--yes", *word(homes))
+    assert run(["order", "stop", STATION, "--for", "1h", *rest]) == 0
+    assert "For how long: 1:00:00" in capsys.readouterr().err
+    assert run(["alert", "cancel", name, *rest]) == 0
+    assert "For how long" not in capsys.readouterr().err
+
+
+def test_words_of_boards_and_levels_are_told_in_the_language_in_force(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("loa_protocol.language._chosen", ["vi"])
+    assert what_text("standing-programme") == "chương trình thường trực"
+    answer = {"cluster": "vn/ls/st0137/c01", "state": "ended", "at": None}
+    told = {"what": "alert", "state": "over", "mark": "none"}
+    show_told({**told, "answers": [{**answer, "detail": "sounded 3 times"}]})
+    assert "none" not in capsys.readouterr().out
 
 
 @pytest.mark.requirement("MSG-4")

@@ -26,7 +26,7 @@ from loa_manager.cli.texts import LoaGroup
 from loa_manager.home import read_bytes
 from loa_manager.keyring import Secrets
 from loa_manager.orders.cap import read_cap
-from loa_manager.orders.cap_content import CapContent, content_of, read_areas
+from loa_manager.orders.cap_content import CapContent, areas_of, content_of, read_areas
 from loa_manager.orders.compose import AlertAsk, compose_alert, compose_cancel
 from loa_manager.orders.giving import Giver, Outcome, find
 from loa_manager.orders.paper import open_paper
@@ -146,10 +146,11 @@ def from_cap(file: Path, scopes: tuple[str, ...], **given: Any) -> None:  # noqa
     giver, secrets = _at(given)
     areas = {} if given["areas"] is None else read_areas(read_bytes(given["areas"]), str(file))
     message = read_cap(read_bytes(file))
-    known = (
-        giver.known(scopes[0] if len(scopes) == 1 else None, secrets) if message.references else []
+    asked = scopes or areas_of(message, areas, given["language"]) or (None,)
+    known = [giver.known(scope, secrets) for scope in asked] if message.references else []
+    alerts = list(
+        {each.id: each for rows in known for each in rows if each.facts["kind"] == "alert"}.values()
     )
-    alerts = [each for each in known if each.facts["kind"] == "alert"]
     content = content_of(message, known=alerts, areas=areas, language=given["language"])
     if content.message is AlertMessage.CANCEL:
         ended = [each for each in alerts if each.id in content.references]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets as randomness
 import unicodedata
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import click
 from loa_manager.cli.options import home_option, json_option, passphrase_option
 from loa_manager.cli.order_options import FILE, Length, Scope, open_giver, sending_options
 from loa_manager.cli.order_view import confirm_order, deliver, show_outcomes
-from loa_manager.cli.output import Column, say, show, show_facts
+from loa_manager.cli.output import LOCAL, Column, say, show, show_facts
 from loa_manager.cli.texts import LoaGroup
 from loa_manager.content_tree import write_durably
 from loa_manager.keyring import Secrets
@@ -149,6 +150,13 @@ def _row(offer: Offer) -> dict[str, Any]:
         **facts,
         "id_text": facts["id"][:8],
         "kind": facts["bulletin_kind"],
+        "kind_text": _("priority") if facts["bulletin_kind"] == "priority" else _("normal"),
+        "from_text": _local(facts["from"]),
+        "expires_text": _local(facts["expires"]),
         "length_ms_text": f"{seconds // 60}:{seconds % 60:02}",
         "offered_by": list(offer.holders),
     }
+
+
+def _local(text: str) -> str:
+    return datetime.fromisoformat(text).astimezone(LOCAL).strftime("%d/%m/%Y %H:%M")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -14,7 +15,7 @@ from loa_manager import database
 from loa_manager.cli.output import Column, say, show, show_facts, wants_json
 from loa_manager.keyring import Secrets
 from loa_manager.orders.answers import addressed, load_boards
-from loa_manager.orders.desk import Judged, lowest_level, roles_of
+from loa_manager.orders.desk import Judged, level_text, lowest_level, roles_of
 from loa_manager.orders.facts import paper_facts
 from loa_manager.orders.giving import Giver, Outcome
 from loa_manager.orders.paper import Paper
@@ -26,6 +27,7 @@ from loa_protocol.objects.authority import Level
 from loa_protocol.objects.command import Command
 
 _ = translator("loa_manager")
+_PLAYS: Final = re.compile(r"sounded (\d{1,4}) times")  # as the board's core says it
 
 
 def confirm_order(giver: Giver, papers: Iterable[Paper], *, yes: bool) -> None:
@@ -154,6 +156,7 @@ def show_told(facts: Mapping[str, Any]) -> None:
         **facts,
         "what_text": what_text(facts["what"]),
         "state_text": state_text(facts["state"]),
+        "mark_text": _mark_text(facts.get("mark"), "-"),
         **{
             f"{name}_text": _instant(facts[name])
             for name in ("from", "until", "expires")
@@ -165,7 +168,12 @@ def show_told(facts: Mapping[str, Any]) -> None:
         return
     show_facts(texts, shown)
     rows = [
-        {**row, "state_text": state_text(row["state"]), "at": _instant(row["at"])}
+        {
+            **row,
+            "state_text": state_text(row["state"]),
+            "detail_text": _detail_text(row["detail"]),
+            "at": _instant(row["at"]),
+        }
         for row in facts["answers"]
     ]
     columns = [
@@ -195,6 +203,7 @@ def what_text(word: str) -> str:
         "self-test": _("self-test"),
         "rotate": _("new device key"),
         "reset-floor": _("reset of the clock"),
+        "standing-programme": _("standing programme"),
     }.get(word, word)
 
 
@@ -215,8 +224,21 @@ def state_text(word: str) -> str:
     }.get(word, word)
 
 
+def _mark_text(word: str | None, none: str) -> str:
+    texts = {None: none, "none": none, "drill": _("drill"), "test": _("trial")}
+    return texts.get(word, word or none)
+
+
+def _detail_text(detail: str) -> str:
+    """Return a board's answer in the language in force, where it is one that we know."""
+    if plays := _PLAYS.fullmatch(detail):
+        return _("sounded {n} times").format(n=plays[1])
+    return detail
+
+
 def _show_paper(giver: Giver, paper: Paper) -> None:
     facts = paper_facts(paper)
+    is_cancel = facts["what"] == "cancel"  # its duration is the least that the form allows
     labels = {
         "what": _("What"),
         "scope": _("Scope"),
@@ -235,11 +257,11 @@ def _show_paper(giver: Giver, paper: Paper) -> None:
         "what": what_text(facts["what"]).upper(),
         "boards": _board_count(giver, paper),
         "sound": _sound_text(facts),
-        "duration": _length_text(facts.get("duration_s")),
+        "duration": None if is_cancel else _length_text(facts.get("duration_s")),
         "speech": _instant(facts.get("speech")),
         "volume": facts.get("volume", facts.get("value")) or None,
         "expires": _instant(facts["expires"]),
-        "mark": None if facts.get("mark") in (None, "none") else facts["mark"].upper(),
+        "mark": _mark_text(facts.get("mark"), "").upper() or None,
     }
     present = {name: label for name, label in labels.items() if shown.get(name) is not None}
     for name, label in present.items():
@@ -296,11 +318,10 @@ def _say_next(outcome: Outcome) -> None:
     judged, path = outcome.judged, outcome.path
     group = "alert" if judged.paper.kind.name == "ALERT" else "order"
     if outcome.went_to != "file":
-        say(
-            _("Given. Who takes it: loa {group} status {id}").format(
-                group=group, id=judged.paper.id.hex()[:8]
-            )
-        )
+        name = judged.paper.id.hex()[:8]
+        if outcome.went_to == "server":  # asked from here, the server wants to know of which place
+            name += f" --scope {judged.paper.body.scope}"
+        say(_("Given. Who takes it: loa {group} status {id}").format(group=group, id=name))
     elif judged.is_complete:
         say(
             _("Complete. Take it to the server: loa order publish --home PROVINCE {file}").format(
@@ -316,7 +337,7 @@ def _say_next(outcome: Outcome) -> None:
         lowest = max(
             [lowest_level(judged.paper), *(s.level for s in judged.signers)], default=Level.COMMUNE
         )
-        words = {"role": roles, "level": Level(lowest).name.lower(), "group": group}
+        words = {"role": roles, "level": level_text(Level(lowest)), "group": group}
         say(text.format(scope=judged.paper.body.scope, file=path, **words))
         if outcome.next:
             say(_("These could: {holders}").format(holders=", ".join(outcome.next)))

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta, timezone
 from enum import Enum
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 import click
 from rich.cells import cell_len
@@ -133,7 +133,8 @@ def _text(row: Mapping[str, Any], key: str) -> str:
 def _drawn(cells: list[list[str]], columns: Sequence[Column], title: str) -> Table:
     table = Table(title=title or None, title_justify="left")
     for column in columns:
-        table.add_column(column.heading, justify="right" if column.right else "left")
+        side: Literal["left", "right"] = "right" if column.right else "left"
+        table.add_column(column.heading, justify=side, overflow="fold")  # never cut off a time
     for row in cells:
         table.add_row(*map(escape, row))
     return table

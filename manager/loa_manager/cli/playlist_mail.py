@@ -71,7 +71,9 @@ class _Place:
         ]
         if len(found) == 1:
             return found[0]
-        listed = [f"{each.digest[:8]} {each.state}" for each in found or letters]
+        if not found and name is None:
+            raise ConfigError(_("inbox"), [_("no draft waits for approval")])
+        listed = [f"{each.digest[:8]} {_state_text(each.state)}" for each in found or letters]
         fault = _("name one of these drafts: {drafts}") if listed else _("no draft is there")
         where = name or _("inbox")
         raise ConfigError(where, [fault.format(drafts=", ".join(listed))])

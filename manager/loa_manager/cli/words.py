@@ -101,6 +101,12 @@ def _service(code: str) -> str | None:
         "rejected": _("it was rejected; change it, and submit the new draft"),
         "published": _("it is published already"),
         "outdated": _("it is over, or something newer is published"),
+        "sender": _("only who signed it may bring it"),
+        "media_missing": _(
+            "it lacks the sound; take the order file and the folder media beside it to the server:"
+            " loa order publish --home PROVINCE FILE"
+        ),
+        "limit": _("it is beyond the policy's limits"),
     }.get(code)
 
 

@@ -83,6 +83,13 @@ def content_of(
     )
 
 
+def areas_of(
+    cap: CapMessage, areas: Mapping[str, str], language: str | None = None
+) -> tuple[str, ...]:
+    """Return our scopes for the areas of *cap*; arguments and errors as :func:`content_of`."""
+    return _scopes(_info(cap, language), areas)
+
+
 def read_areas(data: bytes, where: str) -> dict[str, str]:
     """Read the table ``[areas]`` of a TOML file: our scopes by CAP area.
 

@@ -61,7 +61,7 @@ class OrderRoutes:
         paper = _opened(data)
         sender.need(paper.body.scope, *roles_of(paper))
         if sender.kid not in {open_seal(seal).kid for seal in paper.bundle.seals}:
-            raise RequestError(403, "unknown_signer", sender.holder)  # only who gave it brings it
+            raise RequestError(403, "sender", sender.holder)  # only who gave it brings it
         desk = OrderDesk.open(self._home, now)
         try:
             book.publish(paper, self._home, desk, at=now)
