@@ -330,3 +330,19 @@ async def test_the_present_root_is_known_and_a_strangers_refused(lab: InboxLab) 
         Outcome.KEPT
     )
     assert lab.vault.trusted.root.version == 2
+
+
+async def test_a_certificate_with_false_seals_is_asked_for_again_and_replaced(
+    lab: InboxLab,
+) -> None:
+    officers, own = province().wardens[0].chain[:-1], province().wardens[0].chain[-1]
+    true = Bundle.from_bytes(own)
+    false = replace(true, seals=Bundle.from_bytes(officers[0]).seals).to_bytes()
+    for each in (*officers, false):
+        assert await lab.inbox.keep_signer(each) is Outcome.KEPT
+    assert true.digest not in lab.inbox.signers
+    assert len(lab.inbox.signers) == len(officers)
+    assert await lab.inbox.keep_signer(own) is Outcome.KEPT
+    assert true.digest in lab.inbox.signers
+    lab.boot()
+    assert true.digest in lab.inbox.signers

@@ -112,6 +112,7 @@ class Inbox:
         self.book = OrderStore(state)
         self.door = asyncio.Lock()
         self._seen = state.seen()
+        self._root = vault.have().trusted.root
         self._quota = Quota()
         self._unkept: dict[bytes, tuple[Seen, Kept]] = {}  # by digest: in memory alone
         self._core = rules.Inbox(self._happened(), self.book.certificates())
@@ -131,8 +132,8 @@ class Inbox:
 
     @property
     def signers(self) -> frozenset[bytes]:
-        """The digests of the certificates that are kept."""
-        return frozenset(self._core.certificates)
+        """The digests of the certificates that are kept and lead to the root."""
+        return self._core.sound(self._root)
 
     @property
     def unwritten(self) -> int:
@@ -251,6 +252,7 @@ class Inbox:
 
     def _have(self) -> Have:
         have = self._vault.have()
+        self._root = have.trusted.root
         nonce = b""
         with contextlib.suppress(StoreError):  # no floor can be reset then; all else goes on
             nonce = self._around.nonce()

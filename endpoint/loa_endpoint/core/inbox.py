@@ -23,12 +23,13 @@ from typing import Final
 from loa_endpoint.core.orders import Kept
 from loa_endpoint.core.sync import FORMAT, Have, Keep, KeepRoot, Refuse
 from loa_protocol.accept import accept
-from loa_protocol.chain import resolve
+from loa_protocol.chain import MAX_DEPTH, resolve
 from loa_protocol.envelope import MAX_CERTIFICATES, Bundle, Kind, open_seal
 from loa_protocol.errors import FormatError
 from loa_protocol.heads import is_ahead
+from loa_protocol.keys import PublicKey
 from loa_protocol.objects.alert import Alert
-from loa_protocol.objects.authority import Certificate
+from loa_protocol.objects.authority import Certificate, Root
 from loa_protocol.objects.command import Command, Verb
 from loa_protocol.objects.live import Grant
 from loa_protocol.objects.online import Head
@@ -160,7 +161,17 @@ class Inbox:
         """Know whose certificates are here now."""
         self.certificates = dict(certificates)
         self._has_news = True
+        self._sound: tuple[Root, frozenset[bytes]] | None = None
         self._by_key = {kid: each for each in certificates.values() if (kid := _key_of(each))}
+
+    def sound(self, root: Root) -> frozenset[bytes]:
+        """Return the digests of certificates here whose seals lead to *root*, out of date or not.
+
+        A digest says nothing of the seals: a server that lists one may have given it false ones.
+        """
+        if self._sound is None or self._sound[0] != root:
+            self._sound = root, _sound(self.certificates, root)
+        return self._sound[1]
 
     def waiting(self, now: Now) -> list[bytes]:
         """Take out what can be judged now: the time is known, certificates came."""
@@ -211,7 +222,7 @@ class Inbox:
         return Look(data)
 
     def _certificate(self, bundle: Bundle, data: bytes, trusted: Trusted, now: Now) -> Verdict:
-        if bundle.digest in self.certificates:
+        if bundle.digest in self.sound(trusted.root):
             return Nothing()
         certificate = Certificate.from_bytes(bundle.payload)
         scope = trusted.scope or ""
@@ -341,6 +352,30 @@ def _order(accepted: Accepted, data: bytes, now: Now) -> Take:
 
 def _seals_of(certificates: list[bytes] | tuple[bytes, ...]) -> list[bytes]:
     return [seal for each in certificates for seal in Bundle.from_bytes(each).seals]
+
+
+def _sound(certificates: Mapping[bytes, bytes], root: Root) -> frozenset[bytes]:
+    keys = {each.key.kid: each.key for each in root.keys}
+    found: set[bytes] = set()
+    for _ in range(MAX_DEPTH):
+        for digest, data in certificates.items():
+            if digest not in found and (key := _sealed_key(data, keys)) is not None:
+                found.add(digest)
+                keys[key.kid] = key
+    return frozenset(found)
+
+
+def _sealed_key(data: bytes, keys: Mapping[bytes, PublicKey]) -> PublicKey | None:
+    """Return the key of a certificate that is sealed by some of *keys* alone; None for others."""
+    try:
+        bundle = Bundle.from_bytes(data)
+        seals = [open_seal(each) for each in bundle.seals]
+        key = Certificate.from_bytes(bundle.payload).key
+    except FormatError:
+        return None
+    label = Kind.CERTIFICATE.label()
+    is_sealed = all(s.kid in keys and s.is_by(keys[s.kid], bundle.payload, label) for s in seals)
+    return key if seals and is_sealed else None
 
 
 def _key_of(certificate: bytes) -> bytes | None:
