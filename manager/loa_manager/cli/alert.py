@@ -52,7 +52,7 @@ def alert() -> None:
 
 def _sounding(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give *command* the options of a sound and of how it is played."""
-    for decorate in (
+    options = (
         click.option("--media", help="The sound: a file, or the SHA-256 of a kept one."),
         click.option("--inline", help="The same, but the sound travels inside the order."),
         click.option("--template", help="Take what is not given from templates/NAME.toml."),
@@ -62,7 +62,8 @@ def _sounding(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--gap", type=Length(), help="Silence between repeats; 5s by default."),
         click.option("--volume", type=click.IntRange(1, 15), help="12 by default."),
         click.option("--speech-in", type=Length(), help="Speech begins so long from now; 4s."),
-    ):
+    )
+    for decorate in reversed(options):  # help shows the last one that was applied first
         command = decorate(command)
     return command
 

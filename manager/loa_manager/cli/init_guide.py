@@ -151,7 +151,11 @@ def _one_seat(home: Home, number: int, noted: dict[int, Noted], taken: set[str])
             say(str(error))
             continue
         seat = made[0]
-        text = _("Made and read back: {file}, key id {kid}. Take the stick out.")
+        text = (
+            _("Made and read back: {file}, key id {kid}. Take the stick out.")
+            if before is None
+            else _("Read back: {file}, key id {kid}. Take the stick out.")
+        )
         say(text.format(file=seat.file, kid=seat.signer.public.kid.hex()[:16]))
         return seat
 

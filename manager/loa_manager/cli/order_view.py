@@ -245,6 +245,7 @@ def _show_paper(giver: Giver, paper: Paper) -> None:
         "boards": _("Boards"),
         "title": _("Title"),
         "reason": _("Reason"),
+        "sessions": _("Sessions"),
         "sound": _("Sound"),
         "duration": _("For how long"),
         "speech": _("Speech begins"),
