@@ -192,8 +192,11 @@ def test_the_siren_sounds_once_over_the_bulletin_which_then_goes_on(
     found = next(
         each for each in demo.summary["orders"]["alert"]["heard"] if each["cluster"] == cluster
     )
-    assert found["alike"] > SURE
     items, heard = demo.endpoint(cluster)["items"], demo.recordings[cluster]
+    at_ms, alike = heard.find(demo.siren, items[0]["planned"], items[-1]["ended"])
+    assert alike > SURE
+    assert found["alike"] > SURE
+    assert abs(found["at"] - at_ms) < CLOCK_MS
     before, after = next((a, b) for a, b in pairwise(items) if a["item"] == b["item"])
     length_ms = round(len(demo.siren) * 1000 / 48_000)
     assert abs(found["at"] - before["ended"]) < BREAK_MS
@@ -219,6 +222,9 @@ def test_a_hold_is_silent_past_a_kill_until_two_release_it_and_the_schedule_goes
     assert hold["cluster"] == HELD
     assert hold["begun"] < hold["killed"] < hold["back"] < hold["ended"]
     assert hold["loudest"] == 0
+    silent = demo.recordings[HELD].part(hold["begun"] + CLOCK_MS, hold["ended"] - CLOCK_MS)
+    assert silent.size > 48_000
+    assert not silent.any()
     items = demo.endpoint(HELD)["items"]
     before = [item for item in items if item["started"] < hold["begun"]]
     after = [item for item in items if item["started"] >= hold["ended"]]

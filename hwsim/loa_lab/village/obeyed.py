@@ -13,7 +13,7 @@ from loa_lab.village.outcome import Cluster
 from loa_lab.village.plan import HELD
 from loa_sound.decoder import decode
 
-FADE_MS: Final = 100  # of what is silenced; more than the fade itself
+EDGE_MS: Final = 300  # the fade, and how well a loaded machine tells the time
 
 
 def orders_summary(
@@ -51,5 +51,5 @@ def _hold(given: Given, clusters: Sequence[Cluster]) -> dict[str, Any]:
     facts = {"begun": begun, "killed": given.killed_ms, "back": given.back_ms, "ended": ended}
     if begun is None or ended is None:
         return facts | {"loudest": None}
-    part = np.abs(held.recording.part(begun + FADE_MS, ended).astype(np.int32))
+    part = np.abs(held.recording.part(begun + EDGE_MS, ended - EDGE_MS).astype(np.int32))
     return facts | {"loudest": int(part.max()) if part.size else None}
