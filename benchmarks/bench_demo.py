@@ -35,7 +35,7 @@ def run() -> list[dict[str, Any]]:
         _row("longest gap inside an item, worst of the clusters", "ms", max(gaps)),
         _row("attempts refused", "count", len(summary["refused"])),
         _row("siren, how far apart the first and the last board", "ms", max(sirens) - min(sirens)),
-        _row("loudest sample while held", "of 32767", summary["orders"]["hold"]["loudest"] or 0),
+        _row("loudest sample while held", "of 32767", summary["orders"]["hold"]["loudest"]),
         _row("load average of the machine (1 min)", "", os.getloadavg()[0]),
     ]
 
