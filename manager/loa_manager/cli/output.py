@@ -124,7 +124,7 @@ def _text(row: Mapping[str, Any], key: str) -> str:
         case date() as day:
             text = day.strftime("%d/%m/%Y")
         case list() | tuple() as members:
-            text = ", ".join(map(str, members))
+            text = ", ".join(map(str, members)) or "-"
         case value:
             text = str(value)
     return text
