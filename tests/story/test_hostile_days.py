@@ -12,9 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from loa_protocol import accept as acceptance
 from loa_protocol.envelope import Seal
-from loa_protocol.objects.authority import Level
 from support.hostile_broker import FORGERIES, MOODS, VOICES
 from support.hostile_days import Days
 from support.hostile_line import SERVER_CARDS
@@ -76,19 +74,15 @@ def test_who_owns_the_time_key_moves_signed_sound_and_adds_none(
     assert days.clock_off_ms > 3_500_000, "the lie was believed: the threat model says so"
 
 
-@pytest.mark.parametrize("rule", ["seals", "holders"])
-def test_where_a_rule_is_left_out_the_attacker_is_heard(
-    rule: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_where_seals_are_not_checked_the_attacker_is_heard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if rule == "seals":
-        monkeypatch.setattr(Seal, "is_by", lambda *_: True)
-    else:
-        monkeypatch.setattr(acceptance, "check_holders", lambda *_: Level.PROVINCE)
+    monkeypatch.setattr(Seal, "is_by", lambda *_: True)
     days = Days(tmp_path, seed=3, days=1)
     days.run(monkeypatch)
     monkeypatch.undo()
-    assert days.meter.marked > 48_000, days.told()
-    assert days.meter.unsigned >= days.meter.marked
+    assert days.meter.marked > 48_000
+    assert days.meter.unsigned > 48_000
     assert days.oracle.strangers
 
 

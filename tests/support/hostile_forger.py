@@ -107,10 +107,10 @@ class Forger:
             bundle = Bundle.from_bytes(data)
             if bundle.kind == Kind.ALERT:
                 true = Alert.from_bytes(bundle.payload)
-                media = media_of(self.content)
                 if true.media is not None:
-                    times = self._times()
-                    lie = dataclasses.replace(true, media=media, **times)
+                    other = self._alert(scope=true.scope)
+                    lie = dataclasses.replace(true, id=other.id, media=other.media)
+                    lie = dataclasses.replace(lie, sound=other.sound, **self._times())
                     return dataclasses.replace(bundle, payload=lie.to_bytes()).to_bytes()
         return self.flipped()
 

@@ -128,7 +128,7 @@ class HostileServer:
         return self._found(request, body)
 
     def _honest(self, path: str) -> bytes | None:
-        return self.world.lab.files.get(path)
+        return self.world.lab.files.get(path) or self.forger.files.get(path)
 
     def _found(self, request: Request, body: bytes | None) -> bytes:
         if body is None:
