@@ -134,7 +134,7 @@ def _lane(cluster: Cluster, axis: _Axis, top: int, titles: dict[str, str]) -> st
             if room > 40:
                 text = label if room > 7 * len(label) else label[: int(room / 8)] + "…"
                 parts.append(f'<text class="on" x="{x:.1f}" y="{top + 81}">{escape(text)}</text>')
-            evidence = _evidence(play["evidence"]) if room > 140 else ""
+            evidence = _evidence(play["evidence"]) if room > 175 else ""
             parts.append(
                 f'<text class="soft" x="{x:.1f}" y="{top + 103}">{escape(evidence)}</text>'
             )
@@ -193,7 +193,9 @@ def _tables(cluster: Cluster, titles: dict[str, str]) -> str:
         f"<td>{_clock(p['started'])}</td><td>{_clock(p['ended'])}</td>"
         f"<td>{escape(' → '.join(s['bearer'] for s in p['segments']))}</td>"
         f"<td>{escape(_evidence(p['evidence']))}</td></tr>"
-        for p in sorted((*cluster.plays, *cluster.alerts), key=lambda p: int(p["planned"]))
+        for p in sorted(
+            (*cluster.plays, *cluster.alerts), key=lambda p: int(p["started"] or p["planned"])
+        )
     )
     refused = "".join(
         f"<tr><td>{_clock(r['at'])}</td><td>{escape(r['what'])}</td><td>{escape(r['reason'])}</td>"

@@ -149,7 +149,7 @@ def _sitting(village: Village, name: str) -> tuple[str | Path, ...]:
 
 def _siren(village: Village) -> tuple[str | Path, ...]:
     # the sound travels inside the order: no board has to fetch it
-    sound = ("--inline", siren_file(village), "--repeats", "1", "--gap", "0s")
+    sound = ("--inline", siren_file(village), "--repeats", "1", "--gap", "0s", "--volume", "15")
     return ("--title", "Lũ quét", *sound)
 
 
