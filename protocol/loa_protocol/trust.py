@@ -137,9 +137,7 @@ class Trusted:
     widest_thresholds: Mapping[int, int] | None = None
     denied: frozenset[bytes] = frozenset()  # key ids and digests
     nonce: bytes = b""
-    seen: Mapping[bytes, int] = field(
-        default_factory=dict
-    )  # what happened: replay.name_of
+    seen: Mapping[bytes, int] = field(default_factory=dict)  # what happened: replay.name_of
     preapproved: frozenset[bytes] = frozenset()  # hashes of media, by the policy in force
     preapproved_holders: int = 1
     # (playlist, item) of the accepted playlists -> (start, end), unix seconds

@@ -8,6 +8,7 @@ of the answers is decided by ``loa_endpoint.core.sync``, as on a board.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from typing import Final
 
@@ -16,7 +17,8 @@ from loa_endpoint.core.sync import CatchUp, Keep, KeepSigner, Offer, Refuse
 from loa_endpoint.core.want import Step, Want
 from loa_lab.fleet.endpoint import FleetEndpoint
 from loa_lab.fleet.web_line import WebLine
-from loa_protocol.errors import FetchError
+from loa_protocol.companions import Companions
+from loa_protocol.errors import FetchError, FormatError
 
 CARRIER: Final = "content"
 _TAGGED: Final = (Step.HEAD, Step.SETTINGS, Step.ASSIGNMENT, Step.STANDING)
@@ -30,6 +32,7 @@ class Reader:
         self._core = CatchUp(endpoint.board.id)
         self._web = WebLine(endpoint.meters.content, endpoint.context)
         self._etags: dict[str, str] = {}
+        self._heads = Companions()
         self._busy = asyncio.Lock()
         self.rounds = self.requests = 0
 
@@ -55,7 +58,7 @@ class Reader:
             with_state: Look for settings, assignment and the like too, as once an hour.
         """
         async with self._busy, self._gate:
-            took = pushed is not None and self._take(wants.head(), pushed)
+            took = pushed is not None and self._take(wants.head(), self._whole(pushed))
             self._core.begin(with_head=not took, with_state=with_state)
             is_complete = True
             while (want := self._core.next_want(self._endpoint.have(), _now_ms())) is not None:
@@ -65,6 +68,11 @@ class Reader:
         endpoint.is_fresh = self._core.is_fresh(endpoint.have(), endpoint.now())
         endpoint.settle()
         return is_complete and self._core.has_orders(endpoint.have())
+
+    def _whole(self, pushed: bytes) -> bytes:
+        with contextlib.suppress(FormatError):  # judged as it is, and refused
+            return self._heads.complete(pushed)
+        return pushed
 
     def close(self) -> None:
         """End the connection."""
@@ -100,6 +108,8 @@ class Reader:
             match effect:
                 case Keep():
                     endpoint.keep(effect)
+                    if want.step is Step.HEAD:
+                        self._heads.remember(data)
                 case KeepSigner(data=certificate):
                     endpoint.keep_signer(certificate, want.digest)
                 case Offer():

@@ -307,12 +307,14 @@ class FleetEndpoint:
 
     def _on_receipt(self, data: bytes) -> None:
         try:
-            body = accept(data, self.have().trusted, self.now()).body
+            whole = self.memory.receipts.complete(data)
+            body = accept(whole, self.have().trusted, self.now()).body
         except (FormatError, TrustError) as error:
             self.refusals[f"receipt: {error}"] += 1
             return
         if isinstance(body, Receipt):
-            self.newest_receipt = data
+            self.memory.receipts.remember(whole)
+            self.newest_receipt = whole
             verdict = self.memory.log.mark(body)
             self._send(self._sender.on_receipt(verdict, _now_ms()))
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from loa_endpoint.core.batch import Run, Stored, Verdict, View, cut, judge
 from loa_endpoint.core.inbox import Take
 from loa_endpoint.core.orders import Kept, Progress
+from loa_protocol.companions import Companions
 from loa_protocol.envelope import Kind
 from loa_protocol.objects.online import Batch, Receipt
 from loa_protocol.objects.policy import Policy
@@ -105,6 +106,7 @@ class Memory:
     happened: dict[bytes, tuple[bytes, Kind]] = field(default_factory=dict)
     orders: dict[bytes, tuple[bytes, bytes, bytes]] = field(default_factory=dict)
     certificates: dict[bytes, bytes] = field(default_factory=dict)
+    receipts: Companions = field(default_factory=Companions)
     cached: set[bytes] = field(default_factory=set)  # media by hash
 
     def keep(self, accepted: Accepted) -> None:

@@ -1,4 +1,4 @@
-"""Keeps the head of the content tree signed: at the start, every quarter of an hour, at every change.
+"""Keeps the head of the content tree signed: at the start, every quarter of an hour, at a change.
 
 The head names nothing but hashes and the time. It is judged by the boards' own acceptance rule
 before it is written: what a board would refuse never replaces a good one.
