@@ -395,6 +395,7 @@ def test_without_a_server_the_order_is_in_its_file_and_the_failure_is_loud(
     hold = ("hold", STATION, "--reason", "x", "--yes", "--server", "https://127.0.0.1:1")
     code, error = loa("hung", "order", *hold)
     assert (code, error["error"]) == (5, "FetchError")
-    (file,) = homes.glob("command-*.order")
-    assert loa("ls", "order", "publish", file.name, "--yes")[0] == 0
+    assert list(homes.glob("*.order")) == []  # nothing lies about in the folder one works in
+    (file,) = (homes / "hung" / "orders").glob("*.order")
+    assert loa("ls", "order", "publish", str(file), "--yes")[0] == 0
     assert [each.verb for each in listed(homes)] == [Verb.HOLD]

@@ -68,7 +68,7 @@ def deliver(
     try:
         return giver.deliver(judged, secrets, output=output, media=media)
     except PeerError:
-        path = giver.path_for(judged.paper, output)
+        path = giver.path_for(judged, output)
         say(_("NOT SENT. Send it again: loa order publish {file}").format(file=path))
         raise
 

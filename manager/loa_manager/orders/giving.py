@@ -148,23 +148,31 @@ class Giver:
                 self.home.content.put_media(file)
             book.publish(judged.paper, self.home, self.desk, at=self.now)
             return Outcome(judged, "tree", None, ())
-        path = self.path_for(judged.paper, output)
+        path = self.path_for(judged, output)
         write_paper(path, judged.paper.data)
         for file in media:
             store_by_hash(file, path.parent / "media")
         if not self.is_province:
-            write_paper(
-                self.home.path / _OWN / f"{judged.paper.id.hex()}{SUFFIX}", judged.paper.data
-            )
+            write_paper(self._own(judged.paper), judged.paper.data)
         if judged.is_complete and output is None and self._has_server():
             self.post(judged.paper, secrets)
             return Outcome(judged, "server", path, ())
         signers = book.who_may_sign(self.home, judged, roles_of(judged.paper), self.now_s)
         return Outcome(judged, "file", path, tuple(signers))
 
-    def path_for(self, paper: Paper, output: Path | None) -> Path:
-        """Return the file of an order: where it is, or named after it in the working folder."""
-        return output or paper.path or Path(f"{_name(paper)}{SUFFIX}")
+    def path_for(self, judged: Judged, output: Path | None) -> Path:
+        """Return the file of an order: where it is, or named after it in the working folder.
+
+        One that goes to the server by itself needs no file there: the home keeps it.
+        """
+        paper = judged.paper
+        given = output or paper.path
+        if given is None and judged.is_complete and not self.is_province and self._has_server():
+            return self._own(paper)
+        return given or Path(f"{_name(paper)}{SUFFIX}")
+
+    def _own(self, paper: Paper) -> Path:
+        return self.home.path / _OWN / f"{paper.id.hex()}{SUFFIX}"
 
     def post(self, paper: Paper, secrets: Secrets) -> None:
         """Bring the order *paper* to the server; raises RefusedError or FetchError."""
