@@ -36,6 +36,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("--on-request"):
+        late = [item for item in items if item.get_closest_marker("on_request")]
+        config.hook.pytest_deselected(items=late)
+        items[:] = [item for item in items if item not in late]
     for item in items:
         for marker in item.iter_markers("needs"):
             missing = [what for what in marker.args if not NEEDS[what]()]

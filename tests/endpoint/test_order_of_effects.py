@@ -16,6 +16,7 @@ from loa_endpoint.store.state import State
 from loa_protocol.envelope import Kind, sign_bundle
 from loa_protocol.objects.alert import Alert
 from loa_protocol.objects.command import Command, Verb
+from loa_protocol.replay import name_of
 from support.content_lab import ContentLab, media_playlist, sha256, village_lab
 from support.fault_board import POINTS, provision, run_and_die, run_to_the_end
 from support.kept import signed_order
@@ -132,7 +133,8 @@ def test_an_order_is_obeyed_once_and_before_anything_new_sounds(
     at_death = _journal(home)
     run_to_the_end(home, lab, *pushed)
     journal = _journal(home)
-    acted, restored = f"acted {body.id.hex()}", f"restored {body.id.hex()}"
+    name = name_of(sha256(body.to_bytes())).hex()
+    acted, restored = f"acted {name}", f"restored {name}"
     assert journal.count(acted) + (acted not in at_death and is_kept) == 1
     assert (restored in journal) == is_kept
     assert journal[-1] != acted

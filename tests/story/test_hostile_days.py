@@ -89,11 +89,8 @@ def test_where_seals_are_not_checked_the_attacker_is_heard(
 @pytest.mark.requirement("SEC-2", "SEC-3", "SEC-4", "SEC-8")
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("seed", [11, 12, 13])
-def test_nor_in_thirty_days(
-    seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
-) -> None:
-    if not request.config.getoption("--on-request"):
-        pytest.skip("takes minutes; run with --on-request")
+@pytest.mark.on_request
+def test_nor_in_thirty_days(seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     days = Days(tmp_path, seed=seed, days=30)
     live_through(days, monkeypatch)
     assert ATTACKS - set(days.tried) == set()
