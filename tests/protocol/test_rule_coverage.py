@@ -9,7 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 RULE = ("accept", "chain", "holders", "replay", "succession", "live", "heads")
-TESTS = ("accept", "accept_events", "live", "holders", "succession")
+TESTS = ("heads", "accept", "accept_events", "live", "holders", "succession")
 
 
 def test_every_branch_of_the_acceptance_rule_is_taken(tmp_path: Path) -> None:
