@@ -70,7 +70,8 @@ def typing(command: Sequence[object], environment: Mapping[str, str]) -> Iterato
     """Start *command* at a terminal of its own."""
     master, slave = pty.openpty()
     process = subprocess.Popen(
-        ["setsid", "--ctty", *map(str, command)],  # a terminal of its own, so that Ctrl-C works
+        # a terminal of its own, so that Ctrl-C works, also where whoever started us ignores it
+        ["env", "--default-signal=INT", "setsid", "--ctty", *map(str, command)],
         stdin=slave,
         stdout=slave,
         stderr=slave,
