@@ -111,7 +111,8 @@ def _signers(bundle: Bundle, resolved: dict[bytes, Resolved]) -> list[Resolved]:
 
 
 def _check_scope(body: Object, rule: Rule, signers: list[Resolved], trusted: Trusted) -> None:
-    scope = getattr(body, "scope", None)
+    # what has no scope of its own (time, receipt) is by somebody who speaks for our place
+    scope = getattr(body, "scope", trusted.scope)
     for signer in signers:
         if scope is not None and not any(is_inside(scope, prefix) for prefix in signer.scopes):
             raise TrustError(Refusal.SCOPE, f"{signer.holder} does not speak for {scope}")

@@ -35,7 +35,7 @@ from support.records import heartbeat
 from support.tls_lab import Authority, Issued, Life, server_context
 
 ENDPOINT = province().device.public.kid
-DEADLINE_S = 10
+DEADLINE_S = 30  # a broker that was killed may be found again only at the third try
 QUICK = Backoff(first_ms=50, most_ms=200)
 Decide = Callable[[Batch], list[bytes]]
 

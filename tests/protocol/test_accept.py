@@ -376,3 +376,22 @@ def test_a_full_months_playlist_fits_the_size_limit() -> None:
     month = playlist(items=600)
     assert Playlist.from_bytes(month.to_bytes()) == month
     assert len(P.sign(Kind.PLAYLIST, month, P.editor, P.approver)) < 256 * 1024
+
+
+@pytest.mark.requirement("TIM-4", "SEC-3")
+def test_nobody_tells_the_time_or_gives_receipts_beyond_the_own_scope() -> None:
+    elsewhere = certify(
+        person("elsewhere"),
+        P.officers[:1],
+        scopes=("vn/ls/st0200",),
+        roles=(Role.TIME, Role.INGEST),
+        level=Level.PROVINCE,
+    )
+    answer = TimeAnswer(nonce=bytes(16), time_ms=NOW.unix_s * 1000)
+    data = P.sign(Kind.TIME_ANSWER, answer, elsewhere)
+    assert refusal(data, nonce=bytes(16)) is Refusal.SCOPE
+    receipt = Receipt(
+        endpoint=P.device.public.kid, epoch=1, next=1, chain=bytes(32), time_ms=NOW.unix_s * 1000
+    )
+    assert refusal(P.sign(Kind.RECEIPT, receipt, elsewhere)) is Refusal.SCOPE
+    assert accept(P.sign(Kind.RECEIPT, receipt, P.online), P.trusted(), NOW).body == receipt
