@@ -23,6 +23,7 @@ NEEDS: dict[str, Callable[[], bool]] = {
     ),
     "systemd": lambda: shutil.which("systemd-analyze") is not None,
     "faketime": lambda: libfaketime() is not None,
+    "root": lambda: os.geteuid() == 0,
     "loop-mount": lambda: os.geteuid() == 0 and shutil.which("losetup") is not None,
 }
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from loa_manager.content_tree import PROOF, ContentTree
+from loa_manager.durable import storing, sync_folder
 from loa_manager.orders.standing import parse_standing
 from loa_protocol import heads
 from loa_protocol.envelope import Bundle, Kind
@@ -100,7 +101,7 @@ def write_load(
         StoreError: no room, a stick that cannot be written, or media that are damaged here.
     """
     folder = to / FOLDER
-    with _storing(folder):
+    with storing(folder):
         folder.mkdir(exist_ok=True)
         for path in folder.rglob(f"{NEW}*"):
             path.unlink(missing_ok=True)
@@ -205,7 +206,7 @@ def _media_of(data: bytes) -> dict[bytes, Media]:
 
 
 def _read(path: Path) -> bytes:
-    with _storing(path):
+    with storing(path):
         return path.read_bytes()
 
 
@@ -270,16 +271,4 @@ def _place(path: Path, pieces: Iterable[bytes]) -> None:
     finally:
         new.unlink(missing_ok=True)  # only there when it was not placed
     with contextlib.suppress(OSError):  # some file systems cannot
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-
-
-@contextlib.contextmanager
-def _storing(where: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise StoreError(str(error.filename or where), error.strerror or str(error)) from error
+        sync_folder(path.parent)

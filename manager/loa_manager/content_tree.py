@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Final
 
 from loa_manager.content_index import ContentIndex, HeadFacts
+from loa_manager.durable import storing, sync_folder
 from loa_manager.orders.standing import OrderList
 from loa_protocol.envelope import Bundle, Kind
 from loa_protocol.errors import MessageError, StoreError
@@ -224,7 +225,7 @@ class ContentTree:
     def sweep(self, now: datetime) -> int:
         """Remove what interrupted writes left behind over a day ago; return how many files."""
         found = 0
-        with _storing(self.path):
+        with storing(self.path):
             for path in self.path.rglob(f"{_NEW}*"):
                 if path.is_file() and now.timestamp() - path.stat().st_mtime > _LEFT_OVER_S:
                     path.unlink(missing_ok=True)
@@ -242,7 +243,7 @@ class ContentTree:
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
-        with _storing(self.path):
+        with storing(self.path):
             _make_folder(self.path)
             file = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
@@ -258,7 +259,7 @@ def write_durably(path: Path, data: bytes) -> None:
     Raises:
         StoreError: the disk is full or the place not writable; *path* is as it was.
     """
-    with _storing(path), _beside(path) as (file, place):
+    with storing(path), _beside(path) as (file, place):
         _write_all(file, data)
         place(path)
 
@@ -272,7 +273,7 @@ def store_by_hash(
         StoreError: *source* cannot be read or *folder* not written.
     """
     digest = hashlib.sha256()
-    with _storing(folder), source.open("rb") as stream, _beside(folder / "new") as (file, place):
+    with storing(folder), source.open("rb") as stream, _beside(folder / "new") as (file, place):
         while chunk := stream.read(_CHUNK):
             digest.update(chunk)
             _write_all(file, chunk)
@@ -292,23 +293,13 @@ def _beside(path: Path) -> Iterator[tuple[int, Callable[[Path], None]]]:
         os.fchmod(file, _MODE)
         os.fsync(file)
         Path(name).rename(target)
-        _sync_folder(target.parent)
+        sync_folder(target.parent)
 
     try:
         yield file, place
     finally:
         os.close(file)
         Path(name).unlink(missing_ok=True)  # only there when it was not placed
-
-
-@contextlib.contextmanager
-def _storing(where: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise StoreError(
-            str(error.filename or where), error.strerror or type(error).__name__
-        ) from error
 
 
 def _write_all(file: int, data: bytes) -> None:
@@ -322,12 +313,4 @@ def _make_folder(folder: Path) -> None:
         return
     _make_folder(folder.parent)
     folder.mkdir(exist_ok=True)
-    _sync_folder(folder.parent)  # a new folder's name lives in its parent
-
-
-def _sync_folder(folder: Path) -> None:
-    file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)
+    sync_folder(folder.parent)  # a new folder's name lives in its parent

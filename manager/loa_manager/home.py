@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from loa_manager.content_tree import ContentTree
+from loa_manager.durable import sync_folder
 from loa_protocol.envelope import Bundle
 from loa_protocol.errors import ConfigError, StoreError
 from loa_protocol.language import translator
@@ -164,11 +165,7 @@ def write_private(path: Path, data: bytes) -> None:
             Path(name).rename(path)
         finally:
             Path(name).unlink(missing_ok=True)  # only there when it was not placed
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync_folder(path.parent)
     except OSError as error:
         raise StoreError(str(path), error.strerror or str(error)) from None
 

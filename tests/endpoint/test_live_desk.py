@@ -6,7 +6,7 @@ import pytest
 
 from loa_endpoint.core.clock import Reading
 from loa_endpoint.core.effect import FeedLive
-from loa_endpoint.core.live_desk import KEPT_MS, MAX_CHUNK_BYTES, STALL_MS, LiveDesk
+from loa_endpoint.core.live_desk import KEPT_MS, MAX_CHUNK_BYTES, MOST_KEPT, STALL_MS, LiveDesk
 from loa_protocol.errors import MessageError
 from loa_protocol.keys import SoftSigner
 from loa_protocol.live import seal_chunk
@@ -108,3 +108,13 @@ def test_a_slot_is_filled_by_the_grant_that_names_it() -> None:
     assert live.for_slot(bytes(32), "i0") == slot.id
     assert live.for_slot(bytes(32), "i1") is None
     assert live.position_ms(slot.id, NOW_MS + 1500) == 1500
+
+
+def test_no_more_chunks_wait_for_a_bearer_than_could_sound() -> None:
+    live = desk()
+    for number in range(3 * MOST_KEPT):  # all for the same second, by whoever has the session's key
+        packed = LiveChunk(
+            grant=GRANT.id, number=number, at_ms=GRANT.start * 1000 + 1000, packets=(b"x",)
+        )
+        live.on_chunk(seal_chunk(packed, SESSION), at(0))
+    assert len(live.attach(GRANT.id, "live#1")) == MOST_KEPT

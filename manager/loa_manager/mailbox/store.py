@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Final
 
 from loa_manager.content_tree import ContentTree, store_by_hash, write_durably
+from loa_manager.durable import storing, sync_folder
 from loa_manager.home import read_bytes
 from loa_protocol.envelope import Bundle
 from loa_protocol.errors import MessageError, StoreError
@@ -141,7 +142,7 @@ class DraftBox:
 
     def drop(self, posted: Posted) -> None:
         """Remove *posted* and what media nobody else needs; raises StoreError."""
-        with _storing(posted.path):
+        with storing(posted.path):
             for suffix in (".draft", ".rejection", ".json"):  # the draft first: the rest is nothing
                 posted.path.with_suffix(suffix).unlink(missing_ok=True)
         self.drop_media(posted)
@@ -155,7 +156,7 @@ class DraftBox:
             if other is not None and other.digest != posted.digest
             for media in other.playlist.media
         }
-        with _storing(posted.media):
+        with storing(posted.media):
             for media in posted.playlist.media:
                 if media.sha256 not in needed:
                     for name in (media.sha256.hex(), f"{media.sha256.hex()}.part"):
@@ -193,7 +194,7 @@ class DraftBox:
             if offset != there or offset + len(data) > media.size:
                 raise OffsetError(media.sha256.hex(), there)
             part = posted.media / f"{media.sha256.hex()}.part"
-            with _storing(part):
+            with storing(part):
                 part.parent.mkdir(parents=True, exist_ok=True)
                 with part.open("ab") as file:
                     file.write(data)
@@ -239,19 +240,7 @@ def _finish(part: Path, media: Media) -> None:
         part.unlink()
         raise TrustError(Refusal.MEDIA_HASH, media.sha256.hex())
     part.rename(part.with_suffix(""))
-    folder = os.open(part.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
-@contextlib.contextmanager
-def _storing(where: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise StoreError(str(error.filename or where), error.strerror or str(error)) from None
+    sync_folder(part.parent)
 
 
 def _to_json(notes: Notes) -> bytes:

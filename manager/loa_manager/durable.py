@@ -1,0 +1,34 @@
+"""What every writer of files in a home needs: named refusals of the disk, and names that last."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from loa_protocol.errors import StoreError
+
+
+@contextlib.contextmanager
+def storing(where: Path) -> Iterator[None]:
+    """Turn what the system says against a file into a StoreError that names it, or *where*."""
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(
+            str(error.filename or where), error.strerror or type(error).__name__
+        ) from error
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring the names in *folder* to the disk: a rename lasts only then.
+
+    Raises:
+        OSError: the file system cannot, or the disk is gone.
+    """
+    file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
