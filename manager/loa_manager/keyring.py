@@ -24,8 +24,9 @@ from loa_manager.key_token import (
     make_token_key,
     read_token_file,
 )
+from loa_manager.self_signed import SelfSigned
 from loa_protocol import cbor
-from loa_protocol.envelope import Bundle, open_seal, seal
+from loa_protocol.envelope import Bundle
 from loa_protocol.errors import ConfigError, FormatError, MessageError
 from loa_protocol.keys import Algorithm, PublicKey, Signer, SoftSigner
 from loa_protocol.language import translator
@@ -37,8 +38,6 @@ _ = translator("loa_manager")
 Kind = Literal["ed25519", "p256"]
 MIN_PASSPHRASE: Final = 8
 KEY, TOKEN = ".key", ".token"
-_REQUEST_LABEL: Final = "loa/key-request/1"
-_REQUEST_TITLE: Final = "LOA KEY REQUEST"
 _CHAIN_TITLE: Final = "LOA CERTIFICATES"
 
 
@@ -222,6 +221,9 @@ def has_key(path: Path) -> bool:
     return _beside(stem, KEY).exists() or _beside(stem, TOKEN).exists()
 
 
+_REQUEST: Final = SelfSigned("LOA KEY REQUEST", "loa/key-request/1", KeyRequest)
+
+
 def make_request(signer: Signer, holder: str, roles: tuple[Role, ...]) -> bytes:
     """Return the armoured request of *signer*'s key for a certificate.
 
@@ -230,7 +232,7 @@ def make_request(signer: Signer, holder: str, roles: tuple[Role, ...]) -> bytes:
     """
     public = signer.public
     request = KeyRequest(algorithm=public.algorithm, raw=public.raw, holder=holder, roles=roles)
-    return armour(_REQUEST_TITLE, seal(request.to_bytes(), _REQUEST_LABEL, signer, detached=False))
+    return _REQUEST.make(request, signer)
 
 
 def parse_request(data: bytes) -> KeyRequest:
@@ -239,14 +241,7 @@ def parse_request(data: bytes) -> KeyRequest:
     Raises:
         FormatError: *data* is no request, or its signature is not the key's own.
     """
-    opened = open_seal(unarmour(_REQUEST_TITLE, data))
-    if opened.payload is None:
-        raise MessageError("the request has no content")
-    request = KeyRequest.from_bytes(opened.payload)
-    request.key.check()
-    if not opened.is_by(request.key, opened.payload, _REQUEST_LABEL):
-        raise MessageError("the request is not signed by the key it names")
-    return request
+    return _REQUEST.parse(data)
 
 
 def format_chain(chain: tuple[bytes, ...]) -> bytes:

@@ -11,11 +11,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
-from loa_manager.armour import armour, unarmour
 from loa_manager.home import Home
 from loa_manager.keyring import KEY, TOKEN, Secrets, load_signer, public_of
-from loa_protocol.envelope import open_seal, seal
-from loa_protocol.errors import ConfigError, MessageError, StoreError
+from loa_manager.self_signed import SelfSigned
+from loa_protocol.errors import ConfigError, StoreError
 from loa_protocol.keys import Signer
 from loa_protocol.language import translator
 from loa_protocol.objects.authority import Root, RootKey
@@ -29,8 +28,7 @@ ISSUING_HOLDERS: Final = 2  # a certificate that speaks or issues has two issuin
 MIN_THRESHOLD: Final = 2
 MAX_THRESHOLD: Final = 4  # two roots' holders must fit into the eight seals of a bundle
 SPEAKING_FLOOR: Final = 2  # holders behind what speaks: trust.md, section 1
-_CARD_LABEL: Final = "loa/root-key/1"
-_CARD_TITLE: Final = "LOA ROOT KEY"
+_CARD: Final = SelfSigned("LOA ROOT KEY", "loa/root-key/1", RootKey)
 
 
 def distinct(signers: Iterable[Signer], root: Root, count: int) -> list[Signer]:
@@ -89,7 +87,7 @@ def make_card(signer: Signer, holder: str) -> bytes:
     """
     public = signer.public
     key = RootKey(algorithm=public.algorithm, raw=public.raw, holder=holder)
-    return armour(_CARD_TITLE, seal(key.to_bytes(), _CARD_LABEL, signer, detached=False))
+    return _CARD.make(key, signer)
 
 
 def parse_card(data: bytes) -> RootKey:
@@ -98,14 +96,7 @@ def parse_card(data: bytes) -> RootKey:
     Raises:
         FormatError: *data* is no card, or its signature is not the key's own.
     """
-    opened = open_seal(unarmour(_CARD_TITLE, data))
-    if opened.payload is None:
-        raise MessageError("the card has no content")
-    card = RootKey.from_bytes(opened.payload)
-    card.key.check()
-    if not opened.is_by(card.key, opened.payload, _CARD_LABEL):
-        raise MessageError("the card is not signed by the key it names")
-    return card
+    return _CARD.parse(data)
 
 
 def card_path(key: Path) -> Path:
