@@ -125,10 +125,10 @@ def self_test(**given: Any) -> None:  # noqa: ANN401 - click's own
     _give(Verb.SELF_TEST, given)
 
 
-@order.command(example='loa order rotate vn/ls/st0137/c04 --home ls --reason "Thẻ nhớ bị mất"')
+@order.command(example='loa order rotate vn/ls/st0137/c04 --home ls --reason "Thay chứng thư sớm"')
 @_addressed
 def rotate(**given: Any) -> None:  # noqa: ANN401 - click's own
-    """Let the boards of SCOPE make new device keys. Takes two holders."""
+    """Let the boards of SCOPE take new 30-day certificates. Takes two holders."""
     _give(Verb.ROTATE, given)
 
 

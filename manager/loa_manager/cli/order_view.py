@@ -201,7 +201,7 @@ def what_text(word: str) -> str:
         "volume": _("volume"),
         "reboot": _("reboot"),
         "self-test": _("self-test"),
-        "rotate": _("new device key"),
+        "rotate": _("new certificate"),
         "reset-floor": _("reset of the clock"),
         "standing-programme": _("standing programme"),
     }.get(word, word)

@@ -29,7 +29,7 @@ class Verb(enum.IntEnum):
     VOLUME = 5  # cap the volume at the value, for the duration
     REBOOT = 6
     SELF_TEST = 7
-    ROTATE = 8  # make a new device key and enrol it
+    ROTATE = 8  # take a new 30-day certificate; the device key is the identity and stays
     RESET_FLOOR = 9  # take *issued* as the time floor; over a nonce of this endpoint
 
 
