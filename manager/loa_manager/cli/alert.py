@@ -10,31 +10,30 @@ from typing import Any, Final
 
 import click
 
-from loa_manager.cli.options import PassphraseSource, home_option, json_option, passphrase_option
-from loa_manager.cli.order import known_rows, show_status, sign_files
-from loa_manager.cli.order_options import (
-    FILE,
-    Length,
-    Scope,
-    open_giver,
-    reason_option,
-    sending_options,
-    server_option,
+from loa_manager.cli.order_frame import (
+    Composed,
+    add_sign,
+    add_status,
+    asking,
+    begin,
+    give,
+    giving,
+    giving_with_reason,
+    known_rows,
 )
-from loa_manager.cli.order_view import confirm_order, deliver, show_known, show_outcomes
+from loa_manager.cli.order_options import FILE, Length, Scope
+from loa_manager.cli.order_view import show_known
 from loa_manager.cli.texts import LoaGroup
 from loa_manager.home import read_bytes
 from loa_manager.keyring import Secrets
 from loa_manager.orders.cap import read_cap
 from loa_manager.orders.cap_content import CapContent, areas_of, content_of, read_areas
 from loa_manager.orders.compose import AlertAsk, compose_alert, compose_cancel
-from loa_manager.orders.giving import Giver, Outcome, find
-from loa_manager.orders.paper import open_paper
-from loa_manager.orders.sound import Sound, Template, find_sound, read_template
-from loa_protocol.envelope import Kind, sign_bundle
+from loa_manager.orders.giving import Giver, find
+from loa_manager.orders.sound import Template, find_sound, read_template
 from loa_protocol.errors import ConfigError
 from loa_protocol.language import translator
-from loa_protocol.objects.alert import Alert, AlertMessage
+from loa_protocol.objects.alert import AlertMessage
 from loa_protocol.objects.playlist import Mark
 
 _ = translator("loa_manager")
@@ -79,14 +78,10 @@ def _sounding(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--drill", is_flag=True, help="It is a drill (diễn tập), and counts in no figure.")
 @click.option("--update", "updates", multiple=True, help="Takes the place of this alert.")
 @_sounding
-@reason_option
-@home_option
-@sending_options
-@passphrase_option
-@json_option
+@giving_with_reason
 def send(**given: Any) -> None:  # noqa: ANN401 - click's own
     """Sound an alert. Pre-approved sound takes one holder, any other two."""
-    giver, secrets = _at(given)
+    giver, secrets = begin(given)
     template = _template(giver, given)
     mark = Mark.DRILL if given["drill"] else Mark.NONE
     known = giver.known(given["scope"], secrets) if given["updates"] else []
@@ -111,19 +106,15 @@ def send(**given: Any) -> None:  # noqa: ANN401 - click's own
 @alert.command(example='loa alert cancel 9f2c1a77 --home hung --reason "Nước đã rút"')
 @click.argument("names", nargs=-1, required=True)
 @click.option("--scope", type=Scope(), help="The place; needed where the server is asked.")
-@reason_option
-@home_option
-@sending_options
-@passphrase_option
-@json_option
+@giving_with_reason
 def cancel(names: Sequence[str], **given: Any) -> None:  # noqa: ANN401 - click's own
     """End the alerts NAMES, the first digits of their ids; also where they arrive later."""
-    giver, secrets = _at(given)
+    giver, secrets = begin(given)
     known = giver.known(given["scope"], secrets)
     ended = [find(known, name) for name in names]
     event = randomness.token_bytes(16)
     body = compose_cancel(ended, event, giver.now_s, reason=given["reason"])
-    _send(giver, secrets, [(body, None)], given)
+    give(giver, secrets, [Composed(body)], given)
 
 
 @alert.command("from-cap", example="loa alert from-cap kttv.xml --home truc --template lu-quet")
@@ -134,17 +125,14 @@ def cancel(names: Sequence[str], **given: Any) -> None:  # noqa: ANN401 - click'
 @click.option("--reason", help="Why; by default who sent the message, and the event.")
 @click.option("--expires", type=Length(), help="Needed where the message names no end.")
 @_sounding
-@home_option
-@sending_options
-@passphrase_option
-@json_option
+@giving
 def from_cap(file: Path, scopes: tuple[str, ...], **given: Any) -> None:  # noqa: ANN401 - click's own
     """Take the content of the CAP 1.2 message FILE; its authority is nobody's but your own.
 
     An Exercise becomes a drill; Test and Draft are refused. Update and Cancel go to the alerts that
     were given for the messages they refer to.
     """
-    giver, secrets = _at(given)
+    giver, secrets = begin(given)
     areas = {} if given["areas"] is None else read_areas(read_bytes(given["areas"]), str(file))
     message = read_cap(read_bytes(file))
     asked = scopes or areas_of(message, areas, given["language"]) or (None,)
@@ -155,7 +143,7 @@ def from_cap(file: Path, scopes: tuple[str, ...], **given: Any) -> None:  # noqa
     content = content_of(message, known=alerts, areas=areas, language=given["language"])
     if content.message is AlertMessage.CANCEL:
         ended = [each for each in alerts if each.id in content.references]
-        _send(giver, secrets, _cancels(giver, ended, content, given["reason"]), given)
+        give(giver, secrets, _cancels(giver, ended, content, given["reason"]), given)
         return
     places = scopes or content.areas
     if not places:
@@ -175,43 +163,20 @@ def from_cap(file: Path, scopes: tuple[str, ...], **given: Any) -> None:  # noqa
     _sound(giver, secrets, call, _template(giver, given), given)
 
 
-@alert.command(example="loa alert sign --home lan alert-9f2c1a77.order")
-@click.argument("files", type=FILE, nargs=-1, required=True)
-@home_option
-@sending_options
-@passphrase_option
-@json_option
-def sign(files: tuple[Path, ...], **given: Any) -> None:  # noqa: ANN401 - click's own
-    """Show what the order FILES say, sign them, and send on their way those that are complete."""
-    sign_files(files, given)
-
-
 @alert.command("list", example="loa alert list --home ls")
 @click.option("--scope", type=Scope(), help="Alerts of this place and of those around it.")
-@home_option
-@server_option
-@passphrase_option
-@json_option
-def list_command(
-    scope: str | None, home: Path, server: str | None, passphrase: PassphraseSource
-) -> None:
+@asking
+def list_command(**given: Any) -> None:  # noqa: ANN401 - click's own
     """List the alerts that count, with who gave them and how many boards have taken them."""
-    rows = known_rows(home, server, passphrase, scope)
-    show_known(row for row in rows if row["kind"] == "alert")
+    show_known(row for row in known_rows(**given) if row["kind"] == "alert")
 
 
-@alert.command(example="loa alert status 9f2c1a77 --home ls")
-@click.argument("name")
-@click.option("--scope", type=Scope(), help="The place; needed where the server is asked.")
-@home_option
-@server_option
-@passphrase_option
-@json_option
-def status(
-    name: str, scope: str | None, home: Path, server: str | None, passphrase: PassphraseSource
-) -> None:
-    """Show which clusters took the alert NAME, which began, ended, refused, or did not answer."""
-    show_status(name, scope, home, server, passphrase)
+add_sign(alert, "loa alert sign --home lan alert-9f2c1a77.order")
+add_status(
+    alert,
+    "Show which clusters took the alert NAME, which began, ended, refused, or did not answer.",
+    "loa alert status 9f2c1a77 --home ls",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -258,42 +223,13 @@ def _sound(
         references=call.references,
         cap=call.cap,
     )
-    bodies = [
-        compose_alert(replace(ask, scope=scope), randomness.token_bytes(16), giver.now_s)
+    orders = [
+        Composed(
+            compose_alert(replace(ask, scope=scope), randomness.token_bytes(16), giver.now_s), sound
+        )
         for scope in call.scopes
     ]
-    _send(giver, secrets, [(body, sound) for body in bodies], given, may_wait=speech_in is None)
-
-
-def _send(
-    giver: Giver,
-    secrets: Secrets,
-    bodies: Sequence[tuple[Alert, Sound | None]],
-    given: dict[str, Any],
-    *,
-    may_wait: bool = False,
-) -> None:
-    """Ask, seal and send *bodies*.
-
-    Args:
-        giver: Whoever sits here.
-        secrets: Opens the keys.
-        bodies: Alerts, each with its sound.
-        given: The command's options.
-        may_wait: An alert that needs another holder loses its common instant, which would be over
-            when they sign.
-    """
-    papers = [open_paper(sign_bundle(Kind.ALERT, body.to_bytes(), [])) for body, _sound in bodies]
-    confirm_order(giver, papers, yes=given["yes"])
-    outcomes: list[Outcome] = []
-    for body, sound in bodies:
-        judged = giver.seal(Kind.ALERT, body, secrets)
-        if may_wait and not judged.is_complete:
-            judged = giver.seal(Kind.ALERT, replace(body, speech_ms=0), secrets)
-        output = given["output"] if len(bodies) == 1 else None
-        files = [] if sound is None or sound.data is not None else [sound.file]
-        outcomes.append(deliver(giver, judged, secrets, output=output, media=files))
-    show_outcomes(outcomes)
+    give(giver, secrets, orders, given, may_wait=speech_in is None)
 
 
 def _source(mark: Mark, template: Template, given: dict[str, Any]) -> tuple[str, bool | None]:
@@ -322,20 +258,19 @@ def _source(mark: Mark, template: Template, given: dict[str, Any]) -> tuple[str,
 
 def _cancels(
     giver: Giver, ended: Iterable[Any], content: CapContent, reason: str | None
-) -> list[tuple[Alert, None]]:
+) -> list[Composed]:
     by_scope: dict[str, list[Any]] = {}
     for each in ended:
         by_scope.setdefault(each.scope, []).append(each)
     return [
-        (
+        Composed(
             compose_cancel(
                 group,
                 randomness.token_bytes(16),
                 giver.now_s,
                 reason=reason or content.reason,
                 cap=content.name,
-            ),
-            None,
+            )
         )
         for group in by_scope.values()
     ]
@@ -358,7 +293,3 @@ def _template(giver: Giver, given: dict[str, Any]) -> Template:
 
 def _first(*values: int | None) -> int:
     return next(value for value in values if value is not None)
-
-
-def _at(given: dict[str, Any]) -> tuple[Giver, Secrets]:
-    return open_giver(given["home"], given["server"]), given["passphrase"].secrets()

@@ -10,17 +10,14 @@ from typing import Any
 
 import click
 
-from loa_manager.cli.options import home_option, json_option, passphrase_option
-from loa_manager.cli.order_options import FILE, Length, Scope, open_giver, sending_options
-from loa_manager.cli.order_view import confirm_order, deliver, show_outcomes
+from loa_manager.cli.options import home_option, json_option
+from loa_manager.cli.order_frame import Composed, begin, give, giving
+from loa_manager.cli.order_options import FILE, Length, Scope, open_giver
 from loa_manager.cli.output import LOCAL, Column, say, show, show_facts
 from loa_manager.cli.texts import LoaGroup
 from loa_manager.content_tree import write_durably
-from loa_manager.keyring import Secrets
 from loa_manager.orders.offers import Offer, read_offers
-from loa_manager.orders.paper import open_paper
 from loa_manager.orders.sound import find_sound
-from loa_protocol.envelope import Kind, sign_bundle
 from loa_protocol.errors import ConfigError
 from loa_protocol.language import translator
 from loa_protocol.objects.bulletin import Bulletin
@@ -47,14 +44,10 @@ def bulletin() -> None:
 @click.option("--category", required=True, help="What it is about.")
 @click.option("--language", default="vi", help="A tag such as vi or tày.")
 @click.option("--for", "life", type=Length(), default=7 * 86_400, help="How long; 7d by default.")
-@home_option
-@sending_options
-@passphrase_option
-@json_option
+@giving
 def offer(**given: Any) -> None:  # noqa: ANN401 - click's own
     """Offer a sound; needs the role bulletin, of the province or above."""
-    giver = open_giver(given["home"], given["server"])
-    secrets: Secrets = given["passphrase"].secrets()
+    giver, secrets = begin(given)
     policy = giver.desk.policy_for(given["scope"])
     category = unicodedata.normalize("NFC", given["category"]).casefold().strip()
     if category in policy.refused_categories:
@@ -72,11 +65,7 @@ def offer(**given: Any) -> None:  # noqa: ANN401 - click's own
         expires=giver.now_s + given["life"],
         media=sound.media,
     )
-    paper = open_paper(sign_bundle(Kind.BULLETIN, body.to_bytes(), []))
-    confirm_order(giver, [paper], yes=given["yes"])
-    judged = giver.seal(Kind.BULLETIN, body, secrets)
-    outcome = deliver(giver, judged, secrets, output=given["output"], media=[sound.file])
-    show_outcomes([outcome])
+    give(giver, secrets, [Composed(body, sound)], given)
 
 
 @bulletin.command("list", example="loa bulletin list --home nga --scope vn/ls/st0137")

@@ -16,28 +16,29 @@ import click
 
 from loa_manager import database
 from loa_manager.ceremony import parse_endpoint
-from loa_manager.cli.options import PassphraseSource, home_option, json_option, passphrase_option
-from loa_manager.cli.order_options import (
-    FILE,
-    Length,
-    Scope,
-    open_giver,
-    reason_option,
-    sending_options,
-    server_option,
+from loa_manager.cli.order_frame import (
+    Composed,
+    add_sign,
+    add_status,
+    asking,
+    begin,
+    give,
+    giving,
+    giving_with_reason,
+    known_rows,
 )
-from loa_manager.cli.order_view import confirm_order, deliver, show_known, show_outcomes, show_told
+from loa_manager.cli.order_options import FILE, Length, Scope
+from loa_manager.cli.order_view import confirm_order, deliver, show_known, show_outcomes
 from loa_manager.cli.texts import LoaGroup
 from loa_manager.keyring import Secrets
 from loa_manager.orders.answers import clusters_of_village, load_boards
 from loa_manager.orders.compose import CommandAsk, compose_command
-from loa_manager.orders.giving import Giver, Known, Outcome, find
-from loa_manager.orders.paper import open_paper, read_paper
+from loa_manager.orders.giving import Giver, Known, find
+from loa_manager.orders.paper import read_paper
 from loa_manager.serials import next_serial
-from loa_protocol.envelope import Kind, sign_bundle
 from loa_protocol.errors import ConfigError
 from loa_protocol.language import translator
-from loa_protocol.objects.command import Verb
+from loa_protocol.objects.command import Command, Verb
 from loa_protocol.trust import Refusal, TrustError
 
 _ = translator("loa_manager")
@@ -53,13 +54,9 @@ def order() -> None:
 def _addressed(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give *command* its place, reason and the way it goes."""
     for decorate in (
-        json_option,
-        passphrase_option,
-        sending_options,
-        reason_option,
+        giving_with_reason,
         click.option("--endpoint", "endpoint", help="One board in SCOPE, by its id."),
         click.option("--village", help="Only the clusters of SCOPE that stand in this village."),
-        home_option,
         click.argument("scope", type=Scope()),
     ):
         command = decorate(command)
@@ -150,26 +147,12 @@ def reset_floor(nonce: str, **given: Any) -> None:  # noqa: ANN401 - click's own
     _give(Verb.RESET_FLOOR, given, nonce=value)
 
 
-@order.command(example="loa order sign --home hung command-9f2c1a77.order")
-@click.argument("files", type=FILE, nargs=-1, required=True)
-@home_option
-@sending_options
-@passphrase_option
-@json_option
-def sign(files: tuple[Path, ...], **given: Any) -> None:  # noqa: ANN401 - click's own
-    """Show what the order FILES say, sign them, and send on their way those that are complete."""
-    sign_files(files, given)
-
-
 @order.command(example="loa order publish --home ls command-9f2c1a77.order")
 @click.argument("files", type=FILE, nargs=-1, required=True)
-@home_option
-@sending_options
-@passphrase_option
-@json_option
+@giving
 def publish(files: tuple[Path, ...], **given: Any) -> None:  # noqa: ANN401 - click's own
     """Put complete order FILES into force, from the province's home or through the server."""
-    giver, secrets = _at(given)
+    giver, secrets = begin(given)
     papers = [read_paper(file) for file in files]
     judged = [giver.desk.judge(paper) for paper in papers]
     for each in judged:
@@ -183,73 +166,27 @@ def publish(files: tuple[Path, ...], **given: Any) -> None:  # noqa: ANN401 - cl
 @order.command("list", example="loa order list --home ls")
 @click.option("--scope", type=Scope(), help="What stands over this place and in it.")
 @click.option("--all", "everything", is_flag=True, help="Also what is over or released.")
-@home_option
-@server_option
-@passphrase_option
-@json_option
-def list_command(
-    scope: str | None,
-    everything: bool,
-    home: Path,
-    server: str | None,
-    passphrase: PassphraseSource,
-) -> None:
+@asking
+def list_command(everything: bool, **given: Any) -> None:  # noqa: ANN401 - click's own
     """List what stands: what, who gave it, and how many boards have taken it."""
-    rows = known_rows(home, server, passphrase, scope)
+    rows = known_rows(**given)
     open_rows = [row for row in rows if row["state"] in ("in_force", "given")]
     show_known(rows if everything else open_rows)
 
 
-@order.command(example="loa order status 9f2c1a77 --home ls")
-@click.argument("name")
-@click.option("--scope", type=Scope(), help="The place; needed where the server is asked.")
-@home_option
-@server_option
-@passphrase_option
-@json_option
-def status(
-    name: str, scope: str | None, home: Path, server: str | None, passphrase: PassphraseSource
-) -> None:
-    """Show the order NAME, the first digits of its id, and what each board has answered."""
-    show_status(name, scope, home, server, passphrase)
-
-
-def show_status(
-    name: str, scope: str | None, home: Path, server: str | None, passphrase: PassphraseSource
-) -> None:
-    """Show one order and what each board has answered."""
-    giver = open_giver(home, server)
-    secrets = None if giver.is_province else passphrase.secrets()
-    show_told(find(giver.known(scope, secrets), name).facts)
-
-
-def known_rows(
-    home: Path, server: str | None, passphrase: PassphraseSource, scope: str | None
-) -> list[dict[str, Any]]:
-    """Return the facts of what stands."""
-    giver = open_giver(home, server)
-    secrets = None if giver.is_province else passphrase.secrets()
-    return [each.facts for each in giver.known(scope, secrets)]
-
-
-def sign_files(files: Sequence[Path], given: dict[str, Any]) -> None:
-    """Sign order files and send those on their way that are complete."""
-    giver, secrets = _at(given)
-    papers = [read_paper(file) for file in files]
-    for paper in papers:
-        giver.desk.judge(paper)  # refused before anybody is asked
-    confirm_order(giver, papers, yes=given["yes"])
-    output: Path | None = given["output"] if len(papers) == 1 else None
-    show_outcomes(
-        [deliver(giver, giver.add_seal(paper, secrets), secrets, output=output) for paper in papers]
-    )
+add_sign(order, "loa order sign --home hung command-9f2c1a77.order")
+add_status(
+    order,
+    "Show the order NAME, the first digits of its id, and what each board has answered.",
+    "loa order status 9f2c1a77 --home ls",
+)
 
 
 def _give(
     verb: Verb, given: dict[str, Any], *, ids: Sequence[str] = (), nonce: bytes | None = None
 ) -> None:
     """Compose the command for each place it goes to, ask, seal and send."""
-    giver, secrets = _at(given)
+    giver, secrets = begin(given)
     endpoint = None if given["endpoint"] is None else parse_endpoint(given["endpoint"])
     ask = CommandAsk(
         scope=given["scope"],
@@ -265,18 +202,10 @@ def _give(
         asks = [
             replace(each, references=_released(giver, secrets, each.scope, ids)) for each in asks
         ]
-    bodies = [_compose(giver, each) for each in asks]
-    papers = [open_paper(sign_bundle(Kind.COMMAND, body.to_bytes(), [])) for body in bodies]
-    confirm_order(giver, papers, yes=given["yes"])
-    outcomes: list[Outcome] = []
-    for body in bodies:
-        judged = giver.seal(Kind.COMMAND, body, secrets)
-        output = given["output"] if len(bodies) == 1 else None
-        outcomes.append(deliver(giver, judged, secrets, output=output))
-    show_outcomes(outcomes)
+    give(giver, secrets, [Composed(_compose(giver, each)) for each in asks], given)
 
 
-def _compose(giver: Giver, ask: CommandAsk) -> Any:  # noqa: ANN401 - a command
+def _compose(giver: Giver, ask: CommandAsk) -> Command:
     folder = giver.home.own_keys if giver.home.own_keys.is_dir() else giver.home.authority_keys
     number = next_serial(folder, f"command {ask.scope}", giver.now)
     return compose_command(ask, randomness.token_bytes(16), number, giver.now_s)
@@ -322,7 +251,3 @@ def _is_id(text: str) -> bool:
         return len(bytes.fromhex(text)) == 16
     except ValueError:
         return False
-
-
-def _at(given: dict[str, Any]) -> tuple[Giver, Secrets]:
-    return open_giver(given["home"], given["server"]), given["passphrase"].secrets()
