@@ -29,6 +29,7 @@ from loa_endpoint.host.status_socket import ask
 from loa_endpoint.store.identity import IdentityStore
 from loa_endpoint.store.state import State
 from loa_protocol.bench import Stage, short_fingerprint
+from loa_protocol.command_line import is_agreed
 from loa_protocol.errors import PeerError
 from loa_protocol.exit_codes import INTERRUPTED, RESTART
 from loa_protocol.language import translator
@@ -147,8 +148,8 @@ def recover(home: Path, yes: bool) -> None:
 
     The records that were not yet delivered stay. The board is silent until it is provisioned anew.
     """
-    if not yes:
-        click.confirm(_("Wipe keys, trust and media of {home}?").format(home=home), abort=True)
+    if not yes and not is_agreed(_("Wipe keys, trust and media of {home}?").format(home=home)):
+        raise click.Abort
     with _identity(home) as store:
         store.recover()
     click.echo(_("Wiped. The board is silent until it is provisioned again."))

@@ -1,4 +1,4 @@
-"""Commands that speak the language in force: their help, their usage line, ``--lang``.
+"""Commands that speak the language in force: their help, their usage line, ``--lang``, questions.
 
 Help is written in English where a command is declared, and translated when it is shown, so that
 ``--lang`` works whatever was imported first; a docstring is one message. Each program binds the two
@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
+import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
@@ -96,6 +97,32 @@ def begin_speaking(arguments: Sequence[str]) -> None:
             if value in LANGUAGES:
                 choose_language(value)
     teach_click()
+
+
+def is_agreed(question: str) -> bool:
+    """Ask *question* on standard error until it is answered; Enter alone means no.
+
+    Shown and taken are the letters and words of the language in force, marks or not, since not
+    everybody has them on the keyboard; the English ones are taken always.
+
+    Raises:
+        click.Abort: Ctrl-C, or the end of what can be read.
+    """
+    yes, no = _("y"), _("n")
+    agreeing = {"y", "yes", _bare(yes), _bare(_("yes"))}
+    refusing = {"n", "no", "", _bare(no), _bare(_("no"))}
+    asked = f"{question} [{yes}/{no.upper()}]"
+    while True:
+        answer = _bare(str(click.prompt(asked, default="", show_default=False, err=True)))
+        if answer in agreeing | refusing:
+            return answer in agreeing
+        click.echo(_("Error: invalid input"), err=True)
+
+
+def _bare(text: str) -> str:
+    """Return *text* in small letters without marks."""
+    letters = unicodedata.normalize("NFD", text.strip().casefold())
+    return "".join(letter for letter in letters if not unicodedata.combining(letter))
 
 
 def _speaking(command: click.Command) -> list[click.Command | click.Option]:

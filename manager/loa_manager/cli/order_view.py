@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,6 +12,7 @@ import click
 
 from loa_manager import database
 from loa_manager.cli.output import Column, say, show, show_facts, wants_json
+from loa_manager.cli.question import confirm
 from loa_manager.keyring import Secrets
 from loa_manager.orders.answers import addressed, load_boards
 from loa_manager.orders.desk import Judged, level_text, lowest_level, roles_of
@@ -20,7 +20,7 @@ from loa_manager.orders.facts import paper_facts
 from loa_manager.orders.giving import Giver, Outcome
 from loa_manager.orders.paper import Paper
 from loa_manager.sms_gateway import too_long
-from loa_protocol.errors import ConfigError, PeerError
+from loa_protocol.errors import PeerError
 from loa_protocol.language import translator
 from loa_protocol.objects.alert import Alert
 from loa_protocol.objects.authority import Level
@@ -41,11 +41,7 @@ def confirm_order(giver: Giver, papers: Iterable[Paper], *, yes: bool) -> None:
         for paper in papers:
             _show_paper(giver, paper)
             _warn_of_length(paper)
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise ConfigError(_("order"), [_("nobody to ask; give --yes")])
-    click.confirm(_("Give this order?"), abort=True, err=True)
+    confirm(_("Give this order?"), where=_("order"), yes=yes)
 
 
 def _warn_of_length(paper: Paper) -> None:

@@ -10,10 +10,17 @@ import click
 
 from loa_manager.cli.options import PassphraseSource, home_option, json_option, passphrase_option
 from loa_manager.cli.output import Column, say, show
-from loa_manager.cli.playlist_mail import approve, inbox, reject, submit
+from loa_manager.cli.playlist_mail import (
+    allow_forbidden_option,
+    approve,
+    inbox,
+    reject,
+    submit,
+)
 from loa_manager.cli.playlist_standing import standing
 from loa_manager.cli.playlist_view import playlist_facts, show_playlist
 from loa_manager.cli.progress import progress
+from loa_manager.cli.question import confirm
 from loa_manager.cli.texts import LoaGroup
 from loa_manager.home import Home
 from loa_manager.keyring import load_signer
@@ -29,11 +36,6 @@ from loa_protocol.objects.authority import Role
 _ = translator("loa_manager")
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
-_allow_forbidden = click.option(
-    "--allow-forbidden",
-    is_flag=True,
-    help="Go on although the policy forbids items; no device will play those.",
-)
 _yes = click.option("--yes", is_flag=True, help="Do not ask.")
 
 
@@ -45,7 +47,7 @@ def playlist() -> None:
 @playlist.command(example="loa playlist check --home nga tuan-04.toml")
 @click.argument("file", type=_FILE)
 @home_option
-@_allow_forbidden
+@allow_forbidden_option
 @json_option
 def check(file: Path, home: Path, allow_forbidden: bool) -> None:
     """Show what the schedule or draft FILE will do in the next 24 hours, and every fault."""
@@ -87,7 +89,7 @@ def draft(file: Path, home: Path, output: Path, serial: int | None) -> None:
     type=click.Choice(["editor", "approver"]),
     help="In which role; editor and approver are two people.",
 )
-@_allow_forbidden
+@allow_forbidden_option
 @_yes
 @passphrase_option
 @json_option
@@ -104,8 +106,8 @@ def sign(
     with progress(_("Checking")) as on_file:
         found, checked = check_draft(file, desk, forbid=not allow_forbidden, on_file=on_file)
     show_playlist(checked, title=_("To be signed: {path}").format(path=file))
-    if sys.stdin.isatty() and not yes:
-        click.confirm(_("Sign this as {role}?").format(role=role), abort=True, err=True)
+    if sys.stdin.isatty():
+        confirm(_("Sign this as {role}?").format(role=role), where=str(file), yes=yes)
     identity = load_signer(place.own_keys / role, passphrase.read())
     holder = seal_draft(found, identity, Role[role.upper()], desk)
     say(_("Signed as {role} by {holder}.").format(role=role, holder=holder))
@@ -123,10 +125,7 @@ def publish(file: Path, home: Path, yes: bool) -> None:
         found, checked = check_draft(file, desk, forbid=False, on_file=on_file)
     judge_draft(found, desk)  # refused before anybody is asked
     show_playlist(checked, title=_("To be published: {path}").format(path=file))
-    if not yes:
-        if not sys.stdin.isatty():
-            raise ConfigError(_("publish"), [_("nobody to ask; give --yes")])
-        click.confirm(_("Publish this?"), abort=True, err=True)
+    confirm(_("Publish this?"), where=_("publish"), yes=yes)
     with progress(_("Copying")) as on_file:
         publish_draft(found, place, desk, at=datetime.now(UTC), on_file=on_file)
     say(_("Published; devices learn of it with the next head."))

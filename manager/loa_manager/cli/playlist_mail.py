@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,6 +16,7 @@ from loa_manager.cli.options import PassphraseSource, home_option, json_option, 
 from loa_manager.cli.output import Column, say, show, show_facts, show_json, wants_json
 from loa_manager.cli.playlist_view import show_playlist
 from loa_manager.cli.progress import progress
+from loa_manager.cli.question import confirm
 from loa_manager.cli.texts import LoaCommand
 from loa_manager.home import Home
 from loa_manager.keyring import Identity, has_key, load_signer
@@ -39,7 +39,7 @@ _server = click.option(
     envvar="LOA_SERVER",
     help="Address of the server, if not that of the province's settings.",
 )
-_allow_forbidden = click.option(
+allow_forbidden_option = click.option(
     "--allow-forbidden",
     is_flag=True,
     help="Go on although the policy forbids items; no device will play those.",
@@ -130,7 +130,7 @@ def inbox(home: Path, role: str | None, server: str | None, passphrase: Passphra
 @click.argument("draft", required=False)
 @home_option
 @_server
-@_allow_forbidden
+@allow_forbidden_option
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @passphrase_option
 @json_option
@@ -155,10 +155,7 @@ def approve(
         check_order(found.playlist, letter.digest[:8])
         if not wants_json(click.get_current_context(silent=True)):
             show_playlist(checked, title=_("To be approved: {path}").format(path=path))
-        if not yes:
-            if not sys.stdin.isatty():
-                raise ConfigError(_("approve"), [_("nobody to ask; give --yes")])
-            click.confirm(_("Sign this as {role}?").format(role="approver"), abort=True, err=True)
+        confirm(_("Sign this as {role}?").format(role="approver"), where=_("approve"), yes=yes)
         if not _has_sealed(found, place.identity):
             seal_draft(found, place.identity, Role.APPROVER, place.desk)
         facts = mail_client.approve(place.client, read_draft(path))

@@ -23,6 +23,7 @@ from loa_manager.home import Home, read_bytes
 from loa_manager.registry.clusters import WATTS_MAX, WATTS_MIN
 from loa_manager.serial_line import open_line
 from loa_protocol import bench
+from loa_protocol.command_line import is_agreed
 from loa_protocol.language import translator
 
 _ = translator("loa_manager")
@@ -116,11 +117,11 @@ def _agree(status: bench.Status, cluster: Cluster) -> bool:
     if cluster.present is not None and cluster.present != own:
         text = _("Board {board} hangs at {cluster} now. Replace it?")
         place = cluster.place.cluster
-        return click.confirm(text.format(board=cluster.present, cluster=place), err=True)
+        return is_agreed(text.format(board=cluster.present, cluster=place))
     if status.scope not in (None, cluster.place.cluster):
         text = _("This board hangs at {scope} now. Move it to {cluster}?")
         place = cluster.place.cluster
-        return click.confirm(text.format(scope=status.scope, cluster=place), err=True)
+        return is_agreed(text.format(scope=status.scope, cluster=place))
     return True
 
 

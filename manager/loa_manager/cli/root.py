@@ -13,6 +13,7 @@ from loa_manager.ceremony import publish_root
 from loa_manager.cli.key_options import TokenChoice, token_options
 from loa_manager.cli.options import PassphraseSource, home_option, json_option, passphrase_option
 from loa_manager.cli.output import say, show_facts
+from loa_manager.cli.question import confirm
 from loa_manager.cli.root_options import RootKeys, root_key_options
 from loa_manager.cli.root_view import differences, root_facts, root_labels, signature_facts
 from loa_manager.cli.texts import LoaGroup
@@ -115,8 +116,8 @@ def sign(
         raise ConfigError("loa root sign", [_("name your key: --root-key FILE")])
     if not yes:
         _show_draft(opened)
-        asked = _("Is this the fingerprint on your paper, and are these changes what you want?")
-        click.confirm(asked, abort=True, err=True)
+    asked = _("Is this the fingerprint on your paper, and are these changes what you want?")
+    confirm(asked, where=str(draft), yes=yes)
     for signer in root_keys.signers(passphrase.secrets()) or ():
         opened = sign_draft(opened, signer)
     write_durably(draft, opened.to_text())
