@@ -11,7 +11,6 @@ positions only rise.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import os
 import tempfile
@@ -21,7 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from loa_manager.content_index import ContentIndex, HeadFacts
-from loa_manager.durable import storing, sync_folder
+from loa_manager.durable import locked, storing, sync_folder
 from loa_manager.orders.standing import OrderList
 from loa_protocol.envelope import Bundle, Kind
 from loa_protocol.errors import MessageError, StoreError
@@ -183,14 +182,18 @@ class ContentTree:
     def put_state(self, scope: str, name: str, data: bytes) -> None:
         """Store the settings, assignment or standing programme of *scope* as state/<scope>/<name>.
 
-        What no head names: each carries its own seals and serial.
+        What no head names: each carries its own seals and serial. The index notes that there is
+        another one, so that the server can tell the boards whose it is.
         """
         if name not in _STATE or not is_scope(scope):
             raise ValueError(f"no state file {name!r} of {scope!r}")
         bundle = Bundle.from_bytes(data)
         if bundle.kind != _STATE[name] or not bundle.seals:
             raise ValueError(f"not a signed {name}")
-        write_durably(self.path / "state" / scope / name, data)
+        with self._locked():
+            write_durably(self.path / "state" / scope / name, data)
+            index = self.index().with_state(scope, name, bundle.digest)
+            write_durably(self.path / "index.json", index.to_json())
 
     def write_proofs(self) -> None:
         """Write the inclusion path of every scope's playlist under the tree of the index now."""
@@ -245,12 +248,8 @@ class ContentTree:
     def _locked(self) -> Iterator[None]:
         with storing(self.path):
             _make_folder(self.path)
-            file = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        with locked(self.path / ".lock"):
             yield
-        finally:
-            os.close(file)
 
 
 def write_durably(path: Path, data: bytes) -> None:

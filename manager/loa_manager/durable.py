@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,24 @@ def storing(where: Path) -> Iterator[None]:
         raise StoreError(
             str(error.filename or where), error.strerror or type(error).__name__
         ) from error
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Keep everybody else, in any process, out while the body runs; *path* is the lock's file.
+
+    It ends with the process that holds it, however that ends. Not to be taken twice by one.
+
+    Raises:
+        StoreError: the file cannot be opened.
+    """
+    with storing(path):
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(file)
 
 
 def sync_folder(folder: Path) -> None:

@@ -13,6 +13,7 @@ from typing import Final
 
 from loa_manager.account import note
 from loa_manager.content_tree import ContentTree
+from loa_manager.durable import locked
 from loa_manager.home import Home, read_bytes
 from loa_manager.issued import Issued, in_force, list_issued
 from loa_manager.keyring import read_chain
@@ -37,6 +38,7 @@ from loa_protocol.trust import Accepted, Refusal, TrustError, position_of
 _ = translator("loa_manager")
 
 MOST_OF_HOLDER: Final = 64  # of the list's 1,024 rows
+LOCK: Final = "orders.lock"
 STANDING: Final = "standing"  # the state file of the standing programme
 
 
@@ -82,13 +84,20 @@ def offered(home: Home) -> list[Entry]:
 def publish(paper: Paper, home: Home, desk: OrderDesk, *, at: datetime) -> Accepted:
     """Put *paper* with its media into the content tree of *home*, and a row into its account.
 
-    The same order again changes nothing. Boards learn of it from whoever serves the tree.
+    The same order again changes nothing, unless its seals weigh more than those that are there:
+    nobody takes a higher level's seal off an order. Boards learn of it from whoever serves the
+    tree. One order at a time: what was counted before still holds when it is listed.
 
     Raises:
         TrustError: a board would refuse it, or the order that it ends stands at a higher level.
         ConfigError: the policy's limits, or the list is full.
         StoreError: its media are nowhere, or tree or database is not writable.
     """
+    with locked(home.path / LOCK):
+        return _publish(paper, home, desk, at)
+
+
+def _publish(paper: Paper, home: Home, desk: OrderDesk, at: datetime) -> Accepted:
     paper = open_paper(renew_arrived(home, paper.data), paper.path)
     entries = listed(home)
     try:
@@ -101,8 +110,11 @@ def publish(paper: Paper, home: Home, desk: OrderDesk, *, at: datetime) -> Accep
         note(home, "order_refused", facts, at, "loa")
         raise
     _keep_media(paper, home.content)
+    stands = any(each.paper.bundle.digest == paper.bundle.digest for each in entries)
+    if stands and not _weighs_more(paper, accepted, entries, desk):
+        return accepted
     holders = " + ".join(signer.holder for signer in accepted.signers)
-    if not home.content.index().orders.digests & {paper.bundle.digest}:
+    if stands or not home.content.index().orders.digests & {paper.bundle.digest}:
         # the row comes first: a crash may leave a row too many, never an order without a row
         note(home, "order_given", _facts(paper), at, holders)
     _list(paper, home, entries, int(at.timestamp()))
@@ -184,6 +196,17 @@ def _check_ends(
                 text = _("{id} was given by a {level}, and is not ended from below")
                 names = {"id": each.paper.id.hex()[:8], "level": level.name.lower()}
                 raise TrustError(Refusal.LEVEL, text.format(**names))
+
+
+def _weighs_more(
+    paper: Paper, accepted: Accepted, entries: Iterable[Entry], desk: OrderDesk
+) -> bool:
+    """Tell whether *paper*, which stands, does so at a higher level than its seals of before."""
+    for each in entries:
+        if each.paper.bundle.digest == paper.bundle.digest:
+            level = desk.level_of(each.paper)
+            return level is None or accepted.level > level
+    return True
 
 
 def _check_share(paper: Paper, accepted: Accepted, entries: Iterable[Entry]) -> None:
