@@ -17,8 +17,9 @@ from loa_manager import request_seal
 from loa_manager.content_tree import ContentTree
 from loa_manager.keyring import Identity
 from loa_manager.mailbox import office as office_module
-from loa_manager.mailbox.office import Limits, Office
+from loa_manager.mailbox.office import Office
 from loa_manager.mailbox.rejection import MAX_REASON, Rejection, open_rejection, seal_rejection
+from loa_manager.mailbox.room import Limits
 from loa_manager.mailbox.state import Standing, State, state_of, waits_for
 from loa_manager.mailbox.store import DraftBox
 from loa_manager.publish.drafts import Draft, read_draft

@@ -19,7 +19,8 @@ from loa_manager.cli.main import run
 from loa_manager.founding import Plan, found_province
 from loa_manager.home import Home
 from loa_manager.keyring import Identity, load_signer
-from loa_manager.mailbox.office import Limits, Office
+from loa_manager.mailbox.office import Office
+from loa_manager.mailbox.room import Limits
 from loa_manager.people import make_own_key
 from loa_manager.publish.desk import Desk
 from loa_manager.publish.drafts import Draft, read_draft

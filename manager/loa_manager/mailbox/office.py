@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import logging
 import threading
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -17,6 +16,7 @@ from loa_manager.account import note
 from loa_manager.home import Home
 from loa_manager.mailbox.entry import DESKS, Entry, check_signers, has_both, is_below, read_bundle
 from loa_manager.mailbox.rejection import open_rejection
+from loa_manager.mailbox.room import Held, Limits, drafts_to_drop
 from loa_manager.mailbox.state import Standing, State, state_of
 from loa_manager.mailbox.store import DraftBox, Notes, OffsetError, Posted
 from loa_manager.publish.desk import Desk
@@ -34,16 +34,6 @@ from loa_protocol.trust import Refusal, TrustError
 _DAY_MS: Final = 86_400_000
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """How much the mailbox keeps; what is over is refused by name, never by a full disk."""
-
-    drafts_of_scope: int = 64
-    drafts_of_holder: int = 128  # whose scope may have many scopes below it
-    media_of_scope: int = 4 << 30  # bytes
-    kept_days: int = 30  # of what is settled
 
 
 class Office:
@@ -96,7 +86,7 @@ class Office:
         with self._box.changing():
             posted = self._box.find(bundle.digest.hex())
             if posted is None:
-                self._make_room(sender, playlist, desk)
+                self._make_room(sender, bundle, playlist, desk)
                 notes = Notes(_ms(now), sender.holder)
                 posted = self._box.put(playlist.scope, data, notes)
                 self._account("draft_submitted", posted, sender, now)
@@ -111,9 +101,11 @@ class Office:
 
         Raises:
             RequestError: as :meth:`find`; 409 ``offset`` or ``media_hash``: begin where the entry
-                says that we are.
+                says that we are; 507 ``full``: the disk is needed for records and orders.
         """
         posted = self.find(sender, digest, Role.EDITOR)
+        if self._box.free() < self._limits.free:
+            raise RequestError(507, "full", sender.holder)
         media = self._media(posted, sha256, sender)
         try:
             received = self._box.append(posted, media, offset, data)
@@ -284,30 +276,44 @@ class Office:
         notes = dataclasses.replace(posted.notes, refusal=None)
         return self._box.put(posted.playlist.scope, data, notes)
 
-    def _make_room(self, sender: Sender, playlist: Playlist, desk: Desk) -> None:
+    def _make_room(self, sender: Sender, bundle: Bundle, playlist: Playlist, desk: Desk) -> None:
         """Drop settled drafts until one more of *playlist*'s size fits.
 
         Raises:
             RequestError: 507 ``full``: too many are open.
         """
-        beside = [self._entry(each, desk) for each in self._box.inside(playlist.scope)]
-        beside = [each for each in beside if each.posted.playlist.scope == playlist.scope]
-        settled = [each for each in beside if not each.state.is_open]  # newest first
-        while settled and len(beside) >= self._limits.drafts_of_scope:
-            oldest = settled.pop()
-            self._box.drop(oldest.posted)
-            beside.remove(oldest)
-        wanted = {each.sha256: each.size for each in playlist.media}
-        for entry in beside:
-            if entry.state.is_open:
-                wanted |= {each.sha256: each.size for each in entry.posted.playlist.media}
-        mine = sum(each.notes.by == sender.holder for each in self._box.everything())
-        if (
-            len(beside) >= self._limits.drafts_of_scope
-            or mine >= self._limits.drafts_of_holder
-            or sum(wanted.values()) > self._limits.media_of_scope
-        ):
+        new = Held(
+            digest=bundle.digest.hex(),
+            scope=playlist.scope,
+            by=sender.holder,
+            submitted_ms=desk.now.unix_s * 1000,
+            is_open=True,
+            media={each.sha256: each.size for each in playlist.media},
+        )
+        near = {
+            each.digest: each
+            for each in self._box.everything()
+            if each.notes.by == new.by or each.playlist.scope == new.scope
+        }
+        held = [self._held(self._entry(each, desk)) for each in near.values()]
+        too_many = drafts_to_drop(new, held, self._limits)
+        if too_many is None:
             raise RequestError(507, "full", sender.holder)
+        for digest in too_many:
+            self._box.drop(near[digest])
+
+    @staticmethod
+    def _held(entry: Entry) -> Held:
+        posted, playlist = entry.posted, entry.posted.playlist
+        media = () if entry.state is State.PUBLISHED else playlist.media
+        return Held(
+            digest=posted.digest,
+            scope=playlist.scope,
+            by=posted.notes.by,
+            submitted_ms=posted.notes.submitted_ms,
+            is_open=entry.state.is_open,
+            media={each.sha256: each.size for each in media},
+        )
 
     def _media(self, posted: Posted, sha256: str, sender: Sender) -> Media:
         found = [each for each in posted.playlist.media if each.sha256.hex() == sha256]

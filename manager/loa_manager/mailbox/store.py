@@ -13,6 +13,7 @@ import contextlib
 import hashlib
 import json
 import os
+import shutil
 import threading
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -22,7 +23,7 @@ from typing import Final
 
 from loa_manager.content_tree import ContentTree, store_by_hash, write_durably
 from loa_manager.durable import storing, sync_folder
-from loa_manager.home import read_bytes
+from loa_manager.home import make_private_folder, read_bytes
 from loa_protocol.envelope import Bundle
 from loa_protocol.errors import MessageError, StoreError
 from loa_protocol.objects.playlist import Media, Playlist
@@ -93,6 +94,12 @@ class DraftBox:
         with self._lock:
             yield
 
+    def free(self) -> int:
+        """Return how many bytes the disk still has for us; raises StoreError."""
+        place = self.path if self.path.is_dir() else self.path.parent
+        with storing(place):
+            return shutil.disk_usage(place).free
+
     def inside(self, scope: str) -> list[Posted]:
         """Return the drafts of *scope* and below, the newest first; raises StoreError."""
         folders = sorted(self.path.iterdir()) if self.path.is_dir() else []
@@ -124,6 +131,7 @@ class DraftBox:
         Raises:
             StoreError: it cannot be written.
         """
+        make_private_folder(self.path)  # whoever serves content/ may pass through the home
         digest = Bundle.from_bytes(data).digest.hex()
         path = self.path / scope.replace("/", ".") / f"{digest}.draft"
         write_durably(path.with_suffix(".json"), _to_json(notes))
