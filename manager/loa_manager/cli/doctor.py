@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -154,8 +155,9 @@ def _show_checks(checks: Sequence[Check]) -> bool:
 
 def _draw(rows: Sequence[tuple[str, Result | Level, str, str, str]]) -> None:
     """Print a block for each row, its word in colour: the texts are too long for a table's cell."""
+    room, indent = shutil.get_terminal_size().columns, " " * 4
     for word, kind, name, text, where in rows:
         click.echo(f"{click.style(word, fg=_COLOURS[kind], bold=True)}  {name}")
-        click.echo(f"    {text}")
+        click.echo(click.wrap_text(text, room, indent, indent))
         if where:
-            click.echo(click.style(f"    {where}", dim=True))
+            click.echo(click.style(click.wrap_text(where, room, indent, indent), dim=True))

@@ -161,7 +161,7 @@ def list_command(home: Path) -> None:
     columns = [
         Column("folder", _("Folder")),
         Column("name", _("Name")),
-        *(Column(each, label) for each, label in _labels().items()),
+        *(Column(each, label, short=8 * (each == "kid")) for each, label in _labels().items()),
         Column("days_left", _("Days left"), right=True),
         Column("is_on_token", _("On a token")),
     ]

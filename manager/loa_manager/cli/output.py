@@ -11,49 +11,62 @@ import sys
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta, timezone
 from enum import Enum
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final
 
 import click
 from rich.cells import cell_len
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
+from loa_manager.cli.table import Column, draw, plain_lines
 from loa_manager.cli.texts import FAILURE_CODE
 from loa_manager.cli.words import words
 from loa_protocol.errors import LoaError
 from loa_protocol.language import translator
 from loa_protocol.trust import TrustError
 
+__all__ = [
+    "JSON",
+    "LOCAL",
+    "Column",
+    "failure_code",
+    "report",
+    "say",
+    "show",
+    "show_facts",
+    "show_json",
+    "wants_json",
+]
 _ = translator("loa_manager")
 
 JSON: Final = "loa.json"
 LOCAL: Final = timezone(timedelta(hours=7))  # people read Vietnamese time, wherever the server is
-_GAP: Final = "  "
 
 
-class Column(NamedTuple):
-    """One column: the key in a row and in JSON, the translated heading, and its alignment."""
-
-    key: str
-    heading: str
-    right: bool = False
-
-
-def show(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column], *, title: str = "") -> None:
+def show(
+    rows: Sequence[Mapping[str, Any]],
+    columns: Sequence[Column],
+    *,
+    title: str = "",
+    is_talk: bool = False,
+) -> None:
     """Print *rows* as a table; with ``--json``, as a list of objects.
+
+    What *is_talk* goes to standard error, and with ``--json`` nowhere: it is shown so that somebody
+    can decide, and is no answer of the command.
 
     JSON holds the values of the columns as they are (bytes in hex, instants in ISO 8601); the
     table holds the text under ``<key>_text`` where a row has one.
     """
     if wants_json(click.get_current_context(silent=True)):
-        show_json([{column.key: row.get(column.key) for column in columns} for row in rows])
+        if not is_talk:
+            show_json([{column.key: row.get(column.key) for column in columns} for row in rows])
         return
     cells = [[_text(row, column.key) for column in columns] for row in rows]
-    if sys.stdout.isatty():
-        Console().print(_drawn(cells, columns, title))
-    else:
-        _plain(cells, columns, title)
+    if (sys.stderr if is_talk else sys.stdout).isatty():
+        draw(cells, columns, title, Console(stderr=is_talk))
+        return
+    for line in (*([title] if title else []), *plain_lines(cells, columns)):
+        click.echo(line, err=is_talk)
 
 
 def show_facts(facts: Mapping[str, Any], labels: Mapping[str, str], *, title: str = "") -> None:
@@ -128,34 +141,6 @@ def _text(row: Mapping[str, Any], key: str) -> str:
         case value:
             text = str(value)
     return text
-
-
-def _drawn(cells: list[list[str]], columns: Sequence[Column], title: str) -> Table:
-    table = Table(title=title or None, title_justify="left")
-    for column in columns:
-        side: Literal["left", "right"] = "right" if column.right else "left"
-        table.add_column(column.heading, justify=side, overflow="fold")  # never cut off a time
-    for row in cells:
-        table.add_row(*map(escape, row))
-    return table
-
-
-def _plain(cells: list[list[str]], columns: Sequence[Column], title: str) -> None:
-    lines = [[column.heading for column in columns], *cells]
-    widths = [max(cell_len(line[at]) for line in lines) for at in range(len(columns))]
-    if title:
-        click.echo(title)
-    for line in lines:
-        padded = [
-            _padded(text, width, right=column.right)
-            for text, width, column in zip(line, widths, columns, strict=True)
-        ]
-        click.echo(_GAP.join(padded).rstrip())
-
-
-def _padded(text: str, width: int, *, right: bool) -> str:
-    space = " " * (width - cell_len(text))
-    return space + text if right else text + space
 
 
 def _jsonable(value: object) -> object:

@@ -149,7 +149,7 @@ def show_command(home: Path) -> None:
         Column("sessions", _("Sessions"), right=True),
         Column("items", _("Items"), right=True),
         Column("signers", _("Signed by")),
-        Column("digest", _("Digest")),
+        Column("digest", _("Digest"), short=12),
     ]
     show(rows, columns)
 
