@@ -35,7 +35,13 @@ from loa_protocol.envelope import Bundle, Kind, sign_bundle
 from loa_protocol.errors import ConfigError
 from loa_protocol.keys import KID_BYTES, PublicKey
 from loa_protocol.language import translator
-from loa_protocol.objects.authority import Certificate, Level, Role
+from loa_protocol.objects.authority import (
+    EPOCH_LEAD,
+    ONLINE_LIFE_S,
+    Certificate,
+    Level,
+    Role,
+)
 from loa_protocol.objects.placement import Assignment, Denied, DenyList, Settings
 from loa_protocol.objects.policy import Policy
 from loa_protocol.record import ClockTrust
@@ -49,11 +55,13 @@ OFFICERS: Final = ("officer-1", "officer-2")
 OFFICER_ROLES: Final = (Role.POLICY, Role.OPERATE, Role.REVOKE)
 OFFICER_LIFE: Final = timedelta(days=365)
 COMMUNE_LIFE: Final = timedelta(days=90)
-# online keys may name hashes and tell the time: two weeks bound what a stolen one can freeze
+# online keys may name hashes and tell the time: two weeks bound what a stolen one can freeze, and
+# boards refuse more
+ONLINE_LIFE: Final = timedelta(seconds=ONLINE_LIFE_S)
 SERVER_LIVES: Final = {
-    "head": (Role.HEAD, timedelta(days=14)),
-    "time": (Role.TIME, timedelta(days=14)),
-    "ingest": (Role.INGEST, timedelta(days=90)),
+    "head": (Role.HEAD, ONLINE_LIFE),
+    "time": (Role.TIME, ONLINE_LIFE),
+    "ingest": (Role.INGEST, ONLINE_LIFE),
 }
 SERVER_HOLDER: Final = "server"
 DEVICE_CA: Final = "device-ca"
@@ -71,6 +79,11 @@ class Grant:
     life: timedelta = COMMUNE_LIFE
     may_issue: tuple[Role, ...] = ()
     epoch: int = EPOCH
+
+    @property
+    def is_online(self) -> bool:
+        """Whether it is for a key that lies on a server."""
+        return any(not role.is_speaking for role in self.roles)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +132,7 @@ class Authority:
 
         Raises:
             ConfigError: a scope lies outside the province, a role is not for people, the epoch
-                falls back, or the officers' own certificates have ended.
+                falls back or leaps, or the officers' own certificates have ended.
             TrustError: DENIED: the key is on the deny list.
         """
         faults = [
@@ -136,6 +149,9 @@ class Authority:
         if epoch is not None and epoch < present:
             text = _("epoch {epoch} falls behind the present one, {present}")
             faults.append(text.format(epoch=epoch, present=present))
+        if epoch is not None and epoch > self.epoch + EPOCH_LEAD:
+            text = _("epoch {epoch} leads the officers' own by more than {n}")
+            faults.append(text.format(epoch=epoch, n=EPOCH_LEAD))
         if not scopes or faults:
             raise ConfigError(_("request"), faults or [_("at least one scope is needed")])
         grant = Grant(scopes=scopes, roles=request.roles, level=level, epoch=epoch or present)
@@ -162,9 +178,13 @@ class Authority:
         It is in the register before it is returned, and ends no later than the officers' own.
 
         Raises:
-            ConfigError: the officers' own certificates have ended.
+            ConfigError: the officers' own certificates have ended, or an online key is to hold
+                longer than boards allow.
             TrustError: DENIED: the key is on the deny list.
         """
+        if grant.is_online and grant.life > ONLINE_LIFE:
+            fault = _("a server's key holds for {n} days at most").format(n=ONLINE_LIFE.days)
+            raise ConfigError(_("certificate"), [fault])
         if key.kid in self.trusted.denied:
             raise TrustError(Refusal.DENIED, f"{holder} {key.kid.hex()}")
         life = min(grant.life, self.ends - now)
@@ -308,8 +328,13 @@ def _trusted(home: Home) -> Trusted:
 def make_certificate(
     key: PublicKey, holder: str, grant: Grant, *, serial: int, now: datetime
 ) -> Certificate:
-    """Return the unsigned certificate of *key* for *grant*, from *now* on."""
+    """Return the unsigned certificate of *key* for *grant*, from a little before *now* on.
+
+    An online key's life counts from that beginning, as boards count it; a person's from *now*.
+    """
     start = int(now.timestamp())
+    begins = start - _EARLIER_S
+    counted = begins if grant.is_online else start
     return Certificate(
         algorithm=key.algorithm,
         raw=key.raw,
@@ -320,8 +345,8 @@ def make_certificate(
         level=grant.level,
         epoch=grant.epoch,
         serial=serial,
-        not_before=start - _EARLIER_S,
-        expires=start + int(grant.life.total_seconds()),
+        not_before=begins,
+        expires=counted + int(grant.life.total_seconds()),
     )
 
 

@@ -166,6 +166,11 @@ def _check_time(body: Object, signers: list[Resolved], now: Now) -> bool:
         s.certificate is not None and claimed > s.certificate.expires for s in signers
     ):
         raise TrustError(Refusal.EXPIRED, "a time later than its signer's certificate")
+    if isinstance(body, TimeAnswer) and any(  # an older head may come with newer certificates
+        s.certificate is not None and body.time_ms < s.certificate.not_before * 1000
+        for s in signers
+    ):
+        raise TrustError(Refusal.NOT_YET, "a time earlier than its signer's certificate")
     if now.is_known and now.unix_s < getattr(body, "taken_from", 0):  # its life counts from there
         raise TrustError(Refusal.NOT_YET, "of too far in the future")
     expires, not_before = getattr(body, "expires", None), getattr(body, "not_before", 0)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from loa_protocol.envelope import Bundle, Kind, Seal, open_seal
 from loa_protocol.errors import MessageError
 from loa_protocol.keys import PublicKey
-from loa_protocol.objects.authority import Certificate, Role
+from loa_protocol.objects.authority import EPOCH_LEAD, ONLINE_LIFE_S, Certificate, Role
 from loa_protocol.scope import is_inside
 from loa_protocol.trust import Now, Refusal, Resolved, Trusted, TrustError
 
@@ -95,6 +95,12 @@ def _check_bounds(certificate: Certificate, issuer: Resolved) -> None:
     for scope in certificate.scopes:
         if not any(is_inside(scope, prefix) for prefix in issuer.scopes):
             raise TrustError(Refusal.CHAIN, f"{scope} lies outside {issuer.holder}'s scopes")
+    life_s = certificate.expires - certificate.not_before
+    if certificate.is_online and life_s > ONLINE_LIFE_S:
+        days = ONLINE_LIFE_S // 86_400
+        raise TrustError(
+            Refusal.CHAIN, f"{certificate.holder}'s online certificate: over {days} days"
+        )
     if issuer.certificate is None:  # a root key may issue everything inside the root's scope
         return
     allowed = frozenset(issuer.certificate.may_issue)
@@ -103,6 +109,13 @@ def _check_bounds(certificate: Certificate, issuer: Resolved) -> None:
         raise TrustError(Refusal.CHAIN, f"{issuer.holder} may not issue {sorted(asked - allowed)}")
     if certificate.level > issuer.certificate.level:
         raise TrustError(Refusal.CHAIN, f"{certificate.holder} outranks its issuer")
+    if certificate.epoch > issuer.certificate.epoch + EPOCH_LEAD:
+        # else whoever may issue could reach the last epoch, which no cure comes after
+        raise TrustError(Refusal.CHAIN, f"{certificate.holder}'s epoch leads its issuer's too far")
+    if certificate.is_online and certificate.expires > issuer.certificate.expires:
+        # a board that does not know the time cannot refuse one that begins years ahead, and takes
+        # the time that it tells
+        raise TrustError(Refusal.CHAIN, f"{certificate.holder}'s certificate outlives its issuer")
 
 
 def _check_dates(resolved: Resolved, now: Now) -> None:

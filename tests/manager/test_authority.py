@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loa_manager import x509
-from loa_manager.authority import Authority
+from loa_manager.authority import ONLINE_LIFE, Authority, Grant
 from loa_manager.home import Home
 from loa_manager.keyring import (
     Identity,
@@ -33,7 +33,7 @@ from loa_protocol.accept import accept
 from loa_protocol.envelope import Bundle, Kind, sign_bundle
 from loa_protocol.errors import ConfigError, FormatError, MessageError
 from loa_protocol.keys import PublicKey, SoftSigner
-from loa_protocol.objects.authority import Role
+from loa_protocol.objects.authority import EPOCH_LEAD, Role
 from loa_protocol.objects.placement import Device, Settings
 from loa_protocol.objects.policy import Policy
 from loa_protocol.record import ClockTrust
@@ -98,6 +98,23 @@ def test_a_certificate_ends_after_ninety_days(authority: Authority) -> None:
     with pytest.raises(TrustError) as refused:
         accept(week(authority, nga, hung), authority.trusted, late)
     assert refused.value.reason is Refusal.EXPIRED
+
+
+def test_an_online_key_is_not_certified_for_longer_than_boards_allow(authority: Authority) -> None:
+    key = SoftSigner(ec.generate_private_key(ec.SECP256R1())).public
+    grant = Grant(scopes=("vn/ls",), roles=(Role.TIME,), life=ONLINE_LIFE + timedelta(seconds=1))
+    with pytest.raises(ConfigError, match="14 days at most"):
+        authority.issue(key, "server", grant, FOUNDED)
+    assert authority.issue(key, "server", dataclasses.replace(grant, life=ONLINE_LIFE), FOUNDED)
+
+
+def test_an_epoch_that_boards_would_refuse_is_refused_at_the_desk(authority: Authority) -> None:
+    signer = SoftSigner(ec.generate_private_key(ec.SECP256R1()))
+    request = parse_request(make_request(signer, "Nga", (Role.EDITOR,)))
+    last = authority.epoch + EPOCH_LEAD
+    assert authority.certify(request, (STATION,), FOUNDED, epoch=last)
+    with pytest.raises(ConfigError, match="leads"):
+        authority.certify(request, (STATION,), FOUNDED, epoch=last + 1)
 
 
 @pytest.mark.parametrize(

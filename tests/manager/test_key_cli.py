@@ -111,7 +111,7 @@ def test_what_is_due_is_renewed_in_one_ceremony(
     home: Home, nga: Path, done: Done, tmp_path: Path
 ) -> None:
     due = ("renew", "--home", str(home.path), "--due")
-    assert {row["name"] for row in done(*due)} == {"head", "time"}
+    assert {row["name"] for row in done(*due)} == {"head", "time", "ingest"}
     rows = done(*due, "--within", "100", "-o", str(tmp_path / "out"))
     assert {row["name"] for row in rows} == {"head", "time", "ingest", "Trần Thị Nga"}
     (file,) = [row["file"] for row in rows if row["file"]]

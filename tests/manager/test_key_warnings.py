@@ -147,7 +147,7 @@ def set_clock(monkeypatch: pytest.MonkeyPatch, at: datetime) -> None:
 
 @pytest.fixture
 def eight_days_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
-    """Return a province whose head and time certificates have six days left, by every face."""
+    """Return a province whose online certificates have six days left, by every face."""
     set_clock(monkeypatch, FOUNDED + 8 * DAY)
     return province_home(tmp_path)
 
@@ -165,6 +165,7 @@ def test_list_status_and_signing_commands_tell(
     assert {row["name"]: row["days_left"] for row in rows if row["days_left"]} == {
         "head": 6,
         "time": 6,
+        "ingest": 6,
     }
     assert run(["status", "--home", home]) == 0
     assert "head (server) ends in 6 days" in capsys.readouterr().err
@@ -173,11 +174,12 @@ def test_list_status_and_signing_commands_tell(
     assert "time (server) ends in 6 days" in capsys.readouterr().err
     assert run([*sign, "--json"]) == 0
     told = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
-    assert [(each["name"], each["step"]) for each in told] == [("head", 7), ("time", 7)]
+    steps = {each["name"]: each["step"] for each in told}
+    assert steps == {"head": 7, "time": 7, "ingest": 7}
     assert run(["health", "--home", home, "--json"]) in (1, 2)
     checks = json.loads(capsys.readouterr().out)["checks"]
     (evidence,) = [each["evidence"] for each in checks if each["id"] == "certificates"]
-    assert {each["name"] for each in evidence["warnings"]} == {"head", "time"}
+    assert {each["name"] for each in evidence["warnings"]} == {"head", "time", "ingest"}
 
 
 def test_a_crowd_is_listed_in_full_and_told_of_briefly(

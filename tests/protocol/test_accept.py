@@ -12,7 +12,7 @@ from fuzz.fuzz_accept import fuzz
 from loa_protocol.accept import accept
 from loa_protocol.envelope import Bundle, Kind, sign_bundle
 from loa_protocol.errors import FormatError, MessageError
-from loa_protocol.objects.authority import Certificate, Level, Role
+from loa_protocol.objects.authority import EPOCH_LEAD, Certificate, Level, Role
 from loa_protocol.objects.online import Head, Receipt, TimeAnswer
 from loa_protocol.objects.placement import Assignment, DenyList
 from loa_protocol.objects.playlist import Playlist
@@ -290,6 +290,86 @@ def test_a_head_is_never_later_than_its_signers_certificate() -> None:
     assert accept(P.sign(Kind.HEAD, head(START), P.online), P.trusted(), NOW)
     late = head(START + 15 * 86_400)
     assert refusal(P.sign(Kind.HEAD, late, P.online)) is Refusal.EXPIRED
+
+
+def server(
+    issuer: Person,
+    *,
+    begins: int = START,
+    days: int = 14,
+    more_s: int = 0,
+    ends: int = START + YEAR,
+) -> Person:
+    """Return a head key certified by *issuer*, whose own certificate ends at *ends*."""
+    if issuer is not P.roots[0]:
+        issuer = certify(
+            person("officer-3"),
+            P.roots[:2],
+            scopes=(SCOPE,),
+            roles=(),
+            may_issue=tuple(Role),
+            level=Level.PROVINCE,
+            expires=ends,
+        )
+    made = person("server")
+    public = made.signer.public
+    certificate = Certificate(
+        algorithm=public.algorithm,
+        raw=public.raw,
+        holder=made.holder,
+        scopes=(SCOPE,),
+        roles=(Role.HEAD,),
+        may_issue=(),
+        level=Level.PROVINCE,
+        epoch=1,
+        serial=1,
+        not_before=begins,
+        expires=begins + days * 86_400 + more_s,
+    )
+    own = sign_bundle(Kind.CERTIFICATE, certificate.to_bytes(), [issuer.signer])
+    made.chain = (*issuer.chain, own)
+    return made
+
+
+@pytest.mark.requirement("SEC-3")
+def test_a_key_that_lies_on_a_server_is_certified_for_two_weeks_at_the_most() -> None:
+    for issuer in (P.officers[0], P.roots[0]):
+        assert accept(P.sign(Kind.HEAD, head(START), server(issuer)), P.trusted(), NOW)
+        too_long = P.sign(Kind.HEAD, head(START), server(issuer, more_s=1))
+        assert refusal(too_long) is Refusal.CHAIN
+
+
+@pytest.mark.requirement("TIM-4")
+def test_the_thief_of_one_issuing_key_tells_no_time_beyond_its_end() -> None:
+    unknown = Now(START, ClockTrust.T1)  # where no certificate is refused as too early
+    ends = START + 100 * 86_400
+    last = P.sign(
+        Kind.HEAD, head(ends), server(P.officers[0], begins=ends - 14 * 86_400, ends=ends)
+    )
+    assert accept(last, P.trusted(), unknown)
+    late = server(P.officers[0], begins=ends - 14 * 86_400 + 1, ends=ends)
+    assert refusal(P.sign(Kind.HEAD, head(ends), late), now=unknown) is Refusal.CHAIN
+
+
+def test_an_epoch_leads_its_issuers_by_a_bounded_number() -> None:
+    for epoch, is_good in ((1 + EPOCH_LEAD, True), (2 + EPOCH_LEAD, False)):
+        data = P.sign(Kind.PLAYLIST, playlist(), other_editor(epoch=epoch), P.approver)
+        if is_good:
+            assert accept(data, P.trusted(), NOW)
+        else:
+            assert refusal(data) is Refusal.CHAIN
+
+
+@pytest.mark.requirement("TIM-4")
+def test_a_stolen_time_key_tells_no_time_before_its_certificate() -> None:
+    begins_ms = START * 1000
+    early = TimeAnswer(nonce=b"n" * 16, time_ms=begins_ms - 1)
+    unknown = Now(0, ClockTrust.T0)
+    data = P.sign(Kind.TIME_ANSWER, early, P.online)
+    assert refusal(data, now=unknown, nonce=b"n" * 16) is Refusal.NOT_YET
+    first = dataclasses.replace(early, time_ms=begins_ms)
+    data = P.sign(Kind.TIME_ANSWER, first, P.online)
+    assert accept(data, P.trusted(nonce=b"n" * 16), unknown).body == first
 
 
 @pytest.mark.requirement("TIM-4")

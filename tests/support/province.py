@@ -11,7 +11,14 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
 from loa_protocol.envelope import Bundle, Kind, sign_bundle
 from loa_protocol.keys import Algorithm, SoftSigner
-from loa_protocol.objects.authority import Certificate, Level, Role, Root, RootKey
+from loa_protocol.objects.authority import (
+    ONLINE_LIFE_S,
+    Certificate,
+    Level,
+    Role,
+    Root,
+    RootKey,
+)
 from loa_protocol.objects.playlist import (
     Bearer,
     BearerKind,
@@ -91,9 +98,12 @@ def certify(
     may_issue: tuple[Role, ...] = (),
     level: Level = Level.COMMUNE,
     epoch: int = 1,
-    expires: int = START + YEAR,
+    expires: int | None = None,
 ) -> Person:
-    """Give *subject* a certificate by *issuers* and return it."""
+    """Give *subject* a certificate by *issuers*, for a year or two weeks, and return it."""
+    is_online = not all(role.is_speaking for role in roles)
+    if expires is None:
+        expires = START + (ONLINE_LIFE_S if is_online else YEAR)
     public = subject.signer.public
     certificate = Certificate(
         algorithm=public.algorithm,
@@ -105,7 +115,7 @@ def certify(
         level=level,
         epoch=epoch,
         serial=1,
-        not_before=START - 86_400,
+        not_before=expires - ONLINE_LIFE_S if is_online else START - 86_400,
         expires=expires,
     )
     own = sign_bundle(Kind.CERTIFICATE, certificate.to_bytes(), [i.signer for i in issuers])
@@ -174,7 +184,6 @@ def province() -> Province:
         scopes=(SCOPE,),
         roles=(Role.HEAD, Role.TIME, Role.INGEST),
         level=Level.PROVINCE,
-        expires=START + 14 * 86_400,
     )
     return Province(roots, officers, editor, approver, wardens, duty, online, root, root_bundle)
 

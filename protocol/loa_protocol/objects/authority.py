@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from typing import Final
 
 from loa_protocol.keys import Algorithm, PublicKey
 from loa_protocol.schema import Bool, Bytes, Choice, Int, ListOf, MapOf, Nested, Text, Wire, wire
@@ -11,6 +12,8 @@ from loa_protocol.scope import SCOPE
 
 HOLDER = Text(64)
 SECONDS = Int(0, 2**40)  # unix time; the year 36,000 is far enough
+EPOCH_LEAD: Final = 1000  # by how much a certificate's epoch may be above its issuer's
+ONLINE_LIFE_S: Final = 14 * 86_400  # trust.md section 2: what a stolen online key can do ends then
 
 
 class Role(enum.IntEnum):
@@ -92,6 +95,11 @@ class Certificate(Wire):
     def key(self) -> PublicKey:
         """The certified key."""
         return PublicKey(self.algorithm, self.raw)
+
+    @property
+    def is_online(self) -> bool:
+        """Whether it has a role of a key that lies on a server: head, time or ingest."""
+        return any(not role.is_speaking for role in self.roles)
 
     @property
     def needed_issuers(self) -> int:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from loa_protocol.envelope import Bundle, Kind, sign_bundle
 from loa_protocol.keys import Algorithm
-from loa_protocol.objects.authority import Level, Role
+from loa_protocol.objects.authority import EPOCH_LEAD, ONLINE_LIFE_S, Level, Role
 from loa_protocol.record import ClockTrust
 from loa_protocol.trust import Now, Refusal
 from vectors.generator import bodies
@@ -42,6 +42,7 @@ def cases() -> Iterator[Case]:
     yield from _bounds()
     yield from _depth()
     yield from _dates()
+    yield from _online()
     yield from _denials()
     yield from _names()
     yield from _layout()
@@ -175,6 +176,16 @@ def _bounds() -> Iterator[Case]:
         "Both issuers must be allowed to: one of them may not issue alerts.",
         certify(person("x"), mixed, roles=(Role.EDITOR, Role.ALERT)),
     )
+    for name, why, epoch, reason in (
+        ("epoch_that_leads", "An epoch may lead its issuers' by so many.", 1 + EPOCH_LEAD, None),
+        (
+            "epoch_that_leaps",
+            "One more: or an issuer's thief could use up the epochs, and nothing would cure it.",
+            2 + EPOCH_LEAD,
+            Refusal.CHAIN,
+        ),
+    ):
+        yield _case(name, why, certify(person("x"), OFFICERS, epoch=epoch), reason)
     pair = [EDITOR, certify(person("editor 2"), OFFICERS)]
     yield _case("by_editors", "Editors issue nothing.", certify(person("x"), pair))
     yield _case(
@@ -260,6 +271,72 @@ def _dates() -> Iterator[Case]:
         now=Now(NOW.unix_s, ClockTrust.T1),
         expected={"pending": False},
     )
+
+
+def _online() -> Iterator[Case]:
+    """Yield what binds keys that lie on a server: the head's signer stands for all three."""
+    facts: dict[str, Any] = {"scopes": (SCOPE,), "level": Level.PROVINCE}
+    ends = START + 100 * DAY
+    brief = certify(
+        person("officer-3"), ROOTS[:2], roles=(), may_issue=tuple(Role), expires=ends, **facts
+    )
+    unknown = Now(NOW.unix_s, ClockTrust.T1)
+    for role in (Role.HEAD, Role.TIME, Role.INGEST):
+        mixed = certify(
+            person("x"),
+            OFFICERS,
+            roles=(Role.EDITOR, role),
+            not_before=START,
+            expires=START + ONLINE_LIFE_S + 1,
+        )
+        name = f"role_{role.name.lower()}_for_over_two_weeks"
+        yield _case(name, "Whatever else it may: what lies on a server ends in two weeks.", mixed)
+    for name, why, issuers, begins, life_s, reason in (
+        ("two_weeks", "A server's key for two weeks.", OFFICERS[:1], START, 0, None),
+        ("over_two_weeks", "A second more.", OFFICERS[:1], START, 1, Refusal.CHAIN),
+        (
+            "over_two_weeks_by_the_root_itself",
+            "Nor do root holders give more.",
+            ROOTS[:1],
+            START,
+            1,
+            Refusal.CHAIN,
+        ),
+        (
+            "over_two_weeks_counted_from_its_beginning",
+            "What is dated back counts.",
+            OFFICERS[:1],
+            START - 300,
+            300,
+            Refusal.CHAIN,
+        ),
+        (
+            "as_late_as_its_issuer",
+            "Where the time is not known, its beginning refuses nothing.",
+            [brief],
+            ends - ONLINE_LIFE_S,
+            0,
+            None,
+        ),
+        (
+            "outlives_its_issuer",
+            "It would tell a board that does not know the time one of years ahead.",
+            [brief],
+            ends - ONLINE_LIFE_S + 1,
+            0,
+            Refusal.CHAIN,
+        ),
+    ):
+        who = certify(
+            person("server 2"),
+            issuers,
+            roles=(Role.HEAD,),
+            not_before=begins,
+            expires=begins + ONLINE_LIFE_S + life_s,
+            **facts,
+        )
+        data = sign(Kind.HEAD, bodies.head(), who)
+        yield Case("certificate", f"online_{name}", why, data, reason, now=unknown)
 
 
 def _denials() -> Iterator[Case]:

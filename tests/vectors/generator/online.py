@@ -244,6 +244,17 @@ def _times() -> Iterator[Case]:
         time_ms=(_END + 1) * _SECOND,
     )
     yield case("as_late_as_its_certificate", "The last second.", time_ms=_END * _SECOND)
+    unknown = Now(0, ClockTrust.T0)
+    yield case(
+        "earlier_than_its_certificate",
+        "Nor does it lead a board that knows nothing back before it.",
+        Refusal.NOT_YET,
+        now=unknown,
+        time_ms=START * _SECOND - 1,
+    )
+    yield case(
+        "as_early_as_its_certificate", "The first instant.", now=unknown, time_ms=START * _SECOND
+    )
     early = bodies.time_answer(time_ms=1000).to_bytes()
     attached = seal(early, Kind.TIME_ANSWER.label(), ONLINE.signer, detached=False)
     yield Case(

@@ -13,7 +13,14 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from loa_protocol.envelope import Bundle, Kind, sign_bundle
 from loa_protocol.keys import Algorithm, SoftSigner
-from loa_protocol.objects.authority import Certificate, Level, Role, Root, RootKey
+from loa_protocol.objects.authority import (
+    ONLINE_LIFE_S,
+    Certificate,
+    Level,
+    Role,
+    Root,
+    RootKey,
+)
 from loa_protocol.record import ClockTrust
 from loa_protocol.schema import Wire
 from loa_protocol.trust import Now, Trusted
@@ -68,8 +75,12 @@ def person(name: str, *, p256: bool = False, holder: str = "") -> Person:
 
 
 def certificate_of(subject: Person, **changes: Any) -> Certificate:
-    """Return an editor's certificate of the station for *subject*, with *changes*."""
+    """Return an editor's certificate of the station for *subject*, with *changes*.
+
+    It holds for a year; for two weeks where it has an online role.
+    """
     public = subject.signer.public
+    is_online = any(not role.is_speaking for role in changes.get("roles", ()))
     facts: dict[str, Any] = {
         "algorithm": public.algorithm,
         "raw": public.raw,
@@ -80,8 +91,8 @@ def certificate_of(subject: Person, **changes: Any) -> Certificate:
         "level": Level.COMMUNE,
         "epoch": 1,
         "serial": 1,
-        "not_before": START - DAY,
-        "expires": START + YEAR,
+        "not_before": START if is_online else START - DAY,
+        "expires": START + (ONLINE_LIFE_S if is_online else YEAR),
     }
     return Certificate(**{**facts, **changes})
 
@@ -174,7 +185,6 @@ ONLINE: Final = certify(
     scopes=(SCOPE,),
     roles=(Role.HEAD, Role.TIME, Role.INGEST),
     level=Level.PROVINCE,
-    expires=START + 14 * DAY,
 )
 DEVICE: Final = person("device", p256=True)
 SESSION: Final = person("live session")
