@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,6 +15,7 @@ from loa_manager.home import Home
 from loa_manager.orders import book
 from loa_manager.orders.desk import OrderDesk
 from loa_manager.orders.paper import open_paper, read_paper
+from loa_manager.orders.week import DAYS
 from loa_manager.orders.weekly import Term, compose_programme, prepare_week
 from loa_manager.publish.media import Kept
 from loa_manager.publish.schedule import load_schedule
@@ -152,9 +154,16 @@ def test_an_editor_s_programme_goes_over_the_approver_s_desk_into_the_tree(
     )
     assert run(made) == 0
     assert "05:30" in capsys.readouterr().out
-    for name in ("editor", "approver"):
-        sign = ("order", "sign", "--home", name, "tt.order", "-o", "tt.order", "--yes", *word)
-        assert run(sign) == 0, capsys.readouterr().err
+    sign = ("order", "sign", "tt.order", "-o", "tt.order", "--yes", *word)
+    assert run((*sign, "--home", "editor", "--json")) == 0, capsys.readouterr().err
+    (row,) = json.loads(capsys.readouterr().out)
+    (said,) = row["says"]["week"]
+    assert (said["days"], said["start"], said["title"]) == (list(DAYS), "05:30", "Giá lúa")
+    assert row["says"]["remarks"] == []
+    assert run((*sign, "--home", "approver")) == 0
+    shown = capsys.readouterr().err
+    for word_ in ("STANDING PROGRAMME", "daily", "05:30", "Giá lúa", "vi", "thông báo", "Volume"):
+        assert word_ in shown, shown
     assert run(("order", "publish", "--home", "ls", "tt.order", "--yes", *word)) == 0
     place = folder / "ls" / "content" / "state" / STATION / "standing"
     body = open_paper(place.read_bytes()).body

@@ -160,7 +160,7 @@ def publish(files: tuple[Path, ...], **given: Any) -> None:  # noqa: ANN401 - cl
             detail = _("{count} have signed so far").format(count=len(each.signers))
             raise TrustError(Refusal.THRESHOLD, detail)
     confirm_order(giver, papers, yes=given["yes"])
-    show_outcomes([deliver(giver, each, secrets, output=None) for each in judged])
+    show_outcomes(giver, [deliver(giver, each, secrets, output=None) for each in judged])
 
 
 @order.command("list", example="loa order list --home ls")

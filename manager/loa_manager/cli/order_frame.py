@@ -91,7 +91,7 @@ def add_sign(group: click.Group, example: str) -> None:
         confirm_order(giver, papers, yes=given["yes"])
         output: Path | None = given["output"] if len(papers) == 1 else None
         judged = (giver.add_seal(paper, secrets) for paper in papers)
-        show_outcomes([deliver(giver, each, secrets, output=output) for each in judged])
+        show_outcomes(giver, [deliver(giver, each, secrets, output=output) for each in judged])
 
 
 def add_status(group: click.Group, help_text: str, example: str) -> None:
@@ -144,7 +144,7 @@ def give(
         if may_wait and isinstance(each.body, Alert) and not judged.is_complete:
             judged = giver.seal(each.kind, replace(each.body, speech_ms=0), secrets)
         outcomes.append(deliver(giver, judged, secrets, output=output, media=each.media))
-    show_outcomes(outcomes)
+    show_outcomes(giver, outcomes)
 
 
 def _asker(

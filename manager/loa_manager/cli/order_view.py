@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ import click
 from loa_manager import database
 from loa_manager.cli.output import Column, say, show, show_facts, wants_json
 from loa_manager.cli.question import confirm
+from loa_manager.cli.week_view import show_week, week_remarks
 from loa_manager.keyring import Secrets
 from loa_manager.orders.answers import addressed, load_boards
 from loa_manager.orders.desk import Judged, level_text, lowest_level, roles_of
@@ -20,11 +22,13 @@ from loa_manager.orders.facts import paper_facts
 from loa_manager.orders.giving import Giver, Outcome
 from loa_manager.orders.paper import Paper
 from loa_manager.sms_gateway import too_long
-from loa_protocol.errors import PeerError
+from loa_protocol.errors import ConfigError, PeerError
 from loa_protocol.language import translator
 from loa_protocol.objects.alert import Alert
 from loa_protocol.objects.authority import Level
+from loa_protocol.objects.bulletin import Bulletin
 from loa_protocol.objects.command import Command
+from loa_protocol.objects.standing import StandingProgramme
 
 _ = translator("loa_manager")
 _PLAYS: Final = re.compile(r"sounded (\d{1,4}) times")  # as the board's core says it
@@ -33,11 +37,19 @@ _PLAYS: Final = re.compile(r"sounded (\d{1,4}) times")  # as the board's core sa
 def confirm_order(giver: Giver, papers: Iterable[Paper], *, yes: bool) -> None:
     """Show what will happen where and for how long, and ask whether it shall.
 
+    With ``--json`` nothing is shown before; the answer holds what each order says.
+
     Raises:
-        ConfigError: there is nobody to ask, and no ``--yes``.
+        ConfigError: there is nobody to ask, or they would not see what is asked.
         click.Abort: the person said no.
     """
-    if not wants_json(click.get_current_context(silent=True)):
+    if wants_json(click.get_current_context(silent=True)):
+        if sys.stdin.isatty() and not yes:
+            fault = _(
+                "with --json nothing is shown before it is given: leave it out, or give --yes"
+            )
+            raise ConfigError(_("order"), [fault])
+    else:
         for paper in papers:
             _show_paper(giver, paper)
             _warn_of_length(paper)
@@ -69,8 +81,8 @@ def deliver(
         raise
 
 
-def show_outcomes(outcomes: Iterable[Outcome]) -> None:
-    """Tell where each order went, and what is to be done next."""
+def show_outcomes(giver: Giver, outcomes: Iterable[Outcome]) -> None:
+    """Tell where each order went, and what is to be done next; in JSON also what it says."""
     rows = []
     for each in outcomes:
         paper = each.judged.paper
@@ -84,6 +96,7 @@ def show_outcomes(outcomes: Iterable[Outcome]) -> None:
                 "signers": [signer.holder for signer in each.judged.signers],
                 "file": None if each.path is None else str(each.path),
                 "next": list(each.next),
+                "says": _said(giver, paper),
             }
         )
         _say_next(each)
@@ -95,7 +108,7 @@ def show_outcomes(outcomes: Iterable[Outcome]) -> None:
         Column("file", _("File")),
     ]
     if wants_json(click.get_current_context(silent=True)):
-        columns.append(Column("next", ""))
+        columns += [Column(name, "") for name in ("next", "says")]
     show(rows, columns)
 
 
@@ -241,7 +254,11 @@ def _show_paper(giver: Giver, paper: Paper) -> None:
         "boards": _("Boards"),
         "title": _("Title"),
         "reason": _("Reason"),
+        "language": _("Language"),
+        "category": _("Category"),
+        "begins": _("Valid from"),
         "sessions": _("Sessions"),
+        "items": _("Items"),
         "sound": _("Sound"),
         "duration": _("For how long"),
         "speech": _("Speech begins"),
@@ -253,6 +270,7 @@ def _show_paper(giver: Giver, paper: Paper) -> None:
         **facts,
         "what": what_text(facts["what"]).upper(),
         "boards": _board_count(giver, paper),
+        "begins": _instant(facts["from"]) if _lasts(paper) else None,
         "sound": _sound_text(facts),
         "duration": None if is_cancel else _length_text(facts.get("duration_s")),
         "speech": _instant(facts.get("speech")),
@@ -263,6 +281,20 @@ def _show_paper(giver: Giver, paper: Paper) -> None:
     present = {name: label for name, label in labels.items() if shown.get(name) is not None}
     for name, label in present.items():
         say(f"{label}: {shown[name]}")
+    if isinstance(paper.body, StandingProgramme):
+        show_week(giver, paper.body)
+
+
+def _said(giver: Giver, paper: Paper) -> dict[str, Any]:
+    facts = paper_facts(paper)
+    if isinstance(paper.body, StandingProgramme):
+        facts["remarks"] = week_remarks(giver, paper.body)
+    return facts
+
+
+def _lasts(paper: Paper) -> bool:
+    """Tell whether *paper* begins some day, and not at once."""
+    return isinstance(paper.body, (Bulletin, StandingProgramme))
 
 
 def _board_count(giver: Giver, paper: Paper) -> int | None:

@@ -30,7 +30,7 @@ def show_playlist(checked: Checked, *, title: str) -> None:
     if wants_json(click.get_current_context(silent=True)):
         plays = [_play(each, preview) for each in preview.plays]
         shown = [{key: each[key] for key in each if not key.endswith("_text")} for each in plays]
-        remarks = [_remark(each) for each in preview.remarks]
+        remarks = [remark_facts(each) for each in preview.remarks]
         more = {"remarks": remarks, "warnings": list(checked.warnings)}
         more["state"] = "needs_order" if checked.needs_order else "ready"
         more["collisions"] = [_collision(each, preview) for each in checked.collisions]
@@ -169,7 +169,8 @@ def _kind_text(play: Play) -> str:
     return texts[play.item.kind.name]
 
 
-def _remark(remark: Remark) -> dict[str, Any]:
+def remark_facts(remark: Remark) -> dict[str, Any]:
+    """Return one thing the policy says, as facts for programs."""
     return {
         "place": remark.place,
         "reason": str(remark.finding.reason),

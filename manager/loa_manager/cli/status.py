@@ -80,7 +80,7 @@ def _row(each: ClusterStatus, province: str) -> dict[str, Any]:
         "endpoint": each.endpoint,
         "item": each.item,
         "bearer": each.bearer.name.lower() if each.bearer else None,
-        "bearer_text": _bearer_text(each.bearer),
+        "bearer_text": bearer_text(each.bearer),
         "heard": heard,
         "evidence": each.evidence.name.lower() if each.evidence is not None else None,
         "evidence_text": _evidence_text(each.evidence),
@@ -117,7 +117,8 @@ def _state_text(each: ClusterStatus) -> str:
     }[each.state]
 
 
-def _bearer_text(bearer: BearerKind | None) -> str | None:
+def bearer_text(bearer: BearerKind | None) -> str | None:
+    """Return what people call a way for sound to reach the board; None for none."""
     names = {
         BearerKind.FM: _("FM"),
         BearerKind.STREAM: _("IP stream"),

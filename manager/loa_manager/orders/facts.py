@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from loa_manager.orders.paper import Body, Paper
 from loa_manager.orders.survey import Told
+from loa_manager.orders.week import week_facts
 from loa_protocol.objects.alert import Alert
 from loa_protocol.objects.bulletin import Bulletin
 from loa_protocol.objects.command import Command
@@ -46,7 +47,7 @@ def paper_facts(paper: Paper) -> dict[str, Any]:
         case Grant():
             facts |= {"title": body.title, "from": _iso(body.start), "mark": body.mark.name.lower()}
         case _:
-            facts |= {"serial": body.serial, "sessions": len(body.sessions)}
+            facts |= {"from": _iso(body.not_before), **week_facts(body)}
     return facts
 
 
