@@ -26,7 +26,6 @@ from loa_manager.orders.compose import (
     compose_cancel,
     compose_command,
 )
-from loa_manager.orders.delivery import MOST, PAUSES_S, Delivery, Outgoing, topics
 from loa_manager.orders.desk import OrderDesk
 from loa_manager.orders.facts import told_facts
 from loa_manager.orders.giving import Known
@@ -438,63 +437,3 @@ def test_a_cancelled_alert_is_told_as_such(ordering: Ordering) -> None:
     body = ordering.alert()
     ordering.publish(cancel(body.id), province().wardens[0])
     assert [each.state(NOW.unix_s) for each in ordering.survey()] == ["cancelled", "given"]
-
-
-# --- pushing
-
-
-def outgoing(n: int = 1, **changes: object) -> Outgoing:
-    facts: dict[str, object] = {
-        "digest": bytes([n]) * 32,
-        "id": bytes([n]) * 16,
-        "scope": STATION,
-        "endpoint": None,
-        "expires": 10_000,
-    }
-    return Outgoing(**{**facts, **changes})  # type: ignore[arg-type]  # test convenience
-
-
-def test_an_order_is_due_at_once_and_again_after_growing_pauses_until_it_is_enough() -> None:
-    delivery, order, now_s, waited = Delivery(), outgoing(), 0.0, []
-    delivery.update([order], now_s)
-    assert delivery.due(now_s, 0) == [(order, True)]
-    for _ in range(MOST):
-        delivery.sent(order, now_s, 0.5)
-        later = delivery.next_due_s()
-        if later is not None:
-            waited.append(later - now_s)
-            assert delivery.due(later - 0.1, 0) == []
-            assert delivery.due(later, 0) == [(order, False)]
-            now_s = later
-    assert waited[:6] == list(PAUSES_S)
-    assert len(waited) == MOST - 1
-    delivery.update([order], now_s)  # still listed: it is not begun anew
-    assert delivery.next_due_s() is None
-
-
-def test_an_order_is_pushed_no_more_when_it_is_acknowledged_expired_or_gone() -> None:
-    delivery, orders = Delivery(), [outgoing(n) for n in (1, 2, 3)]
-    delivery.update(orders, 0)
-    delivery.done(orders[0])
-    delivery.update(orders[:2], 1)
-    assert delivery.due(1, 0) == [(orders[1], True)]
-    assert delivery.due(1, 10_000) == []
-
-
-@given(st.floats(0, 0.999), st.floats(0, 0.999))
-def test_many_orders_do_not_come_in_step(one: float, other: float) -> None:
-    delivery, orders = Delivery(), [outgoing(1), outgoing(2)]
-    delivery.update(orders, 0)
-    for order, chance in zip(orders, (one, other), strict=True):
-        delivery.sent(order, 0, chance)
-    due = delivery.next_due_s()
-    assert due is not None
-    assert 1.6 <= due <= 2.4
-
-
-def test_a_few_silent_boards_are_told_one_by_one_and_many_by_their_place() -> None:
-    assert topics(outgoing(), None) == ["scope/vn/ls/st0137/order"]
-    assert topics(outgoing(), ["ab", "cd"]) == ["down/ab/order", "down/cd/order"]
-    assert topics(outgoing(), ["ab"] * 33) == ["scope/vn/ls/st0137/order"]
-    one = outgoing(endpoint=bytes(16))
-    assert topics(one, None) == topics(one, ["ab"]) == [f"down/{'00' * 16}/order"]

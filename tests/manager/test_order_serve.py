@@ -37,7 +37,7 @@ from loa_protocol.record import ClockTrust, OrderState, OrderTaken
 from loa_protocol.trust import Now
 from support.broker_lab import LIMIT_S, running, until
 from support.device_ca_lab import Client, key_pem, make_csr
-from support.order_desks import AT, Ordering
+from support.order_desks import AT, Ordering, paper_of
 from support.order_homes import STATION, make_homes
 from support.province import NOW, province
 from support.serve_process import Serving, TestProvince, serving
@@ -110,6 +110,32 @@ async def test_without_a_broker_an_order_waits_for_it(ordering: Ordering) -> Non
         await until(lambda: post.refused > 0)
         post.is_open = True
         await until(lambda: len(post.sent) == 1)
+
+
+@pytest.mark.requirement("MSG-3")
+async def test_an_order_whose_file_is_damaged_holds_no_other_up(
+    ordering: Ordering, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("loa_manager.serve.courier.UNREAD_S", 0.2)
+    monkeypatch.setattr("loa_manager.serve.courier.random.random", lambda: 0.5)  # due in step
+    first = ordering.command(Verb.HOLD)
+    file = ordering.home.content.path / "objects" / paper_of(first).bundle.digest.hex()
+    whole = file.read_bytes()
+    second = ordering.command(Verb.VOLUME)
+    async with courier(ordering) as post:
+        await until(lambda: len(post.sent) == 2)
+        file.write_bytes(b"\0")  # and both are due again after two seconds
+        await until(lambda: len(post.sent) > 2)
+        assert open_paper(post.sent[-1][1]).id == second.id
+        third = ordering.command(Verb.REBOOT)  # the list is read anew
+        await until(lambda: third.id in pushed(post))
+        count = len(post.sent)
+        file.write_bytes(whole)
+        await until(lambda: first.id in pushed(post, count))
+
+
+def pushed(post: Post, since: int = 0) -> set[bytes]:
+    return {open_paper(data).id for _, data in post.sent[since:]}
 
 
 async def test_an_order_to_one_board_goes_to_it_alone(ordering: Ordering) -> None:

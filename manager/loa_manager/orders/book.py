@@ -6,6 +6,7 @@ row in the list last: what the head names is there.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,7 +24,7 @@ from loa_manager.orders.paper import Paper, media_beside, open_paper
 from loa_manager.orders.signers import list_signers
 from loa_manager.rechain import renew_arrived
 from loa_protocol.envelope import open_seal
-from loa_protocol.errors import ConfigError, StoreError
+from loa_protocol.errors import ConfigError, FormatError, StoreError
 from loa_protocol.language import translator
 from loa_protocol.objects.alert import Alert
 from loa_protocol.objects.authority import Level, Role
@@ -73,12 +74,14 @@ def listed(home: Home) -> list[Entry]:
         StoreError: an object cannot be read.
         FormatError: one is damaged.
     """
-    return sorted(_entries(home.content, home.content.index().orders.orders), key=_begun)
+    rows = home.content.index().orders.orders
+    return sorted((_entry(home.content, row) for row in rows), key=_begun)
 
 
 def offered(home: Home) -> list[Entry]:
     """Return the bulletins on offer in *home*; raises as :func:`listed`."""
-    return sorted(_entries(home.content, home.content.index().orders.bulletins), key=_begun)
+    rows = home.content.index().orders.bulletins
+    return sorted((_entry(home.content, row) for row in rows), key=_begun)
 
 
 def publish(paper: Paper, home: Home, desk: OrderDesk, *, at: datetime) -> Accepted:
@@ -99,7 +102,7 @@ def publish(paper: Paper, home: Home, desk: OrderDesk, *, at: datetime) -> Accep
 
 def _publish(paper: Paper, home: Home, desk: OrderDesk, at: datetime) -> Accepted:
     paper = open_paper(renew_arrived(home, paper.data), paper.path)
-    entries = listed(home)
+    entries = _readable(home)
     try:
         accepted = _accepted(desk.judge(paper, [each.paper for each in entries]))
         _check_ends(paper, accepted, entries, desk)
@@ -159,14 +162,24 @@ def who_may_sign(home: Home, judged: Judged, roles: Iterable[Role], now_s: int) 
     return sorted(holders - signed)
 
 
-def _entries(tree: ContentTree, rows: Iterable[OrderMark]) -> list[Entry]:
+def _entry(tree: ContentTree, row: OrderMark) -> Entry:
+    paper = open_paper(tree.object(row.digest))
+    names = {each.key.kid: each.holder for each in read_chain(paper.bundle.certificates)}
+    holders = tuple(names.get(open_seal(seal).kid, "?") for seal in paper.bundle.seals)
+    return Entry(paper, row.until, holders)
+
+
+def _readable(home: Home) -> list[Entry]:
+    """Return what of the list can be read, oldest first.
+
+    A damaged file is told of by the courier and by whoever lists orders. It must not keep the next
+    warning from being given: the boards know what it said, and judge for themselves.
+    """
     found = []
-    for row in rows:
-        paper = open_paper(tree.object(row.digest))
-        names = {each.key.kid: each.holder for each in read_chain(paper.bundle.certificates)}
-        holders = tuple(names.get(open_seal(seal).kid, "?") for seal in paper.bundle.seals)
-        found.append(Entry(paper, row.until, holders))
-    return found
+    for row in home.content.index().orders.orders:
+        with contextlib.suppress(StoreError, FormatError):
+            found.append(_entry(home.content, row))
+    return sorted(found, key=_begun)
 
 
 def _begun(entry: Entry) -> int:

@@ -2,18 +2,28 @@
 
 A push that is lost costs seconds, never the order: the list of what stands has it too. So pushing
 ends after :data:`MOST` times, and whoever was away for longer finds it in the head.
+
+A province takes seconds to answer, and an alert may be thirty kilobytes on a paid line. So nobody
+is told twice while answers still arrive, and who has answered is told again only where most have
+not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 PAUSES_S: Final = (2.0, 5.0, 15.0, 60.0, 300.0, 900.0)  # the last one again and again
 MOST: Final = 12  # pushes: about two hours
 JITTER: Final = 0.2  # of a pause, either way: many orders must not come in step
-FEW: Final = 32  # so many boards are told one by one; more by their place
+FEW: Final = 32  # so many silent boards are told again at once, one by one
+PORTION: Final = 64  # boards told one by one in a round: other orders and heads go in between
+LOOK_AGAIN_S: Final = 1.0  # while answers arrive
+QUIET_S: Final = 4.0  # after a push that nobody has answered: then it counts as lost
+SETTLE_S: Final = (
+    8.0  # after a push, for as long as answers arrive; whoever is silent then missed it
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,10 +38,38 @@ class Outgoing:
 
 
 @dataclass(frozen=True, slots=True)
+class Heard:
+    """How far an order has come."""
+
+    boards: int  # that it is for; 0 where none is registered there
+    silent: tuple[str, ...] = ()  # ids, in hex, of those that have not answered
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What to send now.
+
+    Attributes:
+        topics: Where to; none while it is better to wait.
+        told: The boards behind them, where they are told one by one.
+        silent: How many boards had not answered.
+        is_last: Whether this push is complete with it.
+    """
+
+    topics: tuple[str, ...]
+    told: frozenset[str] = frozenset()
+    silent: int = 0
+    is_last: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class _Push:
     order: Outgoing
     next_s: float
     count: int = 0
+    at_s: float = 0.0  # of the last complete push
+    silent: int = 0  # boards, at the last look
+    told: frozenset[str] = frozenset()  # in a push that has begun
 
 
 @dataclass(slots=True)
@@ -64,20 +102,44 @@ class Delivery:
         ready = [push for push in self._pushes.values() if now_s >= push.next_s]
         return [(push.order, push.count == 0) for push in ready]
 
-    def sent(self, order: Outgoing, now_s: float, chance: float) -> None:
-        """Note a push of *order*.
+    def step(self, order: Outgoing, heard: Heard, now_s: float) -> Step:
+        """Return what to send of *order* now; :meth:`sent` has to be told when it went.
+
+        Where it is better to wait, *order* is due again in a moment.
+        """
+        push = self._pushes[order.digest]
+        silent = len(heard.silent)
+        if order.endpoint is not None:
+            return Step((f"down/{order.endpoint.hex()}/order",))
+        if _is_settling(push, heard, now_s):
+            self._pushes[order.digest] = replace(push, next_s=now_s + LOOK_AGAIN_S, silent=silent)
+            return Step((), is_last=False)
+        if _is_for_all(push, heard):
+            return Step((f"scope/{order.scope}/order",), silent=silent)
+        left = [board for board in heard.silent if board not in push.told]
+        told, is_last = left[:PORTION], len(left) <= PORTION
+        topics = tuple(f"down/{board}/order" for board in told)
+        return Step(topics, frozenset(told), silent, is_last)
+
+    def sent(self, order: Outgoing, step: Step, now_s: float, chance: float) -> None:
+        """Note that *step* of *order* went out.
 
         Args:
             order: Which.
+            step: What of it.
             now_s: When.
             chance: Uniform in [0, 1).
         """
         push = self._pushes[order.digest]
+        if not step.is_last:
+            self._pushes[order.digest] = replace(push, next_s=now_s, told=push.told | step.told)
+            return
         if push.count + 1 >= MOST:
             self.done(order)
             return
         pause = PAUSES_S[min(push.count, len(PAUSES_S) - 1)] * (1 + JITTER * (2 * chance - 1))
-        self._pushes[order.digest] = replace(push, next_s=now_s + pause, count=push.count + 1)
+        after = now_s + pause
+        self._pushes[order.digest] = _Push(order, after, push.count + 1, now_s, step.silent)
 
     def postponed(self, order: Outgoing, now_s: float, pause_s: float) -> None:
         """Note that *order* could not be pushed: there is no broker now."""
@@ -94,15 +156,23 @@ class Delivery:
         return min((push.next_s for push in self._pushes.values()), default=None)
 
 
-def topics(order: Outgoing, missing: Sequence[str] | None) -> list[str]:
-    """Return the topics under which *order* goes out.
+def _is_settling(push: _Push, heard: Heard, now_s: float) -> bool:
+    """Tell whether the answers to the last push are still on their way."""
+    silent, waited_s = len(heard.silent), now_s - push.at_s
+    if push.count == 0 or push.told or silent <= FEW:
+        return False
+    if silent == heard.boards:
+        return waited_s < QUIET_S
+    return silent < push.silent and waited_s < SETTLE_S
 
-    Args:
-        order: Which.
-        missing: Ids, in hex, of the boards that have not answered; None where nobody was asked yet.
+
+def _is_for_all(push: _Push, heard: Heard) -> bool:
+    """Tell whether to tell a whole place at once, those who have answered included.
+
+    That is the first time, and once more where most have not heard it: afterwards who is silent is
+    not there, and the others need not pay for it.
     """
-    if order.endpoint is not None:
-        return [f"down/{order.endpoint.hex()}/order"]
-    if missing is None or len(missing) > FEW:
-        return [f"scope/{order.scope}/order"]
-    return [f"down/{board}/order" for board in missing]
+    silent = len(heard.silent)
+    if heard.boards == 0 or (push.count == 0 and silent == heard.boards):
+        return True
+    return push.count <= 1 and not push.told and silent > FEW and 2 * silent > heard.boards
