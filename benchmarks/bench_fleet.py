@@ -67,6 +67,7 @@ def _day(day: dict[str, Any]) -> list[dict[str, Any]]:
         _row(f"{name}: {each['times']} times a day", "B each", each["bytes"])
         for name, each in day["happenings"].items()
     ]
+    busy = day["bytes"] + 12 * day["proofs_after_it"]["bytes"]
     certificates = day["certificates"]
     times = day["happenings"]["head pushed"]["times"]
     spared = times * certificates["of_them_certificates"]
@@ -75,9 +76,11 @@ def _day(day: dict[str, Any]) -> list[dict[str, Any]]:
     return [
         *rows,
         _row("a playlist of another place", "B each", day["a_playlist_elsewhere"]["bytes"]),
+        _row("proofs after it, every two hours at most", "B each", day["proofs_after_it"]["bytes"]),
         _row("head, of it certificates", "B", certificates["of_them_certificates"]),
         _row("receipt, of it certificates", "B", certificates["of_them_certificates_too"]),
         _target("a day without audio", day["bytes"]),
+        _target("a day in which something is published elsewhere all the time", busy),
         _target("a day, headers of TCP and IP at most", day["header_bytes"]),
         _target("a day, did certificates travel every time", day["bytes"] + spared),
     ]

@@ -23,7 +23,7 @@ from loa_protocol.trust import Position, Subject
 FORMAT: Final = 1
 NO_OBJECT: Final = bytes(32)  # a head's hash of what does not exist
 _FIELDS: Final = ("format", "root", "playlists", "policies", "deny_lists")
-_LATER: Final = frozenset({"orders"})  # an index of before has them not
+_LATER: Final = frozenset({"orders", "states"})  # an index of before has them not
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,8 @@ class HeadFacts:
 class ContentIndex:
     """The newest root, and the newest playlist, policy and deny list of each scope.
 
-    The root is kept as a leaf too, its version as the serial.
+    The root is kept as a leaf too, its version as the serial. What no head names (settings,
+    assignments, standing programmes) is noted by scope and name, to know whose changed.
     """
 
     root: Leaf | None = None
@@ -57,6 +58,7 @@ class ContentIndex:
     policies: Mapping[str, Leaf] = field(default_factory=dict)
     deny_lists: Mapping[str, Leaf] = field(default_factory=dict)
     orders: OrderList = field(default_factory=OrderList)
+    states: Mapping[str, Mapping[str, bytes]] = field(default_factory=dict)
 
     @property
     def leaves(self) -> list[Leaf]:
@@ -101,6 +103,23 @@ class ContentIndex:
         """Return the index with another list of what stands."""
         return dataclasses.replace(self, orders=orders)
 
+    def with_state(self, scope: str, name: str, digest: bytes) -> ContentIndex:
+        """Return the index with another state file of *scope*."""
+        named = {**self.states.get(scope, {}), name: digest}
+        return dataclasses.replace(self, states={**self.states, scope: named})
+
+    def changed_since(self, old: ContentIndex) -> list[str]:
+        """Return the scopes whose playlist or state is another one than in *old*."""
+        tables = ((old.playlists, self.playlists), (old.states, self.states))
+        return sorted(
+            {
+                scope
+                for before, after in tables
+                for scope, value in after.items()
+                if before.get(scope) != value
+            }
+        )
+
     def head_facts(self) -> HeadFacts | None:
         """Return what a head says of this index; None as long as there is no root."""
         if self.root is None:
@@ -141,6 +160,10 @@ class ContentIndex:
             "policies": {scope: _row(leaf) for scope, leaf in self.policies.items()},
             "deny_lists": {scope: _row(leaf) for scope, leaf in self.deny_lists.items()},
             "orders": self.orders.to_json(),
+            "states": {
+                scope: {name: digest.hex() for name, digest in named.items()}
+                for scope, named in self.states.items()
+            },
         }
         return json.dumps(value, indent=1, sort_keys=True).encode() + b"\n"
 
@@ -166,6 +189,7 @@ class ContentIndex:
             _table(value["policies"]),
             _table(value["deny_lists"]),
             OrderList.from_json(value["orders"]) if "orders" in value else OrderList(),
+            _states(value.get("states", {})),
         )
 
 
@@ -194,13 +218,27 @@ def _table(value: Any) -> dict[str, Leaf]:  # noqa: ANN401 - JSON of any shape i
     return {scope: _leaf(scope, row) for scope, row in value.items()}
 
 
+def _states(value: Any) -> dict[str, dict[str, bytes]]:  # noqa: ANN401 - narrowed here
+    if not isinstance(value, dict):
+        raise MessageError(f"expected an object by scope, got {value!r:.40}")
+    found: dict[str, dict[str, bytes]] = {}
+    for scope, named in value.items():
+        if not isinstance(named, dict):
+            raise MessageError(f"{scope!r:.80}: expected an object by name")
+        found[scope] = {name: _digest(scope, digest) for name, digest in named.items()}
+    return found
+
+
 def _leaf(scope: Any, row: Any) -> Leaf:  # noqa: ANN401 - JSON of any shape is narrowed here
     if not isinstance(row, dict) or row.keys() != {"epoch", "serial", "digest"}:
         raise MessageError(f"{scope!r:.80}: expected epoch, serial and digest")
-    digest = row["digest"]
-    try:
-        raw = bytes.fromhex(digest)
-    except (TypeError, ValueError):
-        raise MessageError(f"{scope!r:.80}: digest {digest!r:.80} is not hex") from None
+    raw = _digest(scope, row["digest"])
     # the wire object's own parser knows the limits of each field
     return Leaf.from_value({1: scope, 2: row["epoch"], 3: row["serial"], 4: raw})
+
+
+def _digest(scope: Any, digest: Any) -> bytes:  # noqa: ANN401 - JSON of any shape is narrowed here
+    try:
+        return bytes.fromhex(digest)
+    except (TypeError, ValueError):
+        raise MessageError(f"{scope!r:.80}: digest {digest!r:.80} is not hex") from None

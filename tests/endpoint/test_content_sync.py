@@ -26,7 +26,8 @@ from loa_endpoint.core import want as wants
 from loa_endpoint.core.want import Limit
 from loa_endpoint.uplink.tls import client_context
 from loa_protocol.accept import accept
-from loa_protocol.envelope import Kind, sign_bundle
+from loa_protocol.companions import bare
+from loa_protocol.envelope import Bundle, Kind, sign_bundle
 from loa_protocol.errors import FetchError, StoreError
 from loa_protocol.objects.authority import Level, Role, RootKey
 from loa_protocol.objects.command import Verb
@@ -312,10 +313,24 @@ async def test_a_nudge_is_followed_at_once_and_a_pushed_head_is_not_fetched(
         await until(lambda: board.serial == 3)
 
 
+@pytest.mark.requirement("PERF-5")
+async def test_a_bare_head_from_a_key_that_is_not_known_yet_only_says_that_there_is_one(
+    board: Board, lab: ContentLab
+) -> None:
+    head = lab.renew()
+    assert await board.sync.round(bare(head))
+    assert board.told.refusals == []
+    assert board.serial == 1
+    forged = replace(Bundle.from_bytes(bare(head)), payload=b"\xa0").to_bytes()
+    assert await board.sync.round(forged)
+    assert board.told.refusals == [("head", "signature")], "its key is known now"
+
+
 async def test_a_forged_head_that_is_pushed_is_refused_and_the_true_one_fetched(
     board: Board, site: WebServer, lab: ContentLab
 ) -> None:
-    forged = lab.renew(signer=person("stranger"))
+    stranger = Bundle.from_bytes(lab.renew(signer=person("stranger")))
+    forged = replace(stranger, certificates=tuple(province().online.chain)).to_bytes()
     lab.renew()
     assert await board.sync.round(forged)
     assert board.told.refusals == [("head", "unknown_signer")]

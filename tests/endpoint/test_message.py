@@ -35,6 +35,9 @@ def test_an_endpoint_publishes_under_its_own_topic_and_listens_to_every_scope_ab
     assert batch_topic(ENDPOINT) == f"up/{HEX}/batch"
     assert subscriptions(ENDPOINT, "vn/ls/st0137") == (
         f"down/{HEX}/#",
+        "scope/vn/head",
+        "scope/vn/ls/head",
+        "scope/vn/ls/st0137/head",
         "scope/vn/look",
         "scope/vn/ls/look",
         "scope/vn/ls/st0137/look",
@@ -53,6 +56,7 @@ def test_an_endpoint_publishes_under_its_own_topic_and_listens_to_every_scope_ab
         (f"down/{HEX}/receipt", Topic.RECEIPT),
         (f"down/{HEX}/look", Topic.LOOK),
         ("scope/vn/look", Topic.LOOK),
+        ("scope/vn/head", Topic.HEAD),
         ("scope/vn/order", Topic.ORDER),
         ("scope/vn/live", Topic.LIVE),
         (f"down/{HEX}/order", Topic.ORDER),

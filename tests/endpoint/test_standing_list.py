@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fuzz.fuzz_standing_list import fuzz
+from loa_endpoint.core.poll import Reach
 from loa_endpoint.core.standing_list import MOST_ORDERS
 from loa_protocol.envelope import Bundle, Kind
 from loa_protocol.objects.command import Verb
@@ -74,7 +75,7 @@ def test_whoever_withholds_an_order_withholds_the_head(what: str) -> None:
     board = board_with(hold := command(Verb.HOLD))
     named = board.lab.put_list() if what == "list" else board.lab.orders[0].digest
     withheld = board.lab.files.pop(f"/objects/{named.hex()}")
-    board.catch_up(with_state=True)
+    board.catch_up(reach=Reach.STATE)
     assert board.playlist_serial == 1
     assert not board.core.is_fresh(board.vault.have(), NOW)
     assert any(path.startswith("state") for path in board.asked)  # settings may be the cure
@@ -251,13 +252,13 @@ def test_the_nearest_standing_programme_is_taken_and_rises_by_its_serial() -> No
     place = f"/state/{STATION}/standing"
     first = standing_programme()
     lab.files[place] = lab.sign(Kind.STANDING_PROGRAMME, first, *people)
-    board = Board(lab).catch_up(with_state=True)
+    board = Board(lab).catch_up(reach=Reach.STATE)
     assert f"state/{SCOPE}/standing" not in board.asked
     assert board.vault.serial(Kind.STANDING_PROGRAMME, STATION) == 1
     for serial, reached in ((3, 3), (2, 3)):
         body = replace(first, serial=serial)
         lab.files[place] = lab.sign(Kind.STANDING_PROGRAMME, body, *people)
-        board.catch_up(with_state=True)
+        board.catch_up(reach=Reach.STATE)
         assert board.vault.serial(Kind.STANDING_PROGRAMME, STATION) == reached
     assert ("standing", "rollback") in board.refused
 

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fuzz.fuzz_sync import fuzz
+from loa_endpoint.core.poll import Reach
 from loa_endpoint.core.want import Step, Want
 from loa_protocol.envelope import Bundle, Kind
 from loa_protocol.objects.authority import Role
@@ -49,7 +50,6 @@ def test_everything_is_fetched_in_the_order_in_which_it_is_judged() -> None:
         f"objects/{rules.hex()}",
         f"proof/{CLUSTER}/_",
         f"proof/{STATION}/_",
-        f"proof/{SCOPE}/_",
         f"objects/{listed.hex()}",
     ]
     assert board.refused == []
@@ -61,12 +61,12 @@ def test_what_is_held_is_not_fetched_again() -> None:
     assert board.catch_up().asked == ["head"]
 
 
-def test_a_new_playlist_takes_three_small_files() -> None:
+def test_a_new_playlist_takes_its_own_proof_and_the_nearer_ones() -> None:
     board = Board().catch_up()
     board.lab.publish(media_playlist(NEWER, serial=2))
     board.lab.renew()
     board.catch_up()
-    assert [path.split("/")[0] for path in board.asked] == ["head", *["proof"] * 3, "objects"]
+    assert [path.split("/")[0] for path in board.asked] == ["head", "proof", "proof", "objects"]
     assert board.playlist_serial == 2
 
 
@@ -78,10 +78,33 @@ def test_a_head_that_was_pushed_is_not_fetched() -> None:
     assert board.playlist_serial == 1
 
 
+@pytest.mark.requirement("PERF-5")
+def test_a_head_over_another_tree_does_not_send_a_board_for_proofs_until_it_looks_for_them() -> (
+    None
+):
+    board = Board().catch_up()
+    board.lab.publish(media_playlist(NEWER, serial=2))
+    board.lab.renew()
+    assert board.catch_up(reach=Reach.HEAD).asked == ["head"]
+    was_behind = board.core.is_behind
+    assert was_behind
+    assert board.playlist_serial == 1, "what is in force stays"
+    board.catch_up(reach=Reach.PLAYLISTS)
+    assert not board.core.is_behind
+    assert board.playlist_serial == 2
+
+
+def test_rules_and_orders_are_had_at_once_however_little_is_looked_at() -> None:
+    board = Board().catch_up()
+    denied = board.lab.deny(bytes(16))
+    board.lab.renew()
+    assert board.catch_up(reach=Reach.HEAD).asked == ["head", f"objects/{denied.hex()}"]
+
+
 def test_settings_and_assignment_are_looked_for_on_the_way_up() -> None:
     board = Board()
     board.lab.settle()
-    board.catch_up(with_state=True)
+    board.catch_up(reach=Reach.STATE)
     assert [path for path in board.asked if path.startswith("state")] == [
         f"state/{CLUSTER}/assignment",
         f"state/{CLUSTER}/settings",
@@ -99,7 +122,7 @@ def test_of_several_settings_the_nearest_count() -> None:
     board = Board()
     board.lab.settle()
     board.lab.settle(scope=STATION)
-    board.catch_up(with_state=True)
+    board.catch_up(reach=Reach.STATE)
     assert f"state/{SCOPE}/settings" not in board.asked
     assert board.vault.serial(Kind.SETTINGS, STATION) == 1
     assert board.vault.serial(Kind.SETTINGS, SCOPE) is None
@@ -402,7 +425,7 @@ def test_an_assignment_of_another_board_is_refused() -> None:
     body = Assignment.from_bytes(Bundle.from_bytes(board.lab.files[path]).payload)
     other = replace(body, endpoint=bytes(32))
     board.lab.files[path] = board.lab.sign(Kind.ASSIGNMENT, other, *province().officers)
-    assert board.catch_up(with_state=True).refused == [("assignment", "not_addressed")]
+    assert board.catch_up(reach=Reach.STATE).refused == [("assignment", "not_addressed")]
 
 
 def test_a_playlist_that_was_never_there_is_looked_for_every_hour() -> None:
@@ -411,7 +434,7 @@ def test_a_playlist_that_was_never_there_is_looked_for_every_hour() -> None:
     board.catch_up()
     board.lab.files[f"/proof/{STATION}/_"] = proof
     assert board.catch_up().playlist_serial is None
-    assert board.catch_up(with_state=True).playlist_serial == 1
+    assert board.catch_up(reach=Reach.STATE).playlist_serial == 1
 
 
 def test_what_was_seen_before_may_not_be_absent() -> None:

@@ -17,12 +17,14 @@ import aiomqtt
 import pytest
 
 from loa_endpoint.core.batch import Verdict
+from loa_endpoint.core.poll import Reach
 from loa_endpoint.core.retry import Backoff
 from loa_endpoint.store.outbox import Outbox
 from loa_endpoint.uplink.session import Session, Surroundings
 from loa_endpoint.uplink.tls import ClientIdentity, EndpointContext, client_context
 from loa_protocol import cbor
-from loa_protocol.envelope import Kind, open_seal
+from loa_protocol.companions import bare
+from loa_protocol.envelope import Bundle, Kind, open_seal
 from loa_protocol.errors import StoreError
 from loa_protocol.objects.online import Batch, Receipt, TimeAnswer
 from loa_protocol.record import Heartbeat
@@ -45,7 +47,7 @@ class Told:
     """Remembers what the session said."""
 
     events: list[tuple[str, ...]] = field(default_factory=list)
-    heads: list[bytes] = field(default_factory=list)
+    heads: list[tuple[bytes, Reach]] = field(default_factory=list)
     orders: list[bytes] = field(default_factory=list)
     chunks: list[bytes] = field(default_factory=list)
     verdicts: list[Verdict] = field(default_factory=list)
@@ -57,8 +59,8 @@ class Told:
     def disconnected(self, address: str, why: str, next_try_ms: int) -> None:
         self.events.append(("disconnected", why))
 
-    def nudged(self, head: bytes) -> None:
-        self.heads.append(head)
+    def nudged(self, head: bytes, reach: Reach) -> None:
+        self.heads.append((head, reach))
 
     def spoken(self, chunk: bytes) -> None:
         self.chunks.append(chunk)
@@ -221,7 +223,7 @@ async def test_forged_receipts_are_refused_and_reported_and_mark_nothing(
     )
     other = replace(everything, endpoint=bytes(16))
     forged = [
-        signed(everything, person("stranger")),
+        strange(everything),
         signed(everything, province().editor),  # a true certificate, of another role
         signed(other),
         signed(everything)[:-1],
@@ -241,6 +243,27 @@ async def test_forged_receipts_are_refused_and_reported_and_mark_nothing(
     ]
     assert board.told.verdicts == []
     assert board.outbox.load().unsent == 2
+
+
+def strange(receipt: Receipt) -> bytes:
+    """Return a stranger's receipt, with other people's certificates."""
+    bundle = Bundle.from_bytes(signed(receipt, person("stranger")))
+    return replace(bundle, certificates=tuple(province().online.chain)).to_bytes()
+
+
+@pytest.mark.requirement("PERF-5")
+async def test_a_bare_receipt_from_a_key_that_is_not_known_yet_marks_nothing_and_is_no_attack(
+    board: Board, broker: Broker, server: IngestModel
+) -> None:
+    whole = signed(
+        Receipt(endpoint=ENDPOINT, epoch=1, next=1, chain=bytes(32), time_ms=server.time_ms)
+    )
+    board.outbox.append(heartbeat())
+    session = board.session()
+    async with ingest(broker, lambda batch: [bare(whole), b""]), running(session):
+        await until(lambda: bool(board.told.refusals))
+    assert board.told.refusals == [("receipt", "format")], "of the bytes after it"
+    assert board.told.verdicts == []
 
 
 def _answer() -> TimeAnswer:
@@ -340,14 +363,19 @@ async def test_nudges_and_heads_for_every_scope_above_are_handed_on(
         await until(lambda: session.is_connected)
         for topic, payload in (
             (f"down/{ENDPOINT.hex()}/look", b""),
-            ("scope/vn/look", b"head of the nation"),
+            ("scope/vn/head", b"head of the nation"),
             ("scope/vn/ls/st0137/c04/look", b"head"),
             ("scope/vn/ls/st0138/look", b"not ours"),
             (f"down/{ENDPOINT.hex()}/speak", b"http://example/now.mp3"),
         ):
             await client.publish(topic, payload)
         await until(lambda: len(board.told.heads) == 3 and board.told.refusals)
-    assert board.told.heads == [b"", b"head of the nation", b"head"]
+    everything = Reach.STATE
+    assert board.told.heads == [
+        (b"", everything),
+        (b"head of the nation", Reach.HEAD),
+        (b"head", everything),
+    ]
     assert board.told.refusals == [("message", "unknown_topic")]
 
 

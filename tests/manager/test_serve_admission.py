@@ -65,6 +65,10 @@ def test_a_registered_board_may_speak_under_its_own_name_and_hear_its_own_scopes
     assert verdict.subscribe == (
         f"down.{board.id}",
         f"down.{board.id}.>",
+        "scope.vn.head",
+        "scope.vn.ls.head",
+        "scope.vn.ls.st0137.head",
+        "scope.vn.ls.st0137.c04.head",
         "scope.vn.look",
         "scope.vn.ls.look",
         "scope.vn.ls.st0137.look",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -24,6 +25,7 @@ from loa_protocol.schema import Wire
 from loa_protocol.trust import Now
 from support import province
 from support.broker_lab import running, until
+from support.content_lab import settings
 from support.server_lab import OnlineKey
 
 
@@ -98,7 +100,7 @@ async def test_the_head_is_there_before_anybody_is_served_and_a_board_accepts_it
         accepted = accept(data, province.province().trusted(), Now(scene.at, ClockTrust.T3))
         assert isinstance(accepted.body, Head)
         assert (accepted.body.time, accepted.body.leaves) == (scene.at, 1)
-        assert scene.nudges == [("vn/ls", data)]
+        assert scene.nudges == [("scope/vn/ls/head", data)]
 
 
 async def test_a_published_playlist_is_in_a_new_head_at_once(scene: Scene) -> None:
@@ -108,8 +110,32 @@ async def test_a_published_playlist_is_in_a_new_head_at_once(scene: Scene) -> No
         scene.publish(2)
         await until(lambda: scene.head.tree != before)
         assert scene.head.time == scene.at
-        await until(lambda: len(scene.nudges) == 2)
+        await until(lambda: len(scene.nudges) == 3)
+        head = (scene.tree.path / "head").read_bytes()
+        told = [(f"scope/{province.STATION}/look", head), ("scope/vn/ls/head", head)]
+        assert scene.nudges[1:] == told, "the place itself first, then everybody"
         assert (scene.tree.path / "proof" / province.STATION / "_").is_file()
+
+
+async def test_new_settings_are_told_to_their_place_alone_and_need_no_new_head(
+    scene: Scene,
+) -> None:
+    async with scene.running():
+        head = (scene.tree.path / "head").read_bytes()
+        scene.at += 7
+        made = province.province()
+        data = made.sign(Kind.SETTINGS, settings(province.STATION), *made.officers)
+        scene.tree.put_state(province.STATION, "settings", data)
+        await until(lambda: len(scene.nudges) == 2)
+        assert scene.nudges[1] == (f"scope/{province.STATION}/look", head)
+        assert (scene.tree.path / "head").read_bytes() == head
+
+
+async def test_an_index_that_was_touched_asks_for_a_new_head(scene: Scene) -> None:
+    async with scene.running():
+        scene.at += 7
+        os.utime(scene.tree.path / "index.json")
+        await until(lambda: scene.head.time == scene.at)
 
 
 async def test_nothing_changes_the_head_while_nothing_changes(scene: Scene) -> None:

@@ -184,10 +184,10 @@ async def test_a_full_disk_gives_no_receipt_and_the_batch_is_taken_when_sent_aga
 
 async def test_a_head_reaches_the_boards_below_its_scope(scene: Scene) -> None:
     link, head = scene.link(), unsealed(Kind.HEAD, b"\xa0")
-    await link.nudge("vn/ls", head)  # nobody is there yet: a lost nudge only delays
+    await link.nudge("scope/vn/ls/look", head)  # nobody is there yet: a lost nudge only delays
     async with running(link.run), board_client(scene.plane, scene.lab, scene.board) as device:
         await device.subscribe("scope/vn/ls/look", qos=0)
-        await link.nudge("vn/ls", head)
+        await link.nudge("scope/vn/ls/look", head)
         async with asyncio.timeout(LIMIT_S):
             message = await anext(device.messages)
     assert (str(message.topic), message.payload) == ("scope/vn/ls/look", head)

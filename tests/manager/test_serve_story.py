@@ -28,7 +28,6 @@ from loa_manager.serve.home_lock import HomeLock
 from loa_manager.serve.server import ServeOptions, listening_ports
 from loa_protocol.accept import accept
 from loa_protocol.companions import Companions
-from loa_protocol.envelope import Bundle
 from loa_protocol.errors import ConfigError
 from loa_protocol.objects.online import Head, Receipt, TimeAnswer
 from loa_protocol.record import ClockTrust
@@ -118,9 +117,7 @@ async def tell(
 def _known(province: TestProvince) -> Companions:
     """Return the certificates of receipts that a board remembers from earlier runs."""
     chain = parse_chain((province.home.server_keys / "ingest.cert").read_bytes())
-    return Companions(
-        Bundle(kind=18, version=1, payload=b"\xa0", seals=(), certificates=chain).to_bytes()
-    )
+    return Companions(chain)
 
 
 def now() -> Now:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from loa_endpoint.core import want as wants
+from loa_endpoint.core.poll import Reach
 from loa_endpoint.core.sync import CatchUp, Keep, KeepRoot, KeepSigner, Offer, Refuse
 from loa_endpoint.core.want import Want
 from loa_protocol.envelope import Bundle, Kind
@@ -31,10 +32,10 @@ class Board:
     now_ms: int = 0
     most: int = 50
 
-    def catch_up(self, *, with_state: bool = False, with_head: bool = True) -> Board:
+    def catch_up(self, *, reach: Reach = Reach.PLAYLISTS, with_head: bool = True) -> Board:
         self.asked.clear()
         self.refused.clear()
-        self.core.begin(with_state=with_state, with_head=with_head)
+        self.core.begin(reach=reach, with_head=with_head)
         while (want := self.core.next_want(self.vault.have(), self.now_ms)) is not None:
             self.asked.append(want.path)
             assert len(self.asked) < self.most, "it never ends"

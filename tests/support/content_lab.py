@@ -64,6 +64,22 @@ def _with_media(item: Item, index: int) -> Item:
     return replace(item, bearers=(Bearer(kind=BearerKind.MEDIA, reference=index, cost=10),))
 
 
+def settings(scope: str = SCOPE, serial: int = 1) -> Settings:
+    """Return settings of *scope*."""
+    return Settings(
+        scope=scope,
+        epoch=1,
+        serial=serial,
+        content=("https://content.example",),
+        broker=("mqtts://broker.example:8883",),
+        service=("https://service.example",),
+        authorities=(b"x",),
+        fallback={},
+        fittings=(),
+        heartbeat_s=300,
+    )
+
+
 def root_file(version: int) -> str:
     """Return where the root of that version stands."""
     return f"/{wants.root(version).path}"
@@ -156,18 +172,7 @@ class ContentLab:
 
     def settle(self, *, serial: int = 1, scope: str = SCOPE) -> None:
         """Store settings of *scope*, and the assignment of the tests' device."""
-        settings = Settings(
-            scope=scope,
-            epoch=1,
-            serial=serial,
-            content=("https://content.example",),
-            broker=("mqtts://broker.example:8883",),
-            service=("https://service.example",),
-            authorities=(b"x",),
-            fallback={},
-            fittings=(),
-            heartbeat_s=300,
-        )
+        body = settings(scope, serial)
         assignment = Assignment(
             endpoint=province().device.public.fingerprint,
             epoch=1,
@@ -176,7 +181,7 @@ class ContentLab:
             village="Bản Mới",
         )
         officers = province().officers
-        self.files[f"/state/{scope}/settings"] = self.sign(Kind.SETTINGS, settings, *officers)
+        self.files[f"/state/{scope}/settings"] = self.sign(Kind.SETTINGS, body, *officers)
         self.files[f"/state/{CLUSTER}/assignment"] = self.sign(
             Kind.ASSIGNMENT, assignment, *officers
         )

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+from loa_endpoint.core.poll import Reach
 from support.hostile_forger import Forger
 from support.hostile_line import Deck
 from support.hostile_world import World
@@ -50,7 +51,7 @@ _AGAIN_S: Final = 240.0
 class Door(Protocol):
     """The agent, as its uplink knows it."""
 
-    def nudged(self, head: bytes) -> None: ...
+    def nudged(self, head: bytes, reach: Reach) -> None: ...
 
     async def ordered(self, bundle: bytes) -> None: ...
 
@@ -127,23 +128,6 @@ class HostileBroker:
 
     async def _forge(self, card: str) -> None:
         self.tried[card] += 1
-        forger = self._forger
-        makers: dict[str, Callable[[], bytes]] = {
-            "forged alert": forger.alert,
-            "alert by the server": forger.by_server,
-            "alert by one": forger.single,
-            "alert by one, twice": forger.twice,
-            "alert of another commune": forger.foreign,
-            "alert with another sound": forger.tampered,
-            "flipped bit": forger.flipped,
-            "another kind": forger.wrong_kind,
-            "release by too few": forger.release,
-            "cancel by strangers": forger.cancel,
-            "grant by too few": forger.grant,
-            "playlist by too few": forger.playlist,
-            "noise": lambda: self.chance.randbytes(self.chance.randrange(2000)),
-            "huge message": lambda: self.chance.randbytes(300_000),
-        }
         if card == "old orders":
             for data in self.chance.sample(self._world.signed, min(4, len(self._world.signed))):
                 await self._push(data)
@@ -151,9 +135,13 @@ class HostileBroker:
             head = self.chance.choice(self._world.tapes).get("/head", b"")
             door = self.door()
             if door is not None:
-                door.nudged(head)
+                door.nudged(head, self.chance.choice(list(Reach)))
         else:
-            await self._push(makers[card]())
+            noise: dict[str, Callable[[], bytes]] = {
+                "noise": lambda: self.chance.randbytes(self.chance.randrange(2000)),
+                "huge message": lambda: self.chance.randbytes(300_000),
+            }
+            await self._push(noise[card]() if card in noise else self._forger.forged(card))
 
     def _spoil(self, card: str, data: bytes) -> None:
         """Do something else with a chunk than to pass it on."""

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from loa_endpoint.core.poll import Reach
 from loa_protocol.envelope import Bundle
 from loa_protocol.record import Body, ClockTrust, OrderState, OrderTaken, Refused
 from support.hostile_broker import HostileBroker
@@ -126,11 +127,11 @@ class Days:
             if self.agent is not None:
                 if card == "wrong time answer":
                     self.agent.want_time()
-                self.agent.nudged(b"")
+                self.agent.nudged(b"", Reach.STATE)
             await asyncio.sleep(self.chance.uniform(60, 400))
             self.server.attack("")
             if self.agent is not None:
-                self.agent.nudged(b"")
+                self.agent.nudged(b"", Reach.STATE)
 
     async def _look(self) -> None:
         """Count for how long a hold stood and a grant was open."""

@@ -27,6 +27,7 @@ from loa_endpoint.core.bearer_desk import BearerDesk
 from loa_endpoint.core.director import Director
 from loa_endpoint.core.fallback import Fallback
 from loa_endpoint.core.place import Place
+from loa_endpoint.core.poll import Reach
 from loa_endpoint.core.start_wait import StartWait
 from loa_endpoint.core.xdr_lines import RdsGroup
 from loa_endpoint.host.battery_clock import open_battery_clock
@@ -134,9 +135,9 @@ class Agent:
         is_moved = self.keeper.scope != self._began_in
         self._wants_again = is_moved or (new.fittings, new.fallback, new.heartbeat_s) != hardware
 
-    def nudged(self, head: bytes) -> None:
+    def nudged(self, head: bytes, reach: Reach) -> None:
         """Somebody says that there is something new; *head* may be the new head itself."""
-        self.plane.sync.look(head)
+        self.plane.sync.look(head, reach=reach)
 
     async def ordered(self, bundle: bytes) -> None:
         """Somebody pushes an order over MQTT."""
@@ -248,7 +249,7 @@ class Agent:
     def _await_head(self) -> None:
         """Let nothing scheduled begin before what was ordered meanwhile could be obeyed."""
         if self._start_wait.on_connection(self.session.is_connected, monotonic_ms()):
-            self.plane.sync.look()
+            self.plane.sync.reconnected()
             if self.time.read().trust < ClockTrust.T3:
                 self.time.want_answer()
         self.stage.director.hold_until(self._start_wait.hold_until_ms)

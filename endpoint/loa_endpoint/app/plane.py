@@ -30,6 +30,7 @@ from loa_endpoint.core.address import Address
 from loa_endpoint.core.director import Director
 from loa_endpoint.core.effect import Effect
 from loa_endpoint.core.orders import Kept
+from loa_endpoint.core.poll import Reach
 from loa_endpoint.core.renewal import is_due, is_usable
 from loa_endpoint.core.retry import RECONNECT, Retries
 from loa_endpoint.store.files import read_whole, write_atomically
@@ -251,7 +252,7 @@ class ContentPlane:
         return tls_context(self._keeper, self._time, certificate=None, system_roots=roots)
 
     def _look(self, head: bytes) -> None:
-        self.sync.look(head)
+        self.sync.look(head, reach=Reach.PLAYLISTS)
 
     def _look_for_media(self) -> None:
         self.media.look()

@@ -9,6 +9,7 @@ from loa_endpoint.app.keeper import Keeper
 from loa_endpoint.app.timekeeper import Timekeeper
 from loa_endpoint.app.tls import DEVICE, tls_context
 from loa_endpoint.core.batch import Verdict
+from loa_endpoint.core.poll import Reach
 from loa_endpoint.store.outbox import Outbox
 from loa_endpoint.uplink.session import Session, Surroundings
 from loa_protocol.companions import Companions
@@ -25,8 +26,8 @@ _RECEIPT: Final = "receipt"  # the last one whose certificates were new
 class Hears(Protocol):
     """What the uplink needs of the agent."""
 
-    def nudged(self, head: bytes) -> None:
-        """Somebody says that there is something new."""
+    def nudged(self, head: bytes, reach: Reach) -> None:
+        """Somebody says that there is something new, and how far to look."""
 
     async def ordered(self, bundle: bytes) -> None:
         """Somebody pushes an order."""
@@ -55,7 +56,7 @@ def open_session(
         context=lambda: tls_context(keeper, time, certificate=DEVICE, meters_packets=True),
         trusted=keeper.trusted,
         now=time.now,
-        companions=Companions(state.fact(_RECEIPT), lambda data: state.set_fact(_RECEIPT, data)),
+        companions=Companions.of(state.fact(_RECEIPT), lambda data: state.set_fact(_RECEIPT, data)),
     )
     return Session(around, outbox, _Listener(hears))
 
@@ -75,9 +76,9 @@ class _Listener:
         facts = {"address": address, "why": why, "next_try_ms": next_try_ms}
         log.warning("uplink_lost", extra=facts)
 
-    def nudged(self, head: bytes) -> None:
+    def nudged(self, head: bytes, reach: Reach) -> None:
         """Pass it on."""
-        self._hears.nudged(head)
+        self._hears.nudged(head, reach)
 
     async def ordered(self, bundle: bytes) -> None:
         """Pass it on."""

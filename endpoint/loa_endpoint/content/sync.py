@@ -17,7 +17,7 @@ from typing import Final, Protocol
 from loa_endpoint.content.fetch import Answer, Request, Sink
 from loa_endpoint.core import want as wants
 from loa_endpoint.core.address import parse_content_address
-from loa_endpoint.core.poll import Poll
+from loa_endpoint.core.poll import Poll, Reach
 from loa_endpoint.core.repeats import Repeats
 from loa_endpoint.core.sync import (
     STALE_AFTER_S,
@@ -32,7 +32,7 @@ from loa_endpoint.core.sync import (
 )
 from loa_endpoint.core.want import Step, Want
 from loa_protocol.companions import Companions
-from loa_protocol.envelope import Kind
+from loa_protocol.envelope import Bundle, Kind
 from loa_protocol.errors import ConfigError, FetchError, FormatError, StoreError
 from loa_protocol.objects.authority import Root
 from loa_protocol.trust import Accepted, Now
@@ -164,9 +164,20 @@ class ContentSync:
         age_s = self.head_age_s()
         return self._is_fresh and age_s is not None and age_s <= STALE_AFTER_S
 
-    def look(self, head: bytes = b"") -> None:
-        """Look now: somebody says there is something new; *head* may hold the new head itself."""
+    def look(self, head: bytes = b"", *, reach: Reach = Reach.STATE) -> None:
+        """Look now: somebody says there is something new.
+
+        Args:
+            head: The new head itself, if they sent it.
+            reach: How far to look.
+        """
         self._pushed = head or self._pushed
+        self._poll.ask(reach)
+        self._stir.set()
+
+    def reconnected(self) -> None:
+        """Look now: a message session is new, and what was told before it was missed."""
+        self._poll.reconnected()
         self._stir.set()
 
     def forget_refusals(self) -> None:
@@ -182,8 +193,12 @@ class ContentSync:
             is_complete = await self.round(pushed)
             if is_complete:
                 self.on_caught_up(self.head_age_s())
-            is_nudged = self._around.is_nudged()
-            delay_ms = self._poll.next_ms(_now_ms(), is_nudged=is_nudged, is_complete=is_complete)
+            delay_ms = self._poll.next_ms(
+                _now_ms(),
+                is_nudged=self._around.is_nudged(),
+                is_complete=is_complete,
+                is_behind=self._core.is_behind,
+            )
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(delay_ms / 1000):
                     await self._stir.wait()
@@ -193,9 +208,10 @@ class ContentSync:
 
         A pushed head that is refused changes nothing: the head is then fetched.
         """
-        is_due = self._poll.is_state_due(_now_ms())
+        is_nudged = self._around.is_nudged()
         took = pushed is not None and await self._take_pushed(pushed)
-        self._core.begin(with_head=not took, with_state=is_due)
+        reach = self._poll.begin(_now_ms(), is_nudged=is_nudged, is_pushed=took)
+        self._core.begin(with_head=not took, reach=reach)
         address, is_complete = self._poll.pick(self._around.addresses()), True
         while (want := self._core.next_want(have := await self._have(), _now_ms())) is not None:
             if not await self._get(address, want, have):
@@ -204,17 +220,21 @@ class ContentSync:
                     break  # a server without a head has nothing else for us
         self._is_fresh = self._core.is_fresh(have, self._around.now())
         is_complete = is_complete and self._core.has_orders(have)
-        if is_complete and is_due:
-            self._poll.state_was_fetched(_now_ms())
-        if (
-            not is_complete or not self._is_fresh
-        ):  # a mirror, or a server, may have been left behind
+        self._poll.end(reach, _now_ms(), is_complete=is_complete, is_nudged=is_nudged)
+        if not is_complete or not self._is_fresh:
+            # a mirror, or a server, may have been left behind
             self._poll.try_another_address()
         return is_complete
 
     async def _take_pushed(self, pushed: bytes) -> bool:
-        """Judge a pushed head, which may have come without its certificates."""
+        """Judge a pushed head, which may have come without its certificates.
+
+        Before a first head was fetched, or after the online key was renewed, it can't be judged:
+        it then only says that there is one.
+        """
         with contextlib.suppress(FormatError):  # judged as it is, and refused
+            if not self._companions.know(Bundle.from_bytes(pushed)):
+                return False
             pushed = self._companions.complete(pushed)
         return await self._take(wants.head(), pushed)
 

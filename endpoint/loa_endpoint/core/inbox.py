@@ -17,13 +17,14 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from loa_endpoint.core.orders import Kept
 from loa_endpoint.core.sync import FORMAT, Have, Keep, KeepRoot, Refuse
 from loa_protocol.accept import accept
 from loa_protocol.chain import MAX_DEPTH, resolve
+from loa_protocol.companions import Companions
 from loa_protocol.envelope import MAX_CERTIFICATES, Bundle, Kind, open_seal
 from loa_protocol.errors import FormatError
 from loa_protocol.heads import is_ahead
@@ -162,7 +163,7 @@ class Inbox:
         self.certificates = dict(certificates)
         self._has_news = True
         self._sound: tuple[Root, frozenset[bytes]] | None = None
-        self._by_key = {kid: each for each in certificates.values() if (kid := _key_of(each))}
+        self._companions = Companions(certificates.values())
 
     def sound(self, root: Root) -> frozenset[bytes]:
         """Return the digests of certificates here whose seals lead to *root*, out of date or not.
@@ -197,7 +198,7 @@ class Inbox:
         self, bundle: Bundle, data: bytes, have: Have, now: Now, alert_without_time: bool
     ) -> Verdict:
         try:
-            accepted, data = self._accept(bundle, data, have.trusted, now)
+            accepted, data = self._accept(data, have.trusted, now)
         except TrustError as error:
             if error.reason is Refusal.UNKNOWN_SIGNER and self._for_signer.put(bundle, data):
                 return Wait(wants_time=False)
@@ -228,42 +229,23 @@ class Inbox:
         scope = trusted.scope or ""
         if not any(is_inside(scope, each) for each in certificate.scopes):
             raise TrustError(Refusal.NOT_ADDRESSED, f"{certificate.holder} speaks elsewhere")
-        chain = self._above(bundle.seals, limit=MAX_CERTIFICATES - 1)
+        chain = self._companions.above(bundle.seals, MAX_CERTIFICATES - 1)
         resolve([*chain, data], trusted, now)
         return KeepCertificate(data)
 
     # -- certificates that did not come along
 
-    def _accept(
-        self, bundle: Bundle, data: bytes, trusted: Trusted, now: Now
-    ) -> tuple[Accepted, bytes]:
+    def _accept(self, data: bytes, trusted: Trusted, now: Now) -> tuple[Accepted, bytes]:
         """Judge it; where signers are not known, once more with the certificates that are here."""
         try:
             return accept(data, trusted, now), data
         except TrustError as error:
             if error.reason not in (Refusal.UNKNOWN_SIGNER, Refusal.CHAIN):
                 raise
-            completed = self._completed(bundle)
+            completed = self._companions.complete(data)
             if completed == data:
                 raise
             return accept(completed, trusted, now), completed
-
-    def _completed(self, bundle: Bundle) -> bytes:
-        room = MAX_CERTIFICATES - len(bundle.certificates)
-        seals = [*bundle.seals, *_seals_of(bundle.certificates)]
-        more = (each for each in self._above(seals, room) if each not in bundle.certificates)
-        return replace(bundle, certificates=(*bundle.certificates, *more)).to_bytes()
-
-    def _above(self, seals: list[bytes] | tuple[bytes, ...], limit: int) -> list[bytes]:
-        """Return the certificates here of those who made *seals*, and of who issued those."""
-        found: dict[bytes, bytes] = {}
-        waiting = [open_seal(each).kid for each in seals]
-        while waiting and len(found) < limit:
-            kid = waiting.pop(0)
-            if kid in self._by_key and kid not in found:
-                found[kid] = self._by_key[kid]
-                waiting += [open_seal(each).kid for each in _seals_of([found[kid]])]
-        return list(found.values())
 
 
 class _Waiting:
@@ -350,10 +332,6 @@ def _order(accepted: Accepted, data: bytes, now: Now) -> Take:
     return Take(kept, Seen(kept.id, body.expires + MEMORY_S), data)
 
 
-def _seals_of(certificates: list[bytes] | tuple[bytes, ...]) -> list[bytes]:
-    return [seal for each in certificates for seal in Bundle.from_bytes(each).seals]
-
-
 def _sound(certificates: Mapping[bytes, bytes], root: Root) -> frozenset[bytes]:
     keys = {each.key.kid: each.key for each in root.keys}
     found: set[bytes] = set()
@@ -376,14 +354,6 @@ def _sealed_key(data: bytes, keys: Mapping[bytes, PublicKey]) -> PublicKey | Non
     label = Kind.CERTIFICATE.label()
     is_sealed = all(s.kid in keys and s.is_by(keys[s.kid], bundle.payload, label) for s in seals)
     return key if seals and is_sealed else None
-
-
-def _key_of(certificate: bytes) -> bytes | None:
-    """Return the id of the key; None for what a list named and is no certificate."""
-    try:
-        return Certificate.from_bytes(Bundle.from_bytes(certificate).payload).key.kid
-    except FormatError:
-        return None
 
 
 def _name(bundle: Bundle | None) -> str:

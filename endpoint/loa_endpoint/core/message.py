@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 from typing import Final
 
+from loa_endpoint.core.poll import Reach
 from loa_protocol import cbor
 from loa_protocol.errors import FrameError
 
@@ -21,13 +22,15 @@ class Topic(enum.Enum):
     """Kinds of messages that come down."""
 
     RECEIPT = "receipt"
-    LOOK = "look"
+    HEAD = "head"  # the newest head
+    LOOK = "look"  # something of this scope, or of this board, is new
     ORDER = "order"
     LIVE = "live"
     UNKNOWN = "unknown"
 
 
-_HEARD: Final = (Topic.RECEIPT, Topic.LOOK, Topic.ORDER, Topic.LIVE)
+REACH: Final = {Topic.HEAD: Reach.HEAD, Topic.LOOK: Reach.STATE}  # how far to look then
+_HEARD: Final = (Topic.RECEIPT, Topic.HEAD, Topic.LOOK, Topic.ORDER, Topic.LIVE)
 
 
 def batch_topic(endpoint: bytes) -> str:
@@ -39,7 +42,7 @@ def subscriptions(endpoint: bytes, scope: str) -> tuple[str, ...]:
     """Return the topics an endpoint listens to: its own, and those of every scope it lies in."""
     parts = scope.split("/")
     prefixes = ["/".join(parts[:length]) for length in range(1, len(parts) + 1)]
-    kinds = ("look", "order", "live")
+    kinds = ("head", "look", "order", "live")
     heard = (f"scope/{prefix}/{kind}" for kind in kinds for prefix in prefixes)
     return f"down/{endpoint.hex()}/#", *heard
 

@@ -22,6 +22,7 @@ from itertools import chain
 from typing import Final
 
 from loa_endpoint.core import want as wants
+from loa_endpoint.core.poll import Reach
 from loa_endpoint.core.retry import REFUSED_OBJECT, Setbacks
 from loa_endpoint.core.standing_list import StandingList
 from loa_endpoint.core.want import Step, Want
@@ -113,7 +114,7 @@ class _Round:
     """What one round of catching up has still to do."""
 
     wants_head: bool = False
-    wants_state: bool = False
+    reach: Reach = Reach.HEAD
     nearest: set[Step] = field(default_factory=set)  # found: those of farther scopes do not count
     lacks_head: bool = False  # the one we were given was refused: only a new root helps
     done: set[str] = field(default_factory=set)  # paths that gave all they could
@@ -127,22 +128,29 @@ class CatchUp:
         """Begin with the *head* that was kept, if there is one."""
         self.head = head
         self._proofs: dict[str, Leaf | None] = {}
+        self._is_behind = False  # the proofs are of an older tree than the head's
         self._setbacks = Setbacks(REFUSED_OBJECT, identity)
         self._standing = StandingList()
         self._round = _Round()
 
-    def begin(self, *, with_head: bool = True, with_state: bool = True) -> None:
+    def begin(self, *, with_head: bool = True, reach: Reach = Reach.STATE) -> None:
         """Begin a round.
 
         Args:
             with_head: Fetch the head; not where one was pushed.
-            with_state: Look for new settings and a new assignment, which no head names.
+            reach: How far to look. A round for the head alone makes do with the proofs of an older
+                tree: most of what is published is published for others, and whose it is are told.
         """
-        self._round = _Round(wants_head=with_head, wants_state=with_state)
+        self._round = _Round(wants_head=with_head, reach=reach)
         self._standing.begin()
-        if with_state:  # so every hour: what was not there may have come to be
+        if reach is Reach.STATE:  # what was not there may have come to be
             self._standing.forget_refusals()
             self._proofs = {scope: leaf for scope, leaf in self._proofs.items() if leaf}
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether the newest head names a tree whose proofs were not looked at."""
+        return self._is_behind
 
     def next_want(self, have: Have, now_ms: int) -> Want | None:
         """Return what to fetch next, None when nothing more is to be had in this round."""
@@ -150,6 +158,9 @@ class CatchUp:
             return wants.head()
         if self._round.lacks_head:
             return next(self._root(have, now_ms), None)
+        if self._is_behind and self._round.reach >= Reach.PLAYLISTS:
+            self._proofs.clear()
+            self._is_behind = False
         return next(chain(self._of_head(have, now_ms), self._of_state(have)), None)
 
     @property
@@ -239,16 +250,12 @@ class CatchUp:
         yield from self._standing.wanted(self.head.standing_orders, have.orders, done)
         if not self.has_orders(have):
             return  # nothing may sound by this head that an order under it would silence
-        for scope in self._scopes(have):
-            proof = wants.proof(scope)
-            if scope not in self._proofs and proof.path not in self._round.done:
-                yield proof
         yield from self._playlist(have, now_ms)
         if self.head.standing_orders != NO_HASH:
             yield from self._standing.wanted_signers(have.signers, done)
 
     def _of_state(self, have: Have) -> Iterator[Want]:
-        if self._round.wants_state and have.trusted.scope is not None:
+        if self._round.reach is Reach.STATE and have.trusted.scope is not None:
             found = [wants.state(Step.ASSIGNMENT, have.trusted.scope)]
             for step in _NEAREST:
                 if step not in self._round.nearest:
@@ -273,10 +280,14 @@ class CatchUp:
     def _playlist(self, have: Have, now_ms: int) -> Iterator[Want]:
         """Yield the playlist that is proven to be the newest of our nearest scope that has one.
 
-        A cluster with a playlist of its own plays no other. Only where none of its own was ever
-        accepted does one that is refused leave the field to the station's.
+        The proof comes first. A cluster with a playlist of its own plays no other. Only where none
+        of its own was ever accepted does one that is refused leave the field to the station's.
         """
         for scope in self._scopes(have):
+            proof = wants.proof(scope)
+            if scope not in self._proofs and proof.path not in self._round.done:
+                yield proof
+                return
             leaf = self._proofs.get(scope)
             if leaf is not None and leaf.digest not in have.held:
                 want = wants.object_named(Step.PLAYLIST, leaf.digest, scope)
@@ -349,7 +360,7 @@ class CatchUp:
         if head == self.head:
             return ()
         if self.head is None or (head.tree, head.leaves) != (self.head.tree, self.head.leaves):
-            self._proofs.clear()
+            self._is_behind = True
         self.head = head
         return (Keep(accepted, data),)
 

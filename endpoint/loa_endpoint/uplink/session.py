@@ -23,7 +23,8 @@ import aiomqtt
 from loa_endpoint.core import message
 from loa_endpoint.core.address import Address, parse_address
 from loa_endpoint.core.batch import Verdict
-from loa_endpoint.core.message import Topic
+from loa_endpoint.core.message import REACH, Topic
+from loa_endpoint.core.poll import Reach
 from loa_endpoint.core.repeats import Repeats
 from loa_endpoint.core.retry import RECONNECT, Backoff, Retries, first_delay_ms
 from loa_endpoint.core.sending import PATIENCE_MS, Effect, Event, Sender
@@ -31,7 +32,7 @@ from loa_endpoint.uplink.tasks import call_from_thread, first_of, give_way, wait
 from loa_endpoint.uplink.tls import EndpointContext
 from loa_protocol.accept import accept
 from loa_protocol.companions import Companions
-from loa_protocol.envelope import Kind, seal
+from loa_protocol.envelope import Bundle, Kind, seal
 from loa_protocol.errors import ConfigError, FormatError, StoreError
 from loa_protocol.keys import Signer
 from loa_protocol.objects.online import Batch, Receipt
@@ -63,7 +64,7 @@ class Listener(Protocol):
     def disconnected(self, address: str, why: str, next_try_ms: int) -> None:
         """It ended, or could not be made."""
 
-    def nudged(self, head: bytes) -> None:
+    def nudged(self, head: bytes, reach: Reach) -> None:
         """Someone says that there is something new; *head* is empty or a bundle to be judged."""
 
     async def ordered(self, bundle: bytes) -> None:
@@ -214,8 +215,8 @@ class Session:
             kind = message.kind_of(each.topic.value)
             if kind is Topic.RECEIPT:
                 await self._on_receipt(payload)
-            elif kind is Topic.LOOK:
-                self._listener.nudged(payload)
+            elif kind in REACH:
+                self._listener.nudged(payload, REACH[kind])
             elif kind is Topic.ORDER:
                 await self._listener.ordered(payload)
             elif kind is Topic.LIVE:
@@ -227,13 +228,14 @@ class Session:
     async def _on_receipt(self, data: bytes) -> None:
         companions = self._around.companions
         try:
+            if not companions.know(Bundle.from_bytes(data)):
+                return  # bare, from a new key: what we send again is answered whole
             whole = companions.complete(data)
             body = accept(whole, self._around.trusted(), self._around.now()).body
         except FormatError as error:
             self._refuse("receipt", "format", str(error))
             return
         except TrustError as error:
-            # also one that came bare from a new key: what we send again is answered whole
             self._refuse("receipt", error.reason, error.detail)
             return
         companions.remember(whole)

@@ -13,11 +13,13 @@ import time
 from typing import Final
 
 from loa_endpoint.core import want as wants
+from loa_endpoint.core.poll import Reach
 from loa_endpoint.core.sync import CatchUp, Keep, KeepSigner, Offer, Refuse
 from loa_endpoint.core.want import Step, Want
 from loa_lab.fleet.endpoint import FleetEndpoint
 from loa_lab.fleet.web_line import WebLine
 from loa_protocol.companions import Companions
+from loa_protocol.envelope import Bundle
 from loa_protocol.errors import FetchError, FormatError
 
 CARRIER: Final = "content"
@@ -48,18 +50,19 @@ class Reader:
             await endpoint.stir.wait()
             endpoint.stir.clear()
             pushed, endpoint.pushed = endpoint.pushed, None
-            await self.round(pushed)
+            reach, endpoint.reach = endpoint.reach, Reach.HEAD
+            await self.round(pushed, reach=reach)
 
-    async def round(self, pushed: bytes | None = None, *, with_state: bool = False) -> bool:
+    async def round(self, pushed: bytes | None = None, *, reach: Reach = Reach.PLAYLISTS) -> bool:
         """Catch up once, beginning with a *pushed* head; tell whether nothing failed.
 
         Args:
             pushed: A head that came by message; without one it is fetched.
-            with_state: Look for settings, assignment and the like too, as once an hour.
+            reach: How far to look; for all of it now and then.
         """
         async with self._busy, self._gate:
-            took = pushed is not None and self._take(wants.head(), self._whole(pushed))
-            self._core.begin(with_head=not took, with_state=with_state)
+            took = pushed is not None and self._take_pushed(pushed)
+            self._core.begin(with_head=not took, reach=reach)
             is_complete = True
             while (want := self._core.next_want(self._endpoint.have(), _now_ms())) is not None:
                 is_complete = await self._get(want) and is_complete
@@ -69,10 +72,12 @@ class Reader:
         endpoint.settle()
         return is_complete and self._core.has_orders(endpoint.have())
 
-    def _whole(self, pushed: bytes) -> bytes:
+    def _take_pushed(self, pushed: bytes) -> bool:
         with contextlib.suppress(FormatError):  # judged as it is, and refused
-            return self._heads.complete(pushed)
-        return pushed
+            if not self._heads.know(Bundle.from_bytes(pushed)):
+                return False
+            pushed = self._heads.complete(pushed)
+        return self._take(wants.head(), pushed)
 
     def close(self) -> None:
         """End the connection."""

@@ -24,9 +24,10 @@ from loa_endpoint.core import message
 from loa_endpoint.core.address import Address
 from loa_endpoint.core.clock import Reading
 from loa_endpoint.core.effect import DropOrder, Effect, KeepProgress, Tell
-from loa_endpoint.core.message import Topic
+from loa_endpoint.core.message import REACH, Topic
 from loa_endpoint.core.order_desk import OrderDesk, Quiet
 from loa_endpoint.core.orders import Kept
+from loa_endpoint.core.poll import Reach
 from loa_endpoint.core.sending import Effect as Sending
 from loa_endpoint.core.sending import Event, Sender
 from loa_endpoint.core.sync import Have, Keep, Refuse
@@ -131,6 +132,7 @@ class FleetEndpoint:
         self.newest_receipt = b""
         self.door = asyncio.Lock()
         self.pushed: bytes | None = None
+        self.reach = Reach.HEAD
         self.stir = asyncio.Event()
         self._inbox = rules.Inbox(self.memory.happened, self.memory.certificates)
         self._desk, self._sender = OrderDesk(), Sender()
@@ -349,8 +351,8 @@ class FleetEndpoint:
             self._on_receipt(payload)
         elif self.withholds:
             return  # the broker never sent it: whoever owns it can do that
-        elif kind is Topic.LOOK:
-            self.pushed = payload or None
+        elif kind in REACH:
+            self.pushed, self.reach = payload or None, max(self.reach, REACH[kind])
             self.stir.set()
         elif kind is Topic.ORDER and not self.door.locked():
             self.offer(payload, "mqtt", came_s)  # at once, as a board with a processor of its own

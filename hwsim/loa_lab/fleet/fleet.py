@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from loa_endpoint.core.poll import Reach
 from loa_lab.fleet.catch_up import Reader
 from loa_lab.fleet.endpoint import Board, FleetEndpoint, Place, Sounding
 from loa_protocol.errors import ConfigError, PeerError
@@ -84,7 +85,7 @@ class Fleet:
         """
 
         async def one(member: Member) -> None:
-            if not await member.reader.round(with_state=True):
+            if not await member.reader.round(reach=Reach.STATE):
                 raise PeerError(f"{member.endpoint.board.scope}: {member.endpoint.refusals}")
 
         await _all(map(one, members), progress)

@@ -20,6 +20,7 @@ from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
+from loa_endpoint.core.poll import Reach
 from loa_endpoint.uplink.session import KEEP_ALIVE_S
 from loa_lab.fleet.fleet import Fleet, Member, until
 from loa_lab.fleet.province import STATION, FleetProvince, Officer
@@ -72,7 +73,7 @@ async def count_day(province: FleetProvince, fleet: Fleet) -> dict[str, Any]:
         ("heartbeat and receipt", DAY_S // HEARTBEAT_S, lambda: _beat(sample)),
         ("head pushed", int(DAY_S // EVERY_S), lambda: _head(province, sample)),
         ("ping", (HEARTBEAT_S // KEEP_ALIVE_S) * DAY_S // HEARTBEAT_S, lambda: _ping(sample)),
-        ("hourly look at the content tree", 24, lambda: _look(sample)),
+        ("look at all of the content tree", 4, lambda: _look(sample, Reach.STATE)),
         ("connection to the broker", 1, lambda: _reconnect(fleet, sample)),
         ("own playlist of 40 items", 1, lambda: _publish(province, sample, STATION)),
     ]
@@ -81,11 +82,13 @@ async def count_day(province: FleetProvince, fleet: Fleet) -> dict[str, Any]:
         cost = await _cost(sample, do)
         found[name] = {**_row(cost), "times": times, "bytes_a_day": times * cost.all}
     elsewhere = await _cost(sample, lambda: _publish(province, sample, "vn/ls/st9999"))
+    proofs = await _cost(sample, lambda: _look(sample, Reach.PLAYLISTS))
     return {
         "happenings": found,
         "bytes": sum(each["bytes_a_day"] for each in found.values()),
         "header_bytes": sum(HEADERS * each["pieces"] * each["times"] for each in found.values()),
         "a_playlist_elsewhere": _row(elsewhere),
+        "proofs_after_it": _row(proofs),
         "certificates": _certificates(province, sample),
     }
 
@@ -154,10 +157,10 @@ async def _round(members: Sequence[Member], do: Callable[[], object]) -> None:
     await _soon("the new head", is_done)
 
 
-async def _look(members: Sequence[Member]) -> None:
+async def _look(members: Sequence[Member], reach: Reach) -> None:
     for member in members:
         member.reader.close()
-        await member.reader.round(with_state=True)
+        await member.reader.round(reach=reach)
 
 
 async def _reconnect(fleet: Fleet, members: Sequence[Member]) -> None:

@@ -1,7 +1,8 @@
 """Keeps the head of the content tree signed: at the start, every quarter of an hour, at a change.
 
-The head names nothing but hashes and the time. It is judged by the boards' own acceptance rule
-before it is written: what a board would refuse never replaces a good one.
+Everybody is sent every head; only the scopes whose playlist or settings changed are told to look
+further. The head names nothing but hashes and the time. It is judged by the boards' own acceptance
+rule before it is written: what a board would refuse never replaces a good one.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
-from loa_manager.content_index import HeadFacts
+from loa_manager.content_index import ContentIndex, HeadFacts
 from loa_manager.content_tree import ContentTree
 from loa_manager.serve.repeats import Repeats
 from loa_protocol.accept import accept
@@ -49,8 +50,16 @@ class HeadPlan:
     _has_signed: bool = field(default=False)
 
     def is_due(self, mark: Mark, now_s: float) -> bool:
-        """Tell whether to sign now: never signed, changed since, or old."""
-        return not self._has_signed or mark != self._mark or now_s >= self._next_s
+        """Tell whether to look at the tree now: never done, changed since, or the head is old."""
+        return mark != self._mark or self.is_old(now_s)
+
+    def is_old(self, now_s: float) -> bool:
+        """Tell whether a head is due though nothing that it names changed."""
+        return not self._has_signed or now_s >= self._next_s
+
+    def told(self, mark: Mark) -> None:
+        """Note that all that changed up to *mark* was told, and needed no head."""
+        self._mark = mark
 
     def signed(self, mark: Mark, now_s: float) -> None:
         """Note a head over the tree as it was at *mark*."""
@@ -71,10 +80,12 @@ class HeadKeeper:
     tree: ContentTree
     signer: HeadSigner
     trusted: Callable[[], Trusted]
-    nudge: Nudge  # told the topic's scope and the new head
+    nudge: Nudge  # told the topic and the newest head
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     _plan: HeadPlan = field(default_factory=HeadPlan)
     _repeats: Repeats = field(default_factory=lambda: Repeats(_SAY_AGAIN_S))
+    _known: ContentIndex | None = None  # as of the last head, and what was told since
+    _head: bytes = b""
 
     async def run(self, ready: asyncio.Event) -> None:
         """Keep the head fresh until cancelled; *ready* after the first try."""
@@ -87,15 +98,36 @@ class HeadKeeper:
 
     async def _renew(self, mark: Mark) -> None:
         try:
-            head = await asyncio.to_thread(self.tree.renew_head, self._sign)
+            index = await asyncio.to_thread(self.tree.index)
+            is_new = self._plan.is_old(time.monotonic()) or not self._says(index)
+            if is_new:
+                self._head = await asyncio.to_thread(self.tree.renew_head, self._sign)
         except (StoreError, FormatError, TrustError) as error:
             self._plan.failed(mark, time.monotonic())
             reason = str(error.reason) if isinstance(error, TrustError) else "store"
             if self._repeats.admit(reason, "", time.monotonic()) is not None:
                 log.error("head_not_signed", extra={"reason": reason, "why": str(error)})
             return
-        self._plan.signed(mark, time.monotonic())
-        await self.nudge(self.tree.head_facts().scope, head)
+        if is_new:
+            self._plan.signed(mark, time.monotonic())
+        else:
+            self._plan.told(mark)
+        known, self._known = self._known, index
+        await self._tell([] if known is None else index.changed_since(known), is_new=is_new)
+
+    def _says(self, index: ContentIndex) -> bool:
+        """Tell whether the last head says all that a head over *index* would.
+
+        An index that was written and says what it said asks for a new head.
+        """
+        known = self._known
+        return known is not None and known != index and known.head_facts() == index.head_facts()
+
+    async def _tell(self, changed: list[str], *, is_new: bool) -> None:
+        for scope in changed:  # first: who looks further then has the head already
+            await self.nudge(f"scope/{scope}/look", self._head)
+        if is_new:
+            await self.nudge(f"scope/{self.tree.head_facts().scope}/head", self._head)
 
     def _sign(self, facts: HeadFacts) -> bytes:
         now_s = int(self.clock().timestamp())

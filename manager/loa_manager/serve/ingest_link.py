@@ -97,12 +97,12 @@ class IngestLink:
                 self._client = None
             await asyncio.sleep(delay)
 
-    async def nudge(self, scope: str, head: bytes) -> None:
-        """Tell the boards below *scope* of a new *head*; without a broker they find it later.
+    async def nudge(self, topic: str, head: bytes) -> None:
+        """Send the newest *head* under *topic*; without a broker the boards find it later.
 
         It goes without its certificates, which every board has from the head that it fetched.
         """
-        await self._send(f"scope/{scope}/look", bare(head))
+        await self._send(topic, bare(head))
 
     async def push(self, topic: str, order: bytes) -> bool:
         """Send *order* under *topic*; tell whether there was a broker to take it."""

@@ -30,8 +30,8 @@ from loa_protocol.errors import MessageError
 
 ACCOUNT: Final = "DEVICES"  # the broker's account in which MQTT lives
 LONGEST_STAY: Final = timedelta(hours=24)  # then the client comes again and is judged again
-_HEARD: Final = ("look", "order", "live")  # for each prefix of a board's scope
-DEVICE_SUBSCRIPTIONS: Final = 48  # these for eight prefixes, its own twice, and spare
+_HEARD: Final = ("head", "look", "order", "live")  # for each prefix of a board's scope
+DEVICE_SUBSCRIPTIONS: Final = 64  # these for eight prefixes, its own twice, and spare
 
 
 @dataclass(frozen=True, slots=True)
