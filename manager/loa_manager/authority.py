@@ -16,7 +16,7 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from loa_manager import x509
-from loa_manager.denial import check_bearable, denied_values, extended, present_list
+from loa_manager.denial import check_bearable, denials_in_force, extended, present_list
 from loa_manager.home import Home, read_bytes
 from loa_manager.issued import epoch_of, keep_issued, list_issued
 from loa_manager.keyring import (
@@ -322,7 +322,9 @@ def officers_epoch(home: Home) -> int:
 
 
 def _trusted(home: Home) -> Trusted:
-    return dataclasses.replace(home.trusted(), denied=denied_values(home))
+    denials = denials_in_force(home)
+    denied = frozenset(entry.value for entry in denials)
+    return dataclasses.replace(home.trusted(), denied=denied, denials=denials)
 
 
 def make_certificate(

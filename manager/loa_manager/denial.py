@@ -21,6 +21,9 @@ from loa_protocol.objects.placement import Denied, DeniedKind, DenyList
 
 _ = translator("loa_manager")
 
+# a board that does not know the time refuses a list without an entry that may still be needed, and
+# so with what else is new on it: an entry stays until the floor of every board has passed it
+KEPT_AFTER: Final = timedelta(days=366)
 AFTER_EXPIRY: Final = timedelta(days=366)
 UNKNOWN_LIFE: Final = timedelta(days=366)  # a key that is not in the register: as an officer's
 DIGEST_LIFE: Final = timedelta(days=3653)  # a bad file does not become good
@@ -69,9 +72,10 @@ def denials(
 def extended(
     present: DenyList | None, scope: str, entries: Iterable[Denied], now_s: int
 ) -> DenyList:
-    """Return *present* with *entries*, and without those whose time has passed. Pure.
+    """Return *present* with *entries*, and without those whose time passed `KEPT_AFTER` ago. Pure.
 
-    Epoch and serial are given when it is signed.
+    Where there are too many, those whose time has passed leave at once. Epoch and serial are given
+    when it is signed.
 
     Raises:
         ConfigError: there are more than a deny list holds.
@@ -81,7 +85,11 @@ def extended(
         old = kept.get((entry.kind, entry.value))
         if old is None or old.until < entry.until:  # an entry's time is never shortened
             kept[entry.kind, entry.value] = entry
-    alive = tuple(each for _key, each in sorted(kept.items()) if each.until > now_s)
+    every = [each for _key, each in sorted(kept.items())]
+    ended_s = now_s - int(KEPT_AFTER.total_seconds())
+    alive = tuple(each for each in every if each.until > ended_s)
+    if len(alive) > MAX_ENTRIES:
+        alive = tuple(each for each in every if each.until > now_s)
     if len(alive) > MAX_ENTRIES:
         fault = _("{n} entries; a deny list holds {most}").format(n=len(alive), most=MAX_ENTRIES)
         raise ConfigError(_("deny list"), [fault])
@@ -135,10 +143,15 @@ def present_list(home: Home) -> DenyList | None:
     return None if bundle is None else DenyList.from_bytes(bundle.payload)
 
 
+def denials_in_force(home: Home) -> tuple[Denied, ...]:
+    """Return the entries of the deny list of *home*; raises as :func:`present_bundle`."""
+    present = present_list(home)
+    return () if present is None else present.entries
+
+
 def denied_values(home: Home) -> frozenset[bytes]:
     """Return the denied key ids and digests of *home*; raises as :func:`present_bundle`."""
-    present = present_list(home)
-    return frozenset(() if present is None else (entry.value for entry in present.entries))
+    return frozenset(entry.value for entry in denials_in_force(home))
 
 
 def parse_values(texts: Iterable[str], length: int) -> list[bytes]:

@@ -18,7 +18,7 @@ from loa_protocol.objects.online import Head, Receipt, TimeAnswer
 from loa_protocol.objects.placement import Assignment, DenyList
 from loa_protocol.objects.playlist import Playlist
 from loa_protocol.objects.standing import StandingProgramme
-from loa_protocol.replay import judge_event, judge_state, name_of
+from loa_protocol.replay import judge_denials, judge_event, judge_state, name_of
 from loa_protocol.scope import is_inside
 from loa_protocol.trust import (
     RULES,
@@ -156,8 +156,11 @@ def _check_replay(
         return False
     if any(s.certificate is not None and position.epoch > s.certificate.epoch for s in signers):
         raise TrustError(Refusal.EPOCH, f"epoch {position.epoch} is above a signer's")
-    subject = subject_of(Kind(bundle.kind), body)
-    return judge_state(position, trusted.positions.get(subject))
+    reached = trusted.positions.get(subject_of(Kind(bundle.kind), body))
+    is_known = judge_state(position, reached)
+    if isinstance(body, DenyList) and (reached is None or position.epoch == reached.epoch):
+        judge_denials(body.entries, trusted.denials, now.unix_s)  # a new epoch begins anew
+    return is_known
 
 
 def _check_time(body: Object, signers: list[Resolved], now: Now) -> bool:
@@ -176,13 +179,11 @@ def _check_time(body: Object, signers: list[Resolved], now: Now) -> bool:
     expires, not_before = getattr(body, "expires", None), getattr(body, "not_before", 0)
     if expires is not None and now.unix_s >= expires:
         raise TrustError(Refusal.EXPIRED, f"at {expires}")
-    if isinstance(body, (Playlist, StandingProgramme)) and now.is_known:
+    if isinstance(body, (Playlist, StandingProgramme)):
         return now.unix_s < not_before  # next week's schedule is stored, and waits
-    if now.unix_s < not_before:
-        if now.is_known:
-            raise TrustError(Refusal.NOT_YET, f"not before {not_before}")
-        return True
-    return False
+    if now.is_known and now.unix_s < not_before:
+        raise TrustError(Refusal.NOT_YET, f"not before {not_before}")
+    return False  # a policy rules at once where only the floor is before its beginning
 
 
 def _claimed_time(body: Object) -> int | None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from loa_protocol.objects.placement import Denied
 from loa_protocol.trust import Position, Refusal, TrustError
 
 MEMORY_S = 86_400  # an event is remembered until its message expiry plus a day
@@ -23,6 +24,27 @@ def judge_state(new: Position, reached: Position | None) -> bool:
     if new.digest != reached.digest:
         raise TrustError(Refusal.EQUIVOCATION, f"two objects at {new.order}")
     return True
+
+
+def judge_denials(new: Iterable[Denied], in_force: Iterable[Denied], now_s: int) -> None:
+    """Check that a newer deny list keeps what is *in_force* until its time, at least so long.
+
+    Args:
+        new: The entries of the newer list.
+        in_force: Those of the list before it.
+        now_s: The trusted time. Below T2 it is the floor, before which it cannot be: an entry is
+            then kept rather too long.
+
+    Raises:
+        TrustError: ROLLBACK, an entry would leave early.
+    """
+    kept: dict[bytes, int] = {}
+    for entry in new:
+        kept[entry.value] = max(entry.until, kept.get(entry.value, 0))
+    for entry in in_force:
+        if now_s < entry.until > kept.get(entry.value, 0):
+            text = f"{entry.value.hex()} is denied until {entry.until}"
+            raise TrustError(Refusal.ROLLBACK, text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from loa_protocol.objects.bulletin import Bulletin
 from loa_protocol.objects.command import Command
 from loa_protocol.objects.live import Grant
 from loa_protocol.objects.online import Head, Receipt, TimeAnswer
-from loa_protocol.objects.placement import Assignment, DenyList, Settings
+from loa_protocol.objects.placement import Assignment, Denied, DenyList, Settings
 from loa_protocol.objects.playlist import Playlist
 from loa_protocol.objects.policy import Policy
 from loa_protocol.objects.standing import StandingProgramme
@@ -136,6 +136,7 @@ class Trusted:
     # of the province's own policy, which alone counts for people of the province; None: the same
     widest_thresholds: Mapping[int, int] | None = None
     denied: frozenset[bytes] = frozenset()  # key ids and digests
+    denials: tuple[Denied, ...] = ()  # the entries in force, which a newer deny list must keep
     nonce: bytes = b""
     seen: Mapping[bytes, int] = field(default_factory=dict)  # what happened: replay.name_of
     preapproved: frozenset[bytes] = frozenset()  # hashes of media, by the policy in force

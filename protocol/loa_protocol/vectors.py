@@ -22,6 +22,7 @@ from loa_protocol.live import LiveSession
 from loa_protocol.objects.authority import Root
 from loa_protocol.objects.live import Grant
 from loa_protocol.objects.online import Head, Inclusion
+from loa_protocol.objects.placement import Denied, DeniedKind
 from loa_protocol.record import ClockTrust
 from loa_protocol.succession import accept_root, accept_transfer
 from loa_protocol.trust import Now, Position, Refusal, Trusted, TrustError
@@ -200,6 +201,12 @@ def _trusted(facts: Mapping[str, Any]) -> Trusted:
         thresholds={int(kind): count for kind, count in facts.get("thresholds", {}).items()},
         widest_thresholds=_thresholds(facts.get("widest_thresholds")),
         denied=_digests(facts.get("denied", ())),
+        denials=tuple(
+            Denied(
+                kind=DeniedKind(row["kind"]), value=bytes.fromhex(row["value"]), until=row["until"]
+            )
+            for row in facts.get("denials", ())
+        ),
         nonce=bytes.fromhex(facts.get("nonce", "")),
         seen={bytes.fromhex(row["name"]): row["until"] for row in facts.get("seen", ())},
         preapproved=_digests(facts.get("preapproved", ())),

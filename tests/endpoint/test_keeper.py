@@ -14,6 +14,8 @@ from loa_protocol.accept import accept
 from loa_protocol.envelope import Bundle, Kind
 from loa_protocol.objects.placement import Assignment, Denied, DeniedKind, DenyList
 from loa_protocol.objects.policy import Policy
+from loa_protocol.record import ClockTrust
+from loa_protocol.trust import Now, TrustError
 from support.province import CLUSTER, NOW, SCOPE, START, STATION, playlist, policy, province
 
 
@@ -61,6 +63,41 @@ def test_a_stations_policy_cannot_shut_out_the_provinces_denials(tmp_path: Path)
     denials = DenyList(scope=SCOPE, epoch=1, serial=1, entries=())
     data = people.sign(Kind.DENY_LIST, denials, *people.officers)
     assert accept(data, keeper.trusted(), NOW).body == denials
+    keeper.store.state.close()
+
+
+@pytest.mark.requirement("SEC-6")
+def test_a_newer_deny_list_takes_back_no_denial_also_after_a_restart(tmp_path: Path) -> None:
+    keeper, people = _keeper(tmp_path), province()
+    entry = Denied(kind=DeniedKind.KEY, value=bytes(16), until=NOW.unix_s + 60)
+    first = DenyList(scope=SCOPE, epoch=1, serial=1, entries=(entry,))
+    bundle = people.sign(Kind.DENY_LIST, first, *people.officers)
+    accepted = accept(bundle, keeper.trusted(), NOW)
+    keeper.keep(accepted, bundle)
+    keeper.put_into_force(accepted)
+    empty = dataclasses.replace(first, serial=2, entries=())
+    data = people.sign(Kind.DENY_LIST, empty, *people.officers)
+    for each in (keeper, Keeper(keeper.store)):
+        with pytest.raises(TrustError, match="rollback"):
+            accept(data, each.trusted(), NOW)
+        assert accept(data, each.trusted(), Now(entry.until, NOW.trust)).body == empty
+    keeper.store.state.close()
+
+
+@pytest.mark.requirement("TIM-4")
+def test_a_policy_rules_at_once_where_only_the_floor_is_before_it(tmp_path: Path) -> None:
+    keeper, people = _keeper(tmp_path), province()
+    _keep_policies(keeper, policy())
+    later = policy(serial=2, not_before=START + 86_400, sessions_per_day=1)
+    data = people.sign(Kind.POLICY, later, *people.officers)
+    with pytest.raises(TrustError, match="not_yet"):
+        accept(data, keeper.trusted(), NOW)
+    accepted = accept(data, keeper.trusted(), Now(START, ClockTrust.T1))
+    keeper.keep(accepted, data)
+    assert keeper.put_into_force(accepted)
+    for each in (keeper, Keeper(keeper.store)):
+        assert each.effective_policy() == later
+    assert not keeper.come_into_force(START)  # nothing waits
     keeper.store.state.close()
 
 

@@ -14,7 +14,7 @@ from loa_protocol.envelope import Bundle, Kind, sign_bundle
 from loa_protocol.errors import FormatError, MessageError
 from loa_protocol.objects.authority import EPOCH_LEAD, Certificate, Level, Role
 from loa_protocol.objects.online import Head, Receipt, TimeAnswer
-from loa_protocol.objects.placement import Assignment, DenyList
+from loa_protocol.objects.placement import Assignment, Denied, DeniedKind, DenyList
 from loa_protocol.objects.playlist import Playlist
 from loa_protocol.record import ClockTrust
 from loa_protocol.trust import Now, Position, Refusal, TrustError
@@ -194,10 +194,12 @@ def test_next_weeks_playlist_is_accepted_and_waits() -> None:
 
 
 @pytest.mark.requirement("TIM-4")
-def test_without_a_known_time_not_before_never_refuses_but_waits() -> None:
+def test_without_a_known_time_not_before_never_refuses() -> None:
     data = P.sign(Kind.POLICY, policy(), *P.officers)
-    assert accept(data, P.trusted(), Now(0, ClockTrust.T0)).is_pending
+    unknown = Now(0, ClockTrust.T0)
+    assert not accept(data, P.trusted(), unknown).is_pending  # the floor lags: it rules at once
     assert refusal(data, now=Now(START - 3600, ClockTrust.T3)) is Refusal.NOT_YET
+    assert accept(GOOD, P.trusted(), unknown).is_pending  # a schedule waits for its day
 
 
 @pytest.mark.requirement("SEC-3")
@@ -233,6 +235,59 @@ def test_denied_keys_and_digests_are_refused() -> None:
     assert refusal(GOOD, denied=frozenset({kid})) is Refusal.DENIED
     issuer = P.officers[0].signer.public.kid
     assert refusal(GOOD, denied=frozenset({issuer})) is Refusal.DENIED
+
+
+def deny(kid: bytes, until: int, **changes: Any) -> DenyList:
+    entry = Denied(kind=DeniedKind.KEY, value=kid, until=until)
+    facts: dict[str, Any] = {"scope": SCOPE, "epoch": 1, "serial": 2, "entries": (entry,)}
+    return DenyList(**{**facts, **changes})
+
+
+@pytest.mark.requirement("SEC-6")
+@pytest.mark.parametrize("trust", list(ClockTrust))
+def test_a_newer_deny_list_keeps_every_entry_until_its_time(trust: ClockTrust) -> None:
+    kid, now = bytes(16), Now(NOW.unix_s, trust)
+    first = deny(kid, NOW.unix_s + 60).entries
+    facts: dict[str, Any] = {"denials": first, "denied": frozenset({kid})}
+    facts["positions"] = {(Kind.DENY_LIST, SCOPE): Position(1, 1, bytes(32))}
+
+    def sign(body: DenyList) -> bytes:
+        return P.sign(Kind.DENY_LIST, body, *P.officers)
+
+    for dropped in (
+        deny(kid, 0, entries=()),
+        deny(kid, NOW.unix_s + 59),  # shortened: gone by the list after
+        deny(bytes(15) + b"\1", NOW.unix_s + 60),
+    ):
+        assert refusal(sign(dropped), now=now, **facts) is Refusal.ROLLBACK
+    more = (*deny(kid, NOW.unix_s + 90).entries, *deny(kid, 1).entries)
+    for kept in (deny(kid, NOW.unix_s + 60), deny(kid, 0, entries=more)):
+        assert accept(sign(kept), P.trusted(**facts), now).body == kept
+    ended = Now(NOW.unix_s + 60, trust)
+    assert accept(sign(deny(kid, 0, entries=())), P.trusted(**facts), ended)
+
+
+@pytest.mark.requirement("SEC-6")
+def test_a_board_without_a_position_loses_no_denial_and_a_new_epoch_begins_anew() -> None:
+    denials = deny(bytes(16), START * 2).entries
+    empty = P.sign(Kind.DENY_LIST, deny(b"", 0, entries=()), *P.officers)
+    assert accept(empty, P.trusted(), NOW)  # a board that never had a list
+    assert refusal(empty, denials=denials) is Refusal.ROLLBACK
+    # thieves denied whom they liked: the root's holders certify others, who say it anew
+    others = [
+        certify(
+            person(f"officer {n}"),
+            P.roots[:2],
+            scopes=(SCOPE,),
+            roles=(Role.REVOKE,),
+            level=Level.PROVINCE,
+            epoch=2,
+        )
+        for n in "ab"
+    ]
+    anew = P.sign(Kind.DENY_LIST, deny(b"", 0, epoch=2, serial=1, entries=()), *others)
+    reached = {(Kind.DENY_LIST, SCOPE): Position(1, 2**63 - 1, bytes(32))}
+    assert accept(anew, P.trusted(denials=denials, positions=reached), NOW)
 
 
 def test_an_assignment_is_for_one_board_and_an_old_one_never_looks_new() -> None:

@@ -72,7 +72,8 @@ class Board:
             self.trusted = dataclasses.replace(self.trusted, positions=positions)
         if isinstance(accepted.body, DenyList):
             denied = frozenset(entry.value for entry in accepted.body.entries)
-            self.trusted = dataclasses.replace(self.trusted, denied=denied)
+            denials = accepted.body.entries
+            self.trusted = dataclasses.replace(self.trusted, denied=denied, denials=denials)
         return accepted
 
 

@@ -41,7 +41,11 @@ class MemoryVault:
             self.trusted = replace(self.trusted, positions=positions)
         if isinstance(accepted.body, DenyList):
             denied = frozenset(entry.value for entry in accepted.body.entries)
-            self.trusted = replace(self.trusted, denied=self.trusted.denied | denied)
+            self.trusted = replace(
+                self.trusted,
+                denied=self.trusted.denied | denied,
+                denials=accepted.body.entries,
+            )
 
     def keep_root(self, root: Root, data: bytes) -> None:
         digest = Bundle.from_bytes(data).digest

@@ -116,6 +116,7 @@ class Keeper:
             thresholds={} if policy is None else policy.thresholds,
             widest_thresholds=None if widest is None else widest.thresholds,
             denied=self.denied(),
+            denials=() if self.deny_list is None else self.deny_list.entries,
             nonce=nonce or self.store.state.fact("floor_nonce") or b"",
             seen=self.store.state.seen(),
             preapproved=frozenset(() if policy is None else policy.preapproved),

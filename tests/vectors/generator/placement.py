@@ -22,6 +22,7 @@ from vectors.generator.world import (
     NOW,
     OFFICERS,
     ONLINE,
+    ROOTS,
     SCOPE,
     START,
     STATION,
@@ -38,6 +39,7 @@ def cases() -> Iterator[Case]:
     yield from _policies()
     yield from _placement()
     yield from _denials()
+    yield from _kept_denials()
     yield from _standing()
 
 
@@ -77,10 +79,10 @@ def _policies() -> Iterator[Case]:
         ),
         (
             "not_yet_by_an_unknown_clock",
-            "The time is only a floor: kept, and in force later.",
+            "The time is only a floor, and that lags: it rules at once.",
             good,
             None,
-            {"now": Now(early.unix_s, ClockTrust.T1), "expected": {"pending": True}},
+            {"now": Now(early.unix_s, ClockTrust.T1), "expected": {"pending": False}},
         ),
         ("expired", "It ended.", elder, Refusal.EXPIRED, {"now": Now(START + DAY, ClockTrust.T2)}),
         (
@@ -232,6 +234,61 @@ def _denials() -> Iterator[Case]:
         Refusal.DENIED,
         facts={"denied": [OFFICERS[1].kid.hex()]},
     )
+
+
+def _kept_denials() -> Iterator[Case]:
+    """Yield newer lists, where the one in force denies the editor's key for another day."""
+    until = NOW.unix_s + DAY
+    entry = Denied(kind=DeniedKind.KEY, value=EDITOR.kid, until=until)
+    facts = {
+        **position(1, 4, kind=Kind.DENY_LIST, subject=SCOPE),
+        "denied": [EDITOR.kid.hex()],
+        "denials": [{"kind": int(entry.kind), "value": EDITOR.kid.hex(), "until": until}],
+    }
+    officers = [
+        certify(
+            person(f"officer-{n} anew", holder=f"officer-{n}"),
+            ROOTS[:2],
+            scopes=(SCOPE,),
+            roles=(Role.REVOKE,),
+            level=Level.PROVINCE,
+            epoch=2,
+        )
+        for n in (1, 2)
+    ]
+
+    def case(name: str, why: str, until: int | None, reason: Any = None, **more: Any) -> Case:
+        kept = () if until is None else (dataclasses.replace(entry, until=until),)
+        people, epoch = more.pop("people", OFFICERS), more.pop("epoch", 1)
+        data = sign(Kind.DENY_LIST, bodies.deny_list(epoch=epoch, entries=kept), *people)
+        return Case("deny_list", name, why, data, reason, **{"facts": facts, **more})
+
+    yield case("keeps_an_entry", "What is denied stays denied.", until)
+    yield case("keeps_an_entry_for_longer", "A time may be put off.", until + DAY)
+    yield case("drops_an_entry", "It is denied for another day.", None, Refusal.ROLLBACK)
+    yield case("shortens_an_entry", "The list after could drop it.", until - 1, Refusal.ROLLBACK)
+    yield case(
+        "drops_an_entry_by_an_unknown_clock",
+        "It cannot be known to be over: kept rather too long.",
+        None,
+        Refusal.ROLLBACK,
+        now=Now(until - 1, ClockTrust.T1),
+    )
+    yield case("drops_what_is_over", "Its time has come.", None, now=Now(until, ClockTrust.T3))
+    yield case(
+        "drops_what_is_over_by_the_floor",
+        "Also by a mere floor, before which it cannot be.",
+        None,
+        now=Now(until, ClockTrust.T1),
+    )
+    yield case(
+        "drops_an_entry_in_a_new_epoch",
+        "People of the next epoch begin anew: thieves may have denied whom they liked.",
+        None,
+        people=officers,
+        epoch=2,
+    )
+    yield case("first", "A board that never had a list.", None, facts={})
 
 
 def _standing() -> Iterator[Case]:
