@@ -19,6 +19,7 @@ from typing import Final, TypeGuard
 from sqlalchemy import Connection, Engine
 
 from loa_manager import audit, chain_store, database
+from loa_manager.allowance import Allowance
 from loa_manager.chain_store import Arrived, Verdict
 from loa_manager.continuity import Chains, Fit, Judgement
 from loa_manager.keyring import Identity
@@ -28,6 +29,11 @@ from loa_protocol.keys import PublicKey
 from loa_protocol.objects.online import Batch, Receipt
 
 LABEL: Final = Kind.BATCH.label()
+# A board sends about 0.3 MB a day, and weeks of it when it was away. One that is hostile gets no
+# receipt for more: it keeps its records, and the disk keeps its room.
+AT_ONCE: Final = 128 << 20  # bytes of one board
+A_DAY: Final = 64 << 20
+LEAST: Final = 4096  # what a batch counts at least: it has rows of its own
 WORKERS: Final = max(2, os.cpu_count() or 1)  # OpenSSL verifies outside Python's lock
 
 
@@ -36,8 +42,8 @@ class Outcome:
     """What became of one batch.
 
     *reason* is a value of ``Fit``, or why it was refused: ``format``, ``unknown``, ``signature``,
-    ``revoked``. *receipt* is None when it was refused; *endpoint* is None when nothing in it says
-    who sent it. A receipt goes to ``down/<endpoint>/receipt``.
+    ``revoked``, ``too_many``. *receipt* is None when it was refused; *endpoint* is None when
+    nothing in it says who sent it. A receipt goes to ``down/<endpoint>/receipt``.
     """
 
     endpoint: str | None
@@ -65,6 +71,7 @@ class Ingest:
         self._asked: dict[str, tuple[int, int]] = {}
         self._told_ms: dict[str, int] = {}
         self._broken: set[tuple[str, int]] = set()  # accounted for, lest replays fill the table
+        self._room = Allowance(AT_ONCE, A_DAY / 86_400)
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="verify")
 
     def take(self, data: bytes, now_ms: int) -> Outcome:
@@ -95,7 +102,7 @@ class Ingest:
         good = [a for a, refusal in zip(known, refusals, strict=True) if not refusal]
         with database.writing(self._engine) as connection:
             chains = chain_store.load_chains(connection, good, self._asked)
-            verdicts = _judge(known, refusals, chains)
+            verdicts = self._judge(known, refusals, chains, now_ms / 1000)
             judged = list(zip(known, verdicts, strict=True))
             chain_store.write_batches(connection, judged, now_ms)
             chain_store.write_heads(connection, chains)
@@ -129,6 +136,27 @@ class Ingest:
         payload = arrived.seal.payload
         assert payload is not None  # _parse has seen to it
         return "" if arrived.seal.is_by(key, payload, LABEL) else "signature"
+
+    def _judge(
+        self,
+        known: Sequence[Arrived],
+        refusals: Sequence[str],
+        chains: Mapping[str, Chains],
+        now_s: float,
+    ) -> list[Verdict]:
+        verdicts: list[Verdict] = []
+        for arrived, refusal in zip(known, refusals, strict=True):
+            chain = chains.get(arrived.endpoint)
+            if refusal or chain is None:
+                verdicts.append(refusal or "revoked")
+            elif self._room.left(arrived.endpoint, now_s) <= 0:
+                verdicts.append("too_many")
+            else:
+                verdict = chain.judge(arrived.batch)
+                if verdict.fit in (Fit.STORED, Fit.BROKEN):  # what leaves something behind
+                    self._room.use(arrived.endpoint, max(LEAST, len(arrived.data)), now_s)
+                verdicts.append(verdict)
+        return verdicts
 
     def _account(
         self, connection: Connection, judged: Sequence[tuple[Arrived, Verdict]], now_ms: int
@@ -222,16 +250,3 @@ def _is_stored(verdict: Verdict) -> bool:
 
 def _reason(verdict: Verdict) -> str:
     return verdict.fit.value if isinstance(verdict, Judgement) else verdict
-
-
-def _judge(
-    known: Sequence[Arrived], refusals: Sequence[str], chains: Mapping[str, Chains]
-) -> list[Verdict]:
-    verdicts: list[Verdict] = []
-    for arrived, refusal in zip(known, refusals, strict=True):
-        chain = chains.get(arrived.endpoint)
-        if refusal or chain is None:
-            verdicts.append(refusal or "revoked")
-        else:
-            verdicts.append(chain.judge(arrived.batch))
-    return verdicts
