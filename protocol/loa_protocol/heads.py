@@ -19,15 +19,20 @@ AHEAD_S: Final = 60  # two clocks of a province are not further apart than that
 UNPROVEN: Final = "unproven"  # why a proof is not believed: it does not lead to the head's tree
 
 
-def check_follows(head: Head, previous: Head | None, root: Root) -> None:
-    """Check that *head* is the province's own and no older than *previous*.
+def check_follows(head: Head, previous: Head | None, root: Root, now: Now) -> None:
+    """Check that *head* is the province's own, not from the future and no older than *previous*.
+
+    A *previous* one from the future counts for nothing: the time was not known when it came.
 
     Raises:
-        TrustError: SCOPE, of another province or of a part of it; ROLLBACK, older.
+        TrustError: SCOPE, of another province or of a part of it; NOT_YET, ahead of a time that is
+            fully trusted; ROLLBACK, older.
     """
     if head.scope != root.scope:
         raise TrustError(Refusal.SCOPE, f"a head of {head.scope}")
-    if previous is not None and head.time < previous.time:
+    if is_ahead(head, now):
+        raise TrustError(Refusal.NOT_YET, f"a head of {head.time} at {now.unix_s}")
+    if previous is not None and head.time < previous.time and not is_ahead(previous, now):
         raise TrustError(Refusal.ROLLBACK, f"a head of {head.time} after {previous.time}")
 
 

@@ -135,7 +135,7 @@ def _head(request: Request, trusted: Trusted) -> Verdict:
         raise TrustError(Refusal.KIND, accepted.kind.name)
     kept = request.facts.get("head")
     previous = None if kept is None else Head.from_bytes(bytes.fromhex(kept))
-    heads.check_follows(accepted.body, previous, trusted.root)
+    heads.check_follows(accepted.body, previous, trusted.root, request.now)
     return {"stale": heads.is_stale(accepted.body, request.now)}
 
 

@@ -223,16 +223,6 @@ def test_servers_a_little_apart_leave_the_time_known_and_say_how_far() -> None:
 
 
 @pytest.mark.requirement("TIM-4")
-def test_a_head_from_the_future_of_a_fresh_answer_does_not_raise_the_floor() -> None:
-    board = clock()
-    board.on_answer(NOW, asked_ms=0, answered_ms=0)
-    assert not board.on_signed_time(NOW + 13 * DAY, 0)
-    assert board.floor_ms(0) == NOW
-    assert board.on_signed_time(NOW + FLOOR_SLACK_MS, 0)
-    assert board.read(0).trust is ClockTrust.T3
-
-
-@pytest.mark.requirement("TIM-4")
 def test_no_reset_brings_the_floor_below_the_build() -> None:
     board = clock()
     board.reset_floor(5000, 0)

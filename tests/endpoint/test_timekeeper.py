@@ -145,15 +145,6 @@ def test_a_lie_under_a_known_time_is_told_once_and_the_server_is_asked_again(
 
 
 @pytest.mark.requirement("TIM-4")
-def test_a_head_from_the_future_is_told_and_no_floor(bench: Bench) -> None:
-    time = bench.boot()
-    answer(time, NOW)
-    time.on_signed_time(NOW + 13 * DAY)
-    assert "head_ahead" in bench.names()
-    assert is_about(time, NOW, ClockTrust.T3)
-
-
-@pytest.mark.requirement("TIM-4")
 def test_a_wrong_floor_is_told_with_the_nonce_and_cured_by_one_reset_over_it(bench: Bench) -> None:
     time = bench.boot()
     time.on_signed_time(NOW + 13 * DAY)

@@ -120,11 +120,7 @@ class Timekeeper:
 
     def on_signed_time(self, unix_ms: int) -> None:
         """Raise the floor by a head's time."""
-        now = self.read()
-        if not self._clock.on_signed_time(unix_ms, now.mono_ms):
-            detail = f"of a time answer by {unix_ms - now.unix_ms} ms"
-            self._tell(self._watch.tell("head_ahead", "", detail, now.mono_ms))
-            return
+        self._clock.on_signed_time(unix_ms, monotonic_ms())
         self.save_floor()
         self._look()
 

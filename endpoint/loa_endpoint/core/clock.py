@@ -74,19 +74,13 @@ class Clock:
         """Let clocks that nobody signed lead the floor by at most *lead_s* (policy)."""
         self._allowance_ms = lead_s * 1000
 
-    def on_signed_time(self, unix_ms: int, mono_ms: int) -> bool:
+    def on_signed_time(self, unix_ms: int, mono_ms: int) -> None:
         """Raise the floor by a signed time, such as a head's; heads can be replayed, so no more.
 
-        Tells whether it could be believed: one from the future of a fresh time answer is not, or
-        one lying head would set a floor that no later answer could reach.
+        One from the future of a fresh time answer does not come here (`loa_protocol.heads`): it
+        would set a floor that no later answer could reach.
         """
-        answer = self._answer
-        if answer is not None:
-            latest = answer.anchor.at(mono_ms) + answer.error_at(mono_ms) + FLOOR_SLACK_MS
-            if unix_ms > latest:
-                return False
         self._raise_floor(unix_ms, mono_ms)
-        return True
 
     def on_answer(self, unix_ms: int, *, asked_ms: int, answered_ms: int) -> bool:
         """Take an accepted time answer; tell whether it was quick enough to trust.

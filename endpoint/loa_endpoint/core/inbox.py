@@ -27,7 +27,7 @@ from loa_protocol.chain import MAX_DEPTH, resolve
 from loa_protocol.companions import Companions
 from loa_protocol.envelope import MAX_CERTIFICATES, Bundle, Kind, open_seal
 from loa_protocol.errors import FormatError
-from loa_protocol.heads import is_ahead
+from loa_protocol.heads import check_follows
 from loa_protocol.keys import PublicKey
 from loa_protocol.objects.alert import Alert
 from loa_protocol.objects.authority import Certificate, Root
@@ -213,10 +213,7 @@ class Inbox:
         return _order(accepted, data, now)
 
     def _head(self, head: Head, data: bytes, trusted: Trusted, now: Now) -> Verdict:
-        if head.scope != trusted.root.scope:
-            raise TrustError(Refusal.SCOPE, f"a head of {head.scope}")
-        if is_ahead(head, now):
-            raise TrustError(Refusal.NOT_YET, f"a head of {head.time} at {now.unix_s}")
+        check_follows(head, None, trusted.root, now)
         if head.time <= self._head_time:
             return Nothing()
         self._head_time = head.time

@@ -353,10 +353,7 @@ class CatchUp:
     def _on_head(
         self, accepted: Accepted, head: Head, data: bytes, have: Have, now: Now
     ) -> tuple[Effect, ...]:
-        if heads.is_ahead(head, now):
-            raise TrustError(Refusal.NOT_YET, f"a head of {head.time} at {now.unix_s}")
-        is_void = self.head is not None and heads.is_ahead(self.head, now)  # the time was not known
-        heads.check_follows(head, None if is_void else self.head, have.trusted.root)
+        heads.check_follows(head, self.head, have.trusted.root, now)
         if head == self.head:
             return ()
         if self.head is None or (head.tree, head.leaves) != (self.head.tree, self.head.leaves):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from loa_protocol import merkle
+from loa_protocol import heads, merkle
 from loa_protocol.envelope import Bundle, Kind, seal
 from loa_protocol.objects.authority import Level, Role
 from loa_protocol.objects.online import Inclusion, Leaf
@@ -99,7 +99,34 @@ def _heads() -> Iterator[Case]:
         Refusal.EXPIRED,
         time=_END + 1,
     )
-    yield case("as_late_as_its_certificate", "The last second.", time=_END)
+    unknown = Now(NOW.unix_s, ClockTrust.T1)
+    yield case("as_late_as_its_certificate", "The last second.", now=unknown, time=_END)
+    late = NOW.unix_s + heads.AHEAD_S
+    yield case("a_minute_ahead", "Two clocks may be a minute apart.", time=late)
+    yield case(
+        "ahead",
+        "By more than a minute, and the time is fully trusted: it would keep true heads out.",
+        Refusal.NOT_YET,
+        time=late + 1,
+    )
+    yield case(
+        "ahead_at_t2",
+        "Where no server told the time, a head knows it better.",
+        now=Now(NOW.unix_s, ClockTrust.T2),
+        time=late + 1,
+    )
+    yield case(
+        "after_one_from_the_future",
+        "The one before came when the time was not known: it lied, and counts for nothing.",
+        before=bodies.head(time=late + 1),
+    )
+    yield case(
+        "after_a_later_one_at_t2",
+        "Where the time is not fully trusted, the later one may be true.",
+        Refusal.ROLLBACK,
+        now=Now(NOW.unix_s, ClockTrust.T2),
+        before=bodies.head(time=late + 1),
+    )
     yield case("by_an_officer", "Not role head.", Refusal.ROLE, who=OFFICERS[0])
     yield case("by_an_editor", "Nor that.", Refusal.ROLE, who=EDITOR)
     yield case(
