@@ -7,31 +7,65 @@ from __future__ import annotations
 
 import dataclasses
 import random
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 from loa_protocol.envelope import Bundle, Kind
 from loa_protocol.live import seal_chunk
 from loa_protocol.objects.alert import Alert
 from loa_protocol.objects.authority import Level, Role
 from loa_protocol.objects.command import Command, Verb
-from loa_protocol.objects.live import LiveChunk
+from loa_protocol.objects.live import Grant, LiveChunk
 from loa_protocol.objects.playlist import Bearer, BearerKind, Session
 from loa_protocol.schema import Wire
 from support.hostile_oracle import MARKER_HZ
-from support.hostile_world import HOUR, World, media_of, spoken, wave_of
+from support.hostile_world import HOUR, media_of, spoken, wave_of
 from support.orders import alert, cancel, command, grant
-from support.province import STATION, Person, certify, person, playlist, province
+from support.province import STATION, Person, Province, certify, person, playlist, province
 
 OTHER = "vn/ls/st0999"
 _FAR = 29 * 86_400  # seconds
+
+
+class Clock(Protocol):
+    """The true time."""
+
+    @property
+    def unix_s(self) -> int: ...
+
+    @property
+    def unix_ms(self) -> int: ...
+
+
+class Ground(Protocol):
+    """What an attacker sees of the honest people's doings."""
+
+    @property
+    def folder(self) -> Path: ...
+
+    @property
+    def clock(self) -> Clock: ...
+
+    @property
+    def signed(self) -> Sequence[bytes]: ...
+
+    @property
+    def chunks(self) -> Sequence[bytes]: ...
+
+    @property
+    def grants(self) -> Sequence[Grant]: ...
+
+    @property
+    def online(self) -> Person: ...
 
 
 @dataclass
 class Forger:
     """The attacker's own workshop."""
 
-    world: World
+    world: Ground
     chance: random.Random
     content: bytes = b""
     own: list[Person] = field(default_factory=list)  # under a root of his own
@@ -40,6 +74,7 @@ class Forger:
     files: dict[str, bytes] = field(default_factory=dict)
     playlists: list[bytes] = field(default_factory=list)
     orders: list[bytes] = field(default_factory=list)  # digests, for lists of orders
+    people: Province = field(default_factory=province)  # whose single keys are stolen
 
     def __post_init__(self) -> None:
         self.content = wave_of(MARKER_HZ, self.world.folder)
@@ -53,7 +88,7 @@ class Forger:
         self.strangers = [
             certify(
                 person(f"far-{n}"),
-                province().officers,
+                self.people.officers,
                 scopes=(OTHER,),
                 roles=(Role.ALERT, Role.LIVE, Role.OPERATE, Role.EDITOR, Role.APPROVER),
             )
@@ -64,7 +99,7 @@ class Forger:
     def begin(self) -> None:
         """Make what is served for days; the server's first head is there."""
         body = self._playlist()
-        for signers in (self.own, [province().editor], [self.world.online], self.strangers):
+        for signers in (self.own, [self.people.editor], [self.world.online], self.strangers):
             data = self._file(self._sign(Kind.PLAYLIST, body, *signers))
             self.playlists.append(Bundle.from_bytes(data).digest)
         for data in (self.alert(), self.single(), self.by_server(), self.foreign()):
@@ -80,6 +115,25 @@ class Forger:
 
     # --- orders
 
+    def forged(self, card: str) -> bytes:
+        """Return another bundle of that name; of no name, noise."""
+        makers: dict[str, Callable[[], bytes]] = {
+            "forged alert": self.alert,
+            "alert by the server": self.by_server,
+            "alert by one": self.single,
+            "alert by one, twice": self.twice,
+            "alert of another commune": self.foreign,
+            "alert with another sound": self.tampered,
+            "flipped bit": self.flipped,
+            "another kind": self.wrong_kind,
+            "release by too few": self.release,
+            "cancel by strangers": self.cancel,
+            "grant by too few": self.grant,
+            "playlist by too few": self.playlist,
+        }
+        maker = makers.get(card)
+        return maker() if maker else self.chance.randbytes(self.chance.randrange(2000))
+
     def alert(self) -> bytes:
         """An alert by people under another root."""
         return self.sign(Kind.ALERT, self._alert())
@@ -90,11 +144,11 @@ class Forger:
 
     def single(self) -> bytes:
         """Free speech by one stolen key, where two are needed."""
-        return self._sign(Kind.ALERT, self._alert(), province().wardens[0])
+        return self._sign(Kind.ALERT, self._alert(), self.people.wardens[0])
 
     def twice(self) -> bytes:
         """One stolen key that signs twice."""
-        return self._sign(Kind.ALERT, self._alert(), *[province().wardens[0]] * 2)
+        return self._sign(Kind.ALERT, self._alert(), *[self.people.wardens[0]] * 2)
 
     def foreign(self) -> bytes:
         """Another commune's wardens, for their own place or for ours."""
@@ -135,8 +189,8 @@ class Forger:
         body = command(Verb.RELEASE, references=references, **times)
         signers = self.chance.choice(
             (
-                province().wardens[:1],
-                province().duty[:1],
+                self.people.wardens[:1],
+                self.people.duty[:1],
                 [self.world.online],
                 self.own,
                 self.strangers,
@@ -160,13 +214,13 @@ class Forger:
         now_s = self.world.clock.unix_s
         body = grant(self.session.signer, start=now_s - 60, end=now_s + HOUR // 2)
         signers = self.chance.choice(
-            (self.own, province().wardens[:1], [self.world.online], self.strangers)
+            (self.own, self.people.wardens[:1], [self.world.online], self.strangers)
         )
         return self._sign(Kind.GRANT, body, *signers)
 
     def playlist(self) -> bytes:
         """A day of the attacker's sound."""
-        signers = self.chance.choice((self.own, [province().editor], [self.world.online]))
+        signers = self.chance.choice((self.own, [self.people.editor], [self.world.online]))
         return self._sign(Kind.PLAYLIST, self._playlist(), *signers)
 
     # --- live sound
@@ -179,7 +233,7 @@ class Forger:
         number = self.chance.choice((self.chance.randrange(2**31), self.chance.randrange(40)))
         packets = self.chance.choice(spoken(MARKER_HZ, 3))
         body = LiveChunk(grant=order, number=number, at_ms=at_ms, packets=packets)
-        signer = self.chance.choice((self.session, self.world.online, province().wardens[0]))
+        signer = self.chance.choice((self.session, self.world.online, self.people.wardens[0]))
         return seal_chunk(body, signer.signer)
 
     def altered_chunk(self) -> bytes:
@@ -193,7 +247,7 @@ class Forger:
     # --- inside
 
     def _sign(self, kind: Kind, body: Wire, *people: Person) -> bytes:
-        return self.world.lab.sign(kind, body, *people)
+        return self.people.sign(kind, body, *people)
 
     def _file(self, data: bytes) -> bytes:
         self.files[f"/objects/{Bundle.from_bytes(data).digest.hex()}"] = data

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 
@@ -32,6 +32,7 @@ _DAY_S: Final = 86_400
 _OPEN_S, _CLOSED_S = 5 * 3600, 21 * 3600  # the policy's hours
 _WINDOW: Final = RATE // 10
 _BAND_HZ: Final = 30
+_ASIDE_HZ: Final = 600
 _FOREIGN: Final = 0.05  # of a window's power
 _WHOLE: Final = 0.97  # of a window sounds: where one begins or ends, the edge has every tone
 
@@ -218,11 +219,18 @@ def _local_s(at_ms: int) -> int:
     return (at_ms // 1000 + _OFFSET_S) % _DAY_S
 
 
+class Allows(Protocol):
+    """Who knows what may be heard."""
+
+    def near(self, at_ms: int) -> frozenset[int]:
+        """Return the tones that may be heard at an instant or were a fade ago."""
+
+
 @dataclass
 class Meter:
     """The tape: every sample that is written is weighed against the oracle."""
 
-    oracle: Oracle
+    oracle: Allows
     board_ms: Callable[[int], int]  # monotonic ns -> the board's unix ms
     written: int = 0
     sounding: int = 0  # samples that are not zero
@@ -251,7 +259,7 @@ class Meter:
         self.sounding += len(loud)
         allowed = self.oracle.near(begin_ms) | self.oracle.near(end_ms)
         powers = _powers(window)
-        if _share(powers, [MARKER_HZ]) > 0.01:
+        if _is_marked(powers, is_whole=len(loud) > _WHOLE * len(window)):
             self.marked += len(loud)
             self._foul("the attacker's tone", at_ms, powers)
         if not self.oracle.near(begin_ms) or not self.oracle.near(end_ms):
@@ -273,6 +281,17 @@ class Meter:
 def _powers(window: Samples) -> Samples:
     spectrum: Samples = np.abs(np.fft.rfft(window * np.hanning(len(window)))) ** 2
     return spectrum
+
+
+def _is_marked(powers: Samples, *, is_whole: bool) -> bool:
+    """Tell whether the attacker's tone is in a window.
+
+    Where a signed sound begins or ends within it, its edge has every tone, the higher the less: the
+    attacker's then has to stand out from those on both sides of it.
+    """
+    found = _share(powers, [MARKER_HZ])
+    beside = (_share(powers, [MARKER_HZ - _ASIDE_HZ]), _share(powers, [MARKER_HZ + _ASIDE_HZ]))
+    return found > 0.01 and (is_whole or found > 2 * max(beside))
 
 
 def _share(powers: Samples, tones: Iterable[int]) -> float:
