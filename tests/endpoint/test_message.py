@@ -92,6 +92,32 @@ def test_a_length_of_five_bytes_is_refused() -> None:
         PacketMeter().feed(b"\x30\xff\xff\xff\xff")
 
 
+@pytest.mark.requirement("SEC-8")
+@pytest.mark.parametrize(
+    "first",
+    [
+        pytest.param(0x32, id="QoS 1, each of which is to be answered"),
+        pytest.param(0x34, id="QoS 2, which is held until it is released"),
+        pytest.param(0x36, id="QoS 3"),
+        pytest.param(0x38, id="again, of QoS 0"),
+        pytest.param(0x10, id="for a server"),
+        pytest.param(0xC0, id="a question to be answered"),
+        pytest.param(0x62, id="a release of what was never held"),
+        pytest.param(0x00, id="no kind"),
+        pytest.param(0xF0, id="of another version"),
+    ],
+)
+def test_a_packet_that_nobody_asked_for_is_refused_at_its_first_byte(first: int) -> None:
+    meter = PacketMeter()
+    meter.feed(b"\x20\x02\x00\x00" + packet(b"topic"))
+    with pytest.raises(FrameError, match=f"{first:#04x}"):
+        meter.feed(bytes([first]))
+
+
+def test_what_a_broker_answers_passes() -> None:
+    PacketMeter().feed(b"\x20\x02\x00\x00\x90\x03\x00\x01\x00\x40\x02\x00\x01\xd0\x00\x31\x00")
+
+
 def test_the_largest_bundle_fits_into_a_packet() -> None:
     PacketMeter().feed(packet(b"t" * 100 + bytes(cbor.MAX_BYTES)))
     assert MAX_PACKET_BYTES < 2 * cbor.MAX_BYTES

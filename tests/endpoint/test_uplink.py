@@ -554,14 +554,23 @@ CONNACK = b"\x20\x02\x00\x00"
 @pytest.mark.parametrize(
     ("words", "why"),
     [
-        ([b"HTTP/1.1 400 Bad Request\r\n\r\n"], "timed out"),
+        ([b"HTTP/1.1 400 Bad Request\r\n\r\n"], "a packet that begins with 0x48"),
         ([b"\x20\x02\x00\x05"], "(?i)not authori[sz]ed|ended"),
         ([CONNACK, b"\x30\xff\xff\xff\x7f" + bytes(1000)], "a packet of 268435455 bytes"),
         ([CONNACK, b"\x30\xff\xff\xff\xff\xff"], "more than four bytes"),
+        ([CONNACK, b"\x34\x05\x00\x01t\x00\x01"], "a packet that begins with 0x34"),
         ([CONNACK, b"\x90\x07\x00\x01" + b"\x80" * 5], "does not let us listen"),
         ([CONNACK, b"\x90\x08\x00\x01" + b"\x00" * 6], "does not let us listen"),
     ],
-    ids=["no MQTT", "no entry", "huge message", "endless length", "denied", "too many"],
+    ids=[
+        "no MQTT",
+        "no entry",
+        "huge message",
+        "endless length",
+        "to be held",
+        "denied",
+        "too many",
+    ],
 )
 async def test_a_broker_that_talks_nonsense_is_left(
     words: list[bytes],

@@ -8,6 +8,7 @@ import sys
 from datetime import UTC, datetime
 from typing import Final
 
+_MQTT: Final = "mqtt"  # the name under which our MQTT client tells
 _OWN: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 
 
@@ -28,7 +29,12 @@ class JsonLines(logging.Formatter):
 
 
 def begin_logging() -> None:
-    """Write the agent's log to standard error, where the service manager collects it."""
+    """Write the agent's log to standard error, where the service manager collects it.
+
+    What the MQTT client would say is left out: a line for each message that a flood makes it drop,
+    a trace for each answer to nothing, so that whoever owns the broker could fill the disk.
+    """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    logging.getLogger(_MQTT).setLevel(logging.CRITICAL)

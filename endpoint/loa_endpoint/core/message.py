@@ -1,7 +1,9 @@
 """What goes over MQTT: topics, and how large a packet may be.
 
 The broker is not trusted. What it delivers under a topic is judged by its bytes alone; a packet
-that claims to be larger than any object is the end of the connection, before memory is taken.
+that claims to be larger than any object, or that no broker sends to who asked for QoS 0 alone, is
+the end of the connection, before memory is taken: our MQTT client holds what comes as QoS 2 until
+the broker releases it, without a bound, and queues an answer to each that comes as QoS 1.
 """
 
 from __future__ import annotations
@@ -16,6 +18,8 @@ from loa_protocol.errors import FrameError
 MAX_PACKET_BYTES: Final = cbor.MAX_BYTES + 1024  # the largest bundle, its topic, the header
 _MAX_LENGTH_BYTES: Final = 4  # MQTT 3.1.1 section 2.2.3
 _MORE: Final = 0x80
+# CONNACK, PUBLISH of QoS 0 (also retained), PUBACK, SUBACK, PINGRESP: MQTT 3.1.1 section 2.2.1
+_FIRST_BYTES: Final = frozenset((0x20, 0x30, 0x31, 0x40, 0x90, 0xD0))
 
 
 class Topic(enum.Enum):
@@ -54,7 +58,7 @@ def kind_of(topic: str) -> Topic:
 
 
 class PacketMeter:
-    """Watches the lengths of packets go by, in pieces of any size."""
+    """Watches kinds and lengths of packets go by, in pieces of any size."""
 
     def __init__(self, most_bytes: int = MAX_PACKET_BYTES) -> None:
         self._most = most_bytes
@@ -65,7 +69,8 @@ class PacketMeter:
         """Take the next bytes of the stream.
 
         Raises:
-            FrameError: a packet announces more than is allowed, or no length at all.
+            FrameError: a packet is of a kind that nobody asked for, or announces more than is
+                allowed, or no length at all.
         """
         at = 0
         while at < len(data):
@@ -76,6 +81,8 @@ class PacketMeter:
                 continue
             self._header.append(data[at])
             at += 1
+            if self._header[0] not in _FIRST_BYTES:
+                raise FrameError(f"a packet that begins with {self._header[0]:#04x}")
             if len(self._header) > 1 and not self._header[-1] & _MORE:
                 self._left = self._announced()
                 self._header.clear()
