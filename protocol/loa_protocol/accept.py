@@ -191,6 +191,6 @@ def _claimed_time(body: Object) -> int | None:
     match body:
         case Head():
             return body.time
-        case TimeAnswer():
+        case TimeAnswer() | Receipt():  # of receipts the newest counts
             return body.time_ms // 1000
     return None

@@ -327,6 +327,15 @@ def test_a_receipt_is_for_one_endpoint() -> None:
     assert refusal(P.sign(Kind.RECEIPT, body, P.editor)) is Refusal.ROLE
 
 
+def test_a_stolen_ingest_key_holds_receipts_up_no_longer_than_its_certificate() -> None:
+    mine, ends_ms = P.device.public.kid, (START + 14 * 86_400) * 1000
+    last = Receipt(endpoint=mine, epoch=1, next=7, chain=bytes(32), time_ms=ends_ms)
+    unknown = Now(START, ClockTrust.T1)
+    assert accept(P.sign(Kind.RECEIPT, last, P.online), P.trusted(), unknown).body == last
+    later = dataclasses.replace(last, time_ms=ends_ms + 1000)
+    assert refusal(P.sign(Kind.RECEIPT, later, P.online), now=unknown) is Refusal.EXPIRED
+
+
 def head(time: int) -> Head:
     return Head(
         scope=SCOPE,

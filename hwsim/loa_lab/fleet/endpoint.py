@@ -164,6 +164,7 @@ class FleetEndpoint:
             positions=self.memory.positions,
             thresholds={} if policy is None else policy.thresholds,
             denied=self.memory.denied,
+            denials=self.memory.denials,
             seen=self.memory.seen,
             preapproved=frozenset(() if policy is None else policy.preapproved),
             preapproved_holders=1 if policy is None else policy.preapproved_holders,
@@ -216,6 +217,7 @@ class FleetEndpoint:
         body = verdict.accepted.body
         if isinstance(body, DenyList):
             self.memory.denied = frozenset(entry.value for entry in body.entries)
+            self.memory.denials = body.entries
         if isinstance(body, Policy):
             self._carry_out(self._desk.on_policy(self._policy(), self.place.clock()))
 

@@ -10,6 +10,7 @@ from loa_endpoint.core.orders import Kept, Progress
 from loa_protocol.companions import Companions
 from loa_protocol.envelope import Kind
 from loa_protocol.objects.online import Batch, Receipt
+from loa_protocol.objects.placement import Denied
 from loa_protocol.objects.policy import Policy
 from loa_protocol.record import CHAIN_START, Body, Boot, ClockTrust, Record, chain
 from loa_protocol.trust import Accepted, Position, Subject, position_of, subject_of
@@ -102,6 +103,7 @@ class Memory:
     held: dict[Subject, bytes] = field(default_factory=dict)  # digests of what is in force
     policies: dict[str, Policy] = field(default_factory=dict)
     denied: frozenset[bytes] = frozenset()
+    denials: tuple[Denied, ...] = ()
     seen: dict[bytes, int] = field(default_factory=dict)
     happened: dict[bytes, tuple[bytes, Kind]] = field(default_factory=dict)
     orders: dict[bytes, tuple[bytes, bytes, bytes]] = field(default_factory=dict)

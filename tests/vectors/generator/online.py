@@ -324,6 +324,13 @@ def _receipts() -> Iterator[Case]:
         endpoint=bytes(16),
     )
     yield case("by_an_editor", "Not role ingest.", Refusal.ROLE, who=EDITOR)
+    yield case("as_late_as_its_certificate", "The last second.", time_ms=_END * _SECOND)
+    yield case(
+        "later_than_its_certificate",
+        "The newest counts: a stolen key's must not outdo every true one for ever.",
+        Refusal.EXPIRED,
+        time_ms=(_END + 1) * _SECOND,
+    )
 
 
 def _chunks() -> Iterator[Case]:
