@@ -313,6 +313,20 @@ async def test_a_nudge_is_followed_at_once_and_a_pushed_head_is_not_fetched(
         await until(lambda: board.serial == 3)
 
 
+@pytest.mark.requirement("SEC-8")
+async def test_where_the_session_that_brings_nudges_ends_the_server_is_soon_looked_at(
+    board: Board, lab: ContentLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("loa_endpoint.core.poll.ALONE_MS", 50)
+    board.is_nudged = True  # so the regular look is minutes away
+    async with running(board.sync):
+        await until(lambda: board.serial == 1)
+        lab.publish(media_playlist(NEWER, serial=2))
+        lab.renew()
+        board.is_nudged = False  # whoever has the broker ends the session, and opens no other
+        await until(lambda: board.serial == 2)
+
+
 @pytest.mark.requirement("PERF-5")
 async def test_a_bare_head_from_a_key_that_is_not_known_yet_only_says_that_there_is_one(
     board: Board, lab: ContentLab

@@ -199,9 +199,20 @@ class ContentSync:
                 is_complete=is_complete,
                 is_behind=self._core.is_behind,
             )
+            await self._rest(delay_ms)
+
+    async def _rest(self, delay_ms: int) -> None:
+        """Wait for a nudge, at most *delay_ms*.
+
+        Once the message session is gone that would bring it, no longer than who has none.
+        """
+        end_ms, was_nudged = _now_ms() + delay_ms, self._around.is_nudged()
+        while not self._stir.is_set() and (left_ms := end_ms - _now_ms()) > 0:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(delay_ms / 1000):
+                async with asyncio.timeout(min(left_ms, self._poll.alone_ms) / 1000):
                     await self._stir.wait()
+            if was_nudged and not self._around.is_nudged():
+                return
 
     async def round(self, pushed: bytes | None = None) -> bool:
         """Catch up once, beginning with a *pushed* head where there is one; tell if nothing failed.

@@ -77,6 +77,11 @@ class Poll:
             dues.append(done_ms + self._jittered_ms(PROOFS_MS))
         return max(0, min(dues) - now_ms)
 
+    @property
+    def alone_ms(self) -> int:
+        """How long after the last sign of a message session to look without one."""
+        return self._jittered_ms(ALONE_MS)
+
     def _jittered_ms(self, interval_ms: int) -> int:
         return jittered_ms(interval_ms, self._identity, self._turn)
 
