@@ -319,8 +319,10 @@ async def test_where_the_session_that_brings_nudges_ends_the_server_is_soon_look
 ) -> None:
     monkeypatch.setattr("loa_endpoint.core.poll.ALONE_MS", 50)
     board.is_nudged = True  # so the regular look is minutes away
+    rests = asyncio.Event()
+    board.sync.on_caught_up = lambda _: rests.set()
     async with running(board.sync):
-        await until(lambda: board.serial == 1)
+        await rests.wait()
         lab.publish(media_playlist(NEWER, serial=2))
         lab.renew()
         board.is_nudged = False  # whoever has the broker ends the session, and opens no other
