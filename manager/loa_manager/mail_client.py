@@ -9,26 +9,20 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Final
 
 from loa_manager.content_tree import write_durably
 from loa_manager.home import Home
 from loa_manager.keyring import Identity
 from loa_manager.mailbox.rejection import Rejection, open_rejection, seal_rejection
+from loa_manager.media_upload import upload
 from loa_manager.publish.drafts import SUFFIX, Draft, read_draft
 from loa_manager.publish.media import OnFile, unwatched
 from loa_manager.service_client import ServiceClient
 from loa_protocol.envelope import Bundle
-from loa_protocol.errors import MessageError, RefusedError, StoreError
-from loa_protocol.language import translator
+from loa_protocol.errors import MessageError, StoreError
 from loa_protocol.objects.playlist import Media
 from loa_protocol.trust import Now, Refusal, Trusted, TrustError
-
-_ = translator("loa_manager")
-
-PORTION: Final = 128 * 1024  # as the server takes it
-_TURNS: Final = 3  # times that the server may say where it really is
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,24 +134,16 @@ def reject(
 def _upload(
     client: ServiceClient, draft: Draft, media: Media, offset: int, on_file: OnFile
 ) -> None:
-    name = media.sha256.hex()
-    target = f"/mailbox/drafts/{draft.bundle.digest.hex()}/media/{name}"
-    on_bytes = on_file(name[:8], media.size)
-    on_bytes(offset)
-    turns = 0
-    while offset < media.size:
-        portion = _read_portion(draft.media / name, offset)
-        try:
-            answer = client.call("POST", f"{target}/{offset}", portion).json()
-        except RefusedError as error:
-            turns += 1
-            if error.code != "offset" or turns > _TURNS:
-                raise
-            offset = _received(client, draft, name)  # somebody else sends the same file
-            continue
-        received = int(answer["received"])
-        on_bytes(received - offset)
-        offset = received
+    name, known = media.sha256.hex(), [offset]
+    upload(
+        client,
+        f"/mailbox/drafts/{draft.bundle.digest.hex()}/media/{name}",
+        media,
+        draft.media / name,
+        # the entry has told the first time
+        received=lambda: known.pop() if known else _received(client, draft, name),
+        on_file=on_file,
+    )
 
 
 def _received(client: ServiceClient, draft: Draft, name: str) -> int:
@@ -166,18 +152,6 @@ def _received(client: ServiceClient, draft: Draft, name: str) -> int:
     sizes = {each.sha256.hex(): each.size for each in draft.playlist.media}
     rows = {row["sha256"]: int(row["received"]) for row in facts["missing"]}
     return rows.get(name, sizes[name])
-
-
-def _read_portion(path: Path, offset: int) -> bytes:
-    try:
-        with path.open("rb") as file:
-            file.seek(offset)
-            portion = file.read(PORTION)
-    except OSError as error:
-        raise StoreError(str(path), error.strerror or str(error)) from None
-    if not portion:
-        raise StoreError(str(path), _("shorter than the draft says"))
-    return portion
 
 
 def _download(client: ServiceClient, draft: Draft, media: Media, on_file: OnFile) -> None:

@@ -18,6 +18,7 @@ from starlette.routing import Route
 
 from loa_manager import mail_client
 from loa_manager.keyring import Identity, load_signer
+from loa_manager.mailbox.parts import PORTION
 from loa_manager.mailbox.room import Limits
 from loa_manager.publish.drafts import Draft, read_draft
 from loa_manager.publish.editing import seal_draft
@@ -30,7 +31,6 @@ from loa_manager.request_seal import (
     Claim,
     seal_request,
 )
-from loa_manager.serve.mail_route import PORTION
 from loa_manager.serve.web import PUBLIC
 from loa_protocol.envelope import Bundle, Kind, sign_bundle
 from loa_protocol.errors import FetchError, RefusedError
@@ -178,6 +178,8 @@ def test_no_route_serves_a_foreign_commune_or_another_role(lab: MailLab, posted:
                 assert refusal(answer) == (403, reason), (name, target)
             elif (name, template) == ("alarm", "/orders/{scope:path}"):
                 assert answer.json() == []  # who gives alerts follows orders for their own place
+            elif template.startswith("/orders/{digest}"):
+                assert refusal(answer) == (404, "not_here")  # no order of theirs waits for it
             else:
                 assert answer.status_code in (400, 403), (name, target)
     assert lab.everything() == before

@@ -23,6 +23,7 @@ from loa_manager.cli.order_options import (
 )
 from loa_manager.cli.order_view import confirm_order, deliver, show_outcomes, show_told
 from loa_manager.keyring import Secrets
+from loa_manager.orders.desk import Judged
 from loa_manager.orders.giving import Giver, find
 from loa_manager.orders.paper import open_paper, read_paper
 from loa_manager.orders.sound import Sound
@@ -132,16 +133,21 @@ def give(
         secrets: Opens the keys.
         orders: What is to be given.
         given: The command's options.
-        may_wait: An alert that needs another holder loses its common instant, which would be over
-            when they sign.
+        may_wait: An alert that has to wait, for another holder or until its sound is at the
+            server, loses its common instant, which would be over by then.
     """
     papers = [open_paper(sign_bundle(each.kind, each.body.to_bytes(), [])) for each in orders]
     confirm_order(giver, papers, yes=given["yes"])
     output = given["output"] if len(orders) == 1 else None
     outcomes = []
+
+    def waits(judged: Judged) -> bool:
+        is_sent = judged.is_complete and output is None
+        return not judged.is_complete or (is_sent and giver.must_bring_sound(judged.paper, secrets))
+
     for each in orders:
         judged = giver.seal(each.kind, each.body, secrets)
-        if may_wait and isinstance(each.body, Alert) and not judged.is_complete:
+        if may_wait and isinstance(each.body, Alert) and waits(judged):
             judged = giver.seal(each.kind, replace(each.body, speech_ms=0), secrets)
         outcomes.append(deliver(giver, judged, secrets, output=output, media=each.media))
     show_outcomes(giver, outcomes)

@@ -13,6 +13,7 @@ import click
 
 from loa_manager import database
 from loa_manager.cli.output import Column, say, show, show_facts, wants_json
+from loa_manager.cli.progress import progress
 from loa_manager.cli.question import confirm
 from loa_manager.cli.week_view import show_week, week_remarks
 from loa_manager.keyring import Secrets
@@ -74,10 +75,12 @@ def deliver(
 ) -> Outcome:
     """Send an order on its way; where the server is not reached, say where its file is."""
     try:
-        return giver.deliver(judged, secrets, output=output, media=media)
+        with progress(_("Sending")) as on_file:
+            return giver.deliver(judged, secrets, output=output, media=media, on_file=on_file)
     except PeerError:
         path = giver.path_for(judged, output)
-        say(_("NOT SENT. Send it again: loa order publish {file}").format(file=path))
+        text = _("NOT SENT. Send it again: loa order publish --home {home} {file}")
+        say(text.format(home=giver.home.path, file=path))
         raise
 
 

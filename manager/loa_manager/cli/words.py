@@ -103,8 +103,8 @@ def _service(code: str) -> str | None:
         "outdated": _("it is over, or something newer is published"),
         "sender": _("only who signed it may bring it"),
         "media_missing": _(
-            "it lacks the sound; take the order file and the folder media beside it to the server:"
-            " loa order publish --home PROVINCE FILE"
+            "it lacks the sound, and so does this machine: get the folder media of whoever made the"
+            " order, put it beside the order file, and run: loa order publish FILE"
         ),
         "limit": _("it is beyond the policy's limits"),
     }.get(code)

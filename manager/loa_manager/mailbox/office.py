@@ -15,10 +15,11 @@ from typing import Any, Final
 from loa_manager.account import note
 from loa_manager.home import Home
 from loa_manager.mailbox.entry import DESKS, Entry, check_signers, has_both, is_below, read_bundle
+from loa_manager.mailbox.parts import OffsetError
 from loa_manager.mailbox.rejection import open_rejection
 from loa_manager.mailbox.room import Held, Limits, drafts_to_drop
 from loa_manager.mailbox.state import Standing, State, state_of
-from loa_manager.mailbox.store import DraftBox, Notes, OffsetError, Posted
+from loa_manager.mailbox.store import DraftBox, Notes, Posted
 from loa_manager.publish.desk import Desk
 from loa_manager.publish.drafts import Draft
 from loa_manager.publish.order import find_collisions

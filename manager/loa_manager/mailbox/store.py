@@ -10,27 +10,22 @@ again. No decision is taken here.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
-import os
 import shutil
 import threading
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Final
 
 from loa_manager.content_tree import ContentTree, store_by_hash, write_durably
-from loa_manager.durable import storing, sync_folder
+from loa_manager.durable import storing
 from loa_manager.home import make_private_folder, read_bytes
+from loa_manager.mailbox import parts
 from loa_protocol.envelope import Bundle
 from loa_protocol.errors import MessageError, StoreError
 from loa_protocol.objects.playlist import Media, Playlist
 from loa_protocol.scope import is_inside
-from loa_protocol.trust import Refusal, TrustError
-
-_CHUNK: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +66,6 @@ class Posted:
     def media(self) -> Path:
         """The folder of its media files."""
         return self.path.parent / "media"
-
-
-class OffsetError(StoreError):
-    """A portion does not continue what is there; *received* bytes are."""
-
-    def __init__(self, where: str, received: int) -> None:
-        super().__init__(where, f"{received} bytes are there")
-        self.received = received
 
 
 class DraftBox:
@@ -174,8 +161,7 @@ class DraftBox:
         """Return how many bytes of *media* are there, in mailbox or content tree."""
         if self.media_path(posted, media) is not None:
             return media.size
-        part = posted.media / f"{media.sha256.hex()}.part"
-        return part.stat().st_size if part.is_file() else 0
+        return parts.received(posted.media, media)
 
     def missing(self, posted: Posted) -> list[tuple[Media, int]]:
         """Return the media of *posted* that are not whole, with how much of each is there."""
@@ -197,18 +183,7 @@ class DraftBox:
         """
         with self._lock:
             there = self.received(posted, media)
-            if offset + len(data) <= there:
-                return there  # the answer to this very portion was lost
-            if offset != there or offset + len(data) > media.size:
-                raise OffsetError(media.sha256.hex(), there)
-            part = posted.media / f"{media.sha256.hex()}.part"
-            with storing(part):
-                part.parent.mkdir(parents=True, exist_ok=True)
-                with part.open("ab") as file:
-                    file.write(data)
-                if offset + len(data) == media.size:
-                    _finish(part, media)
-            return offset + len(data)
+            return parts.append_portion(posted.media, media, offset, data, there)
 
     def gather(self, posted: Posted) -> None:
         """Bring media that only the content tree has into the draft's own folder.
@@ -234,21 +209,6 @@ class DraftBox:
             raise StoreError(str(path), error.strerror or str(error)) from None
         rejection = path.with_suffix(".rejection")
         return Posted(path, data, notes, read_bytes(rejection) if rejection.is_file() else None)
-
-
-def _finish(part: Path, media: Media) -> None:
-    """Give a complete file its name, synced; throw it away when it is another one."""
-    digest = hashlib.sha256()
-    with part.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-        if digest.digest() == media.sha256:
-            os.fsync(file.fileno())
-    if digest.digest() != media.sha256:
-        part.unlink()
-        raise TrustError(Refusal.MEDIA_HASH, media.sha256.hex())
-    part.rename(part.with_suffix(""))
-    sync_folder(part.parent)
 
 
 def _to_json(notes: Notes) -> bytes:

@@ -6,6 +6,7 @@ into a file where there is none or another holder has to sign first.
 
 from __future__ import annotations
 
+import contextlib
 import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -19,12 +20,13 @@ from loa_manager.authority import OFFICERS
 from loa_manager.content_tree import store_by_hash
 from loa_manager.home import Home
 from loa_manager.keyring import Identity, Secrets, has_key, load_signer
-from loa_manager.orders import book
+from loa_manager.orders import book, sending
 from loa_manager.orders.desk import Judged, OrderDesk, roles_of
 from loa_manager.orders.facts import told_facts
 from loa_manager.orders.paper import SUFFIX, Paper, open_paper, read_paper, write_paper
 from loa_manager.orders.survey import survey
 from loa_manager.publish.desk import find_settings
+from loa_manager.publish.media import OnFile, unwatched
 from loa_manager.service_client import ServiceClient
 from loa_protocol.envelope import Kind, open_seal, sign_bundle
 from loa_protocol.errors import ConfigError, MessageError
@@ -129,7 +131,13 @@ class Giver:
         return judged
 
     def deliver(
-        self, judged: Judged, secrets: Secrets, *, output: Path | None, media: Iterable[Path] = ()
+        self,
+        judged: Judged,
+        secrets: Secrets,
+        *,
+        output: Path | None,
+        media: Iterable[Path] = (),
+        on_file: OnFile = unwatched,
     ) -> Outcome:
         """Send the order on its way as far as it can go from here.
 
@@ -138,6 +146,7 @@ class Giver:
             secrets: Opens the key that seals the request to the server.
             output: The file to write, and nothing is sent; None: see :meth:`path_for`.
             media: Files that it names and does not carry.
+            on_file: Told of each file that the server lacks.
 
         Raises:
             LoaError: as :func:`loa_manager.orders.book.publish`, or the server refuses; outside the
@@ -149,13 +158,13 @@ class Giver:
             book.publish(judged.paper, self.home, self.desk, at=self.now)
             return Outcome(judged, "tree", None, ())
         path = self.path_for(judged, output)
-        write_paper(path, judged.paper.data)
+        written = write_paper(path, judged.paper.data)
         for file in media:
             store_by_hash(file, path.parent / "media")
         if not self.is_province:
             write_paper(self._own(judged.paper), judged.paper.data)
         if judged.is_complete and output is None and self._has_server():
-            self.post(judged.paper, secrets)
+            self.post(written, secrets, on_file)
             return Outcome(judged, "server", path, ())
         signers = book.who_may_sign(self.home, judged, roles_of(judged.paper), self.now_s)
         return Outcome(judged, "file", path, tuple(signers))
@@ -174,12 +183,26 @@ class Giver:
     def _own(self, paper: Paper) -> Path:
         return self.home.path / _OWN / f"{paper.id.hex()}{SUFFIX}"
 
-    def post(self, paper: Paper, secrets: Secrets) -> None:
-        """Bring the order *paper* to the server; raises RefusedError or FetchError."""
-        identity = next(self._identities(paper, secrets, None))
+    def post(self, paper: Paper, secrets: Secrets, on_file: OnFile = unwatched) -> None:
+        """Bring the order *paper* to the server; raises as :func:`sending.post`."""
+        with self._client(self._sealer(paper, secrets)) as client:
+            sending.post(client, self.home, paper, on_file)
+
+    def must_bring_sound(self, paper: Paper, secrets: Secrets) -> bool:
+        """Tell whether the server lacks a sound that *paper* names, so that it has to go first."""
+        if self.is_province or not paper.media or not self._has_server():
+            return False
+        with self._client(self._sealer(paper, secrets)) as client:
+            return sending.is_lacking(client, paper)
+
+    def _sealer(self, paper: Paper, secrets: Secrets) -> Identity:
+        return next(self._identities(paper, secrets, None))
+
+    @contextlib.contextmanager
+    def _client(self, identity: Identity) -> Iterator[ServiceClient]:
         client = ServiceClient(self.home, identity, self.server)
         try:
-            client.call("POST", "/orders", paper.data)
+            yield client
         finally:
             client.close()
 
@@ -218,11 +241,8 @@ class Giver:
         if not roles:
             raise ConfigError(str(self.home.own_keys), [_("no key here; loa key make makes one")])
         identity = load_signer(self.home.own_keys / roles[0].name.lower(), secrets)
-        client = ServiceClient(self.home, identity, self.server)
-        try:
+        with self._client(identity) as client:
             answer = client.call("GET", f"/orders/{quote(scope)}").json()
-        finally:
-            client.close()
         if not isinstance(answer, list) or not all(isinstance(row, dict) for row in answer):
             raise MessageError("the server's answer is no list of orders")
         return answer

@@ -15,10 +15,10 @@ from starlette.routing import Route
 from loa_manager.mailbox import rejection
 from loa_manager.mailbox.entry import DESKS, Entry, entry_facts
 from loa_manager.mailbox.office import Office
+from loa_manager.mailbox.parts import PORTION
 from loa_manager.serve.signed_request import Doorkeeper
 from loa_protocol import cbor
 
-PORTION: Final = 128 * 1024  # at 13 kB/s it comes through in time
 _PRIVATE: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
