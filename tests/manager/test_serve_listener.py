@@ -84,17 +84,58 @@ async def test_headers_without_end_are_refused(lab: ServerLab) -> None:
     writer.close()
 
 
-async def test_above_the_limit_of_connections_one_is_cut_and_the_others_stay(
+REQUEST = b"HEAD /content/head HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+async def answer(line: tuple[asyncio.StreamReader, asyncio.StreamWriter]) -> bytes:
+    """Ask on *line*; return the first line of the answer, or nothing where it was cut."""
+    reader, writer = line
+    writer.write(REQUEST)
+    try:
+        async with asyncio.timeout(5):
+            return (await reader.readuntil(b"\r\n\r\n")).partition(b"\r\n")[0]
+    except (ConnectionError, asyncio.IncompleteReadError):
+        return b""
+
+
+async def test_who_hoards_connections_loses_the_idle_ones_to_who_asks(
+    lab: ServerLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listener, "MAX_CONNECTIONS", 3)
+    hoard = [await raw(lab) for _ in range(3)]
+    assert await answer(hoard[0]) == b"HTTP/1.1 200 OK"  # so the second is idle longest
+    newcomers = [await raw(lab), await raw(lab)]
+    for line in (*newcomers, hoard[0]):
+        assert await answer(line) == b"HTTP/1.1 200 OK"
+    assert [await answer(line) for line in hoard[1:]] == [b"", b""]
+    for _reader, writer in (*hoard, *newcomers):
+        writer.close()
+
+
+async def test_a_stranger_goes_before_a_board(
     lab: ServerLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(listener, "MAX_CONNECTIONS", 2)
-    request = b"HEAD /content/head HTTP/1.1\r\nHost: x\r\n\r\n"
-    lines = [await raw(lab) for _ in range(2)]
-    last_reader, last_writer = await raw(lab)
-    last_writer.write(request)
-    with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
-        await last_reader.readuntil(b"\r\n\r\n")
-    for reader, writer in lines:
-        writer.write(request)
-        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200")
+    context = client_context(lab.x509, lab.x509.board())
+    board = await asyncio.open_connection("localhost", lab.port, ssl=context)
+    stranger, newcomer = await raw(lab), await raw(lab)
+    assert await answer(board) == await answer(newcomer) == b"HTTP/1.1 200 OK"
+    assert await answer(stranger) == b""
+    for _reader, writer in (board, stranger, newcomer):
         writer.close()
+
+
+async def test_with_everybody_being_answered_the_newcomer_is_cut(
+    lab: ServerLab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listener, "MAX_CONNECTIONS", 1)
+    sound = tmp_path / "sound"
+    with sound.open("wb") as file:
+        file.truncate(30_000_000)
+    digest = lab.tree.put_media(sound).hex()
+    busy = await raw(lab)
+    busy[1].write(f"GET /content/media/{digest} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    await busy[0].readuntil(b"\r\n\r\n")
+    assert await answer(await raw(lab)) == b""
+    assert await busy[0].readexactly(30_000_000)
+    busy[1].close()

@@ -39,6 +39,8 @@ class PeerProtocol(H11Protocol):
 
     _deadline: asyncio.TimerHandle | None = None
     _stall: asyncio.TimerHandle | None = None
+    _idle_since: float = 0.0
+    _is_cut: bool = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn narrows it
         """Take the verified certificate from the TLS layer, before any byte of a request."""
@@ -47,10 +49,15 @@ class PeerProtocol(H11Protocol):
         # each request gets a copy of this state, so nothing a client sends can put it there
         self.app_state = {**self.app_state, PEER: secured.getpeercert(binary_form=True)}
         transport.set_write_buffer_limits(high=_WRITE_BUFFER)
-        if len(self.connections) > MAX_CONNECTIONS:
-            transport.abort()
-            return
+        self._idle_since = self.loop.time()
         self._await_request()
+        if len(self.connections) > MAX_CONNECTIONS:
+            self._make_room()
+
+    def on_response_complete(self) -> None:
+        """Count idleness from the end of an answer."""
+        self._idle_since = self.loop.time()
+        super().on_response_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the timers."""
@@ -75,6 +82,21 @@ class PeerProtocol(H11Protocol):
         """The client has read."""
         self._let_go()
         super().resume_writing()
+
+    def _make_room(self) -> None:
+        """Cut who has been idle longest: whoever hoards connections loses them to who asks.
+
+        Strangers go before boards. With everybody being answered it is the newcomer who goes.
+        """
+        others = [each for each in self.connections if isinstance(each, PeerProtocol)]
+        idle = [each for each in others if not (each._is_cut or each._is_answering())]
+        oldest = min(idle, key=lambda each: (each._is_known, each._idle_since), default=self)
+        oldest._is_cut = True
+        oldest.transport.abort()
+
+    @property
+    def _is_known(self) -> bool:
+        return self.app_state[PEER] is not None
 
     def _is_answering(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete

@@ -7,13 +7,12 @@ the server keep what they send.
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, TypeVar
 
 from cryptography import x509 as pyca
@@ -23,6 +22,7 @@ from loa_manager.home import Home
 from loa_manager.publish.desk import trusted_with_denials
 from loa_manager.request_seal import Claim, Door, RequestError, Sender, Shown, check_body
 from loa_manager.serve.repeats import Repeats
+from loa_manager.serve.threads import Threads
 from loa_manager.serve.web import read_body
 from loa_protocol.errors import FormatError
 from loa_protocol.record import ClockTrust
@@ -30,6 +30,8 @@ from loa_protocol.trust import Now, Trusted, TrustError
 
 log = logging.getLogger(__name__)
 Clock = Callable[[], datetime]
+Mark = tuple[tuple[int, ...], ...]
+DESKS = 4  # people's requests at work at once
 Result = TypeVar("Result")
 
 
@@ -55,8 +57,9 @@ class Doorkeeper:
         self.home, self.clock = home, clock
         self._hosts = names_of(certificate)
         self._door = Door(_ms(clock()))
-        self._lock = threading.Lock()
-        self._known: tuple[tuple[int, ...], Trusted] | None = None
+        self._gate = Threads("gate", 1)  # one after the other: the door has a memory
+        self._desks = Threads("desk", DESKS)
+        self._known: tuple[Mark, Trusted] | None = None
         self._repeats = Repeats()
 
     async def identify(self, request: Request, most: int = 0) -> Signed:
@@ -69,7 +72,7 @@ class Doorkeeper:
         """
         now = self.clock()
         try:
-            sender, claim = await asyncio.to_thread(self._judge, request, now)
+            sender, claim = await self._gate.run(self._judge, request, now)
             body = await read_body(request, most)
             check_body(claim, body)
         except RequestError as refused:
@@ -85,7 +88,7 @@ class Doorkeeper:
                 out of date, which is not the sender's fault.
         """
         try:
-            return await asyncio.to_thread(act, *given)
+            return await self._desks.run(act, *given)
         except RequestError as refused:
             self.say(refused)
             raise
@@ -107,13 +110,16 @@ class Doorkeeper:
             headers={name.lower(): value for name, value in request.headers.items()},
         )
         instant = Now(int(now.timestamp()), ClockTrust.T3)
-        with self._lock:
-            return self._door.judge(shown, self._trusted(instant), instant, _ms(now))
+        try:
+            trusted = self._trusted(instant)
+        except (TrustError, FormatError) as error:  # not the sender's fault
+            raise RequestError(503, "unavailable") from error
+        return self._door.judge(shown, trusted, instant, _ms(now))
 
     def _trusted(self, now: Now) -> Trusted:
         """Return root and denials, read anew when one of their files has changed."""
         files = (self.home.root_path, self.home.content.path / "index.json")
-        marks = tuple(file.stat().st_mtime_ns if file.is_file() else 0 for file in files)
+        marks = tuple(_mark(file) for file in files)
         if self._known is None or self._known[0] != marks:
             self._known = marks, trusted_with_denials(self.home, now)
         return self._known[1]
@@ -133,6 +139,15 @@ def _target(request: Request) -> str:
     raw: bytes = request.scope["raw_path"]
     query: bytes = request.scope["query_string"]
     return (raw + (b"?" + query if query else b"")).decode("latin-1")
+
+
+def _mark(file: Path) -> tuple[int, ...]:
+    """Return what changes when *file* is replaced, also within one tick of the disk's clock."""
+    try:
+        found = file.stat()
+    except FileNotFoundError:
+        return ()
+    return found.st_mtime_ns, found.st_ino, found.st_size
 
 
 def _ms(instant: datetime) -> int:

@@ -37,11 +37,13 @@ from loa_manager.serve.enrolment import (
 )
 from loa_manager.serve.listener import peer_certificate
 from loa_manager.serve.repeats import Repeats
+from loa_manager.serve.threads import Threads
 from loa_manager.serve.time_answer import MAX_NONCE, Seals, answer_time
 from loa_protocol.errors import FormatError, StoreError
 
 BODY_S: Final = 10.0  # for a body of at most 8 KiB
 PUBLIC: Final = frozenset({"/content/{path:path}", "/enrol/cacerts"})  # no certificate needed
+THREADS: Final = 4
 _STATUS: Final = {"too_early": 409, "too_many": 429}
 
 log = logging.getLogger(__name__)
@@ -60,6 +62,7 @@ class Web:
     clock: Clock = lambda: datetime.now(UTC)
     repeats: Repeats = field(default_factory=Repeats)
     people: Sequence[Route] = ()  # routes that ask for a sealed request, see signed_request
+    _threads: Threads = field(default_factory=lambda: Threads("web", THREADS))
 
     def app(self) -> Starlette:
         """Return the application."""
@@ -82,7 +85,7 @@ class Web:
         )
 
     async def _content(self, request: Request) -> Response:
-        return await asyncio.to_thread(serve_content, self.content, request)
+        return await self._threads.run(serve_content, self.content, request)
 
     async def _authorities(self, _request: Request) -> Response:
         known = self.authorities
@@ -92,7 +95,7 @@ class Web:
         by = await self._identify(request)
         body = await read_body(request, MAX_BODY)
         try:
-            answer = await asyncio.to_thread(self.enrolment.enrol, body, by, self.clock())
+            answer = await self._threads.run(self.enrolment.enrol, body, by, self.clock())
         except EnrolmentRefusedError as refused:
             self._say("enrolment_refused", by.name, refused.code)
             raise
@@ -106,7 +109,7 @@ class Web:
         return Response(answer, media_type="application/octet-stream")
 
     async def _identify(self, request: Request) -> Admitted:
-        verdict = await asyncio.to_thread(
+        verdict = await self._threads.run(
             admit, peer_certificate(request.scope), self.authorities, self.roster, self.clock()
         )
         if isinstance(verdict, Admitted) and verdict.kind is not CertificateKind.SERVER:
