@@ -2,7 +2,9 @@
 
 What to carry is worked out from the head and the proofs under it, so that they agree; the tree may
 change meanwhile, and is then looked at again. Nothing on the stick is trusted by anybody, so
-nothing here is secret and nothing is judged.
+nothing here is secret and nothing is judged. What the deny list names stays behind, since every
+board would refuse it; but not an order that the head lists: a board that finds one missing takes it
+for withheld, and then takes nothing that comes after it.
 
 Sticks have file systems of their own habits: no modes are set, and a folder that cannot be synced
 is none the worse.
@@ -14,8 +16,8 @@ import contextlib
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -23,11 +25,13 @@ from loa_manager.content_tree import PROOF, ContentTree
 from loa_manager.durable import storing, sync_folder
 from loa_manager.orders.standing import parse_standing
 from loa_protocol import heads
-from loa_protocol.envelope import Bundle, Kind
+from loa_protocol.envelope import Bundle, Kind, open_seal
 from loa_protocol.errors import StoreError
 from loa_protocol.language import translator
 from loa_protocol.objects.alert import Alert
+from loa_protocol.objects.authority import Certificate
 from loa_protocol.objects.online import Head, Inclusion
+from loa_protocol.objects.placement import DenyList
 from loa_protocol.objects.playlist import Media, Playlist
 from loa_protocol.objects.standing import StandingProgramme
 from loa_protocol.scope import is_inside
@@ -53,6 +57,8 @@ class Load:
     files: dict[str, bytes]
     media: tuple[Media, ...]
     missing: tuple[bytes, ...]  # media that the tree has not, either
+    denied: Mapping[str, bytes]  # files left behind, and the hash of what is in them
+    denied_orders: tuple[bytes, ...]  # carried all the same, for the head lists them
 
     @property
     def size(self) -> int:
@@ -103,8 +109,8 @@ def write_load(
     folder = to / FOLDER
     with storing(folder):
         folder.mkdir(exist_ok=True)
-        for path in folder.rglob(f"{NEW}*"):
-            path.unlink(missing_ok=True)
+        for path in (*folder.rglob(f"{NEW}*"), *(folder / name for name in load.denied)):
+            path.unlink(missing_ok=True)  # a stick may have it from before it was denied
         todo = [each for each in load.media if not _has(folder / _name(each), each, on_bytes)]
         small = {name: data for name, data in load.files.items() if not _holds(folder / name, data)}
         is_new = not _holds(folder / "head", load.head)
@@ -127,27 +133,95 @@ def write_load(
 def _gathered(tree: ContentTree, scope: str, data: bytes) -> Load | None:
     """Return the load under the head *data*; None where a proof does not belong to it."""
     head = Head.from_bytes(Bundle.from_bytes(data).payload)
-    files = dict(_roots(tree))
-    media: dict[bytes, Media] = {}
-    digests = {head.deny_list} | {mark.digest for mark in head.policies if _near(mark.scope, scope)}
+    picked = _Picked(tree, _denied(tree, head), dict(_roots(tree)))
+    picked.take({head.deny_list} | {m.digest for m in head.policies if _near(m.scope, scope)})
     for place, proof in _proofs(tree, scope):
         inclusion = Inclusion.from_bytes(proof)
         if not _is_proven(inclusion, head, place):
             return None
-        files[f"proof/{place}/{PROOF}"] = proof
-        digests.add(inclusion.leaf.digest)
+        if picked.take_if_allowed(f"objects/{inclusion.leaf.digest.hex()}"):
+            picked.files[f"proof/{place}/{PROOF}"] = proof
+        else:
+            picked.denied[f"proof/{place}/{PROOF}"] = inclusion.leaf.digest
+    orders: frozenset[bytes] = frozenset()
     if head.standing_orders != _NO_OBJECT:
-        digests |= _standing(tree, head.standing_orders, scope, files)
-    for digest in sorted(digests - {_NO_OBJECT}):
-        files[f"objects/{digest.hex()}"] = each = tree.object(digest)
-        media |= _media_of(each)
-    for name, state in _states(tree, scope):
-        files[name] = state
-        media |= _media_of(state)
-    here = {hash_: each for hash_, each in media.items() if tree.media_path(hash_).is_file()}
-    missing = tuple(sorted(media.keys() - here.keys()))
-    ordered = tuple(here[hash_] for hash_ in sorted(here))
-    return Load(scope, data, head.time, files, ordered, missing)
+        picked.take({head.standing_orders})
+        listed = parse_standing(tree.object(head.standing_orders))
+        orders = frozenset(row.digest for row in listed.orders if _near(row.scope, scope))
+        picked.take(orders)
+        for row in listed.signers:
+            if _near(row.scope, scope):
+                picked.take_if_allowed(f"objects/{row.digest.hex()}")
+    for name in _states(tree, scope):
+        picked.take_if_allowed(name)
+    here = {hash_: m for hash_, m in picked.media.items() if tree.media_path(hash_).is_file()}
+    return Load(
+        scope,
+        data,
+        head.time,
+        picked.files,
+        tuple(here[hash_] for hash_ in sorted(here)),
+        tuple(sorted(picked.media.keys() - here.keys())),
+        picked.denied,
+        tuple(sorted(digest for digest in orders if picked.is_denied(tree.object(digest)))),
+    )
+
+
+@dataclass
+class _Picked:
+    """What has been picked from *tree* so far, and what was not because it is *refused*."""
+
+    tree: ContentTree
+    refused: frozenset[bytes]  # key ids and hashes
+    files: dict[str, bytes]
+    media: dict[bytes, Media] = field(default_factory=dict)
+    denied: dict[str, bytes] = field(default_factory=dict)
+
+    def take(self, digests: Iterable[bytes]) -> None:
+        """Take objects whatever the deny list says, but no sound that nobody will play."""
+        for digest in sorted(set(digests) - {_NO_OBJECT}):
+            self._add(f"objects/{digest.hex()}", self.tree.object(digest))
+
+    def take_if_allowed(self, name: str) -> bool:
+        """Take the file *name* of the tree unless it is denied, and tell whether it was taken."""
+        data = _read(self.tree.path / name)
+        if self.is_denied(data):
+            self.denied[name] = Bundle.from_bytes(data).digest
+            return False
+        self._add(name, data)
+        return True
+
+    def is_denied(self, data: bytes) -> bool:
+        """Tell whether every board refuses the bundle *data*: it, or a key under it, is denied."""
+        if not self.refused:
+            return False
+        bundle = Bundle.from_bytes(data)
+        chain = [Bundle.from_bytes(each) for each in bundle.certificates]
+        keys = {Certificate.from_bytes(each.payload).key.kid for each in chain}
+        if bundle.kind == Kind.CERTIFICATE:
+            keys.add(Certificate.from_bytes(bundle.payload).key.kid)
+        keys |= {open_seal(seal).kid for seal in bundle.seals}
+        named = {bundle.digest, *(each.digest for each in chain), *keys}
+        if bundle.kind == Kind.ALERT:  # of a playlist's many sounds the rest may play
+            named |= _media_of(bundle).keys()
+        return bool(named & self.refused)
+
+    def _add(self, name: str, data: bytes) -> None:
+        self.files[name] = data
+        is_refused = self.is_denied(data)
+        for digest, media in _media_of(Bundle.from_bytes(data)).items():
+            if digest in self.refused:
+                self.denied[f"media/{digest.hex()}"] = digest
+            elif not is_refused:
+                self.media[digest] = media
+
+
+def _denied(tree: ContentTree, head: Head) -> frozenset[bytes]:
+    """Return the key ids and hashes that the deny list of *head* names."""
+    if head.deny_list == _NO_OBJECT:
+        return frozenset()
+    entries = DenyList.from_bytes(Bundle.from_bytes(tree.object(head.deny_list)).payload).entries
+    return frozenset(entry.value for entry in entries)
 
 
 def _near(place: str, scope: str) -> bool:
@@ -175,25 +249,15 @@ def _is_proven(inclusion: Inclusion, head: Head, place: str) -> bool:
         return False
 
 
-def _standing(tree: ContentTree, digest: bytes, scope: str, files: dict[str, bytes]) -> set[bytes]:
-    """Put the list of what stands among *files*; return what of it concerns *scope*."""
-    data = tree.object(digest)
-    files[f"objects/{digest.hex()}"] = data
-    listed = parse_standing(data)
-    orders = {row.digest for row in listed.orders if _near(row.scope, scope)}
-    return orders | {row.digest for row in listed.signers if _near(row.scope, scope)}
-
-
-def _states(tree: ContentTree, scope: str) -> Iterator[tuple[str, bytes]]:
+def _states(tree: ContentTree, scope: str) -> Iterator[str]:
     folder = tree.path / "state"
     for name in _STATES:
         for path in sorted(folder.rglob(name)):
             if path.is_file() and _near(path.parent.relative_to(folder).as_posix(), scope):
-                yield f"state/{path.relative_to(folder).as_posix()}", _read(path)
+                yield f"state/{path.relative_to(folder).as_posix()}"
 
 
-def _media_of(data: bytes) -> dict[bytes, Media]:
-    bundle = Bundle.from_bytes(data)
+def _media_of(bundle: Bundle) -> dict[bytes, Media]:
     found: tuple[Media, ...] = ()
     if bundle.kind == Kind.PLAYLIST:
         found = Playlist.from_bytes(bundle.payload).media

@@ -24,6 +24,7 @@ from loa_protocol.envelope import Kind
 from loa_protocol.errors import ConfigError, StoreError
 from loa_protocol.exit_codes import exit_code
 from loa_protocol.objects.command import Verb
+from loa_protocol.objects.placement import Denied, DeniedKind, DenyList
 from support.content_lab import media_playlist, sha256
 from support.order_desks import Ordering
 from support.orders import SIREN
@@ -162,6 +163,76 @@ def test_the_command_says_what_is_on_the_stick(
     assert "The head is" in capsys.readouterr().err
     assert run([*call[:5], "--scope", "vn/hn"]) == exit_code(ConfigError("", []))
     assert run(["carry", "--home", str(desks.home.path), "--to", str(tmp_path / "none")]) != 0
+
+
+# --- what is denied
+
+
+def deny(desks: Ordering, *values: bytes) -> None:
+    """Put a deny list of key ids and hashes into force."""
+    until = NOW.unix_s + 86_400
+    kinds = {16: DeniedKind.KEY, 32: DeniedKind.DIGEST}
+    entries = tuple(Denied(kind=kinds[len(v)], value=v, until=until) for v in sorted(values))
+    body = DenyList(scope="vn/ls", epoch=1, serial=1, entries=entries)
+    tree = desks.home.content
+    digest = tree.put_object(province().sign(Kind.DENY_LIST, body, *province().officers))
+    tree.set_deny_list("vn/ls", 1, 1, digest)
+    renew(tree)
+
+
+@pytest.mark.requirement("SEC-4", "OFF-1")
+async def test_a_playlist_by_a_denied_key_stays_behind_and_the_rest_is_taken(
+    desks: Ordering, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = carried(desks, tmp_path / "stick")
+    proof = before.folder / "proof" / STATION / "_"
+    (leaf,) = desks.home.content.leaves()
+    assert proof.is_file()
+    deny(desks, province().editor.signer.public.kid)
+    call = ["carry", "--home", str(desks.home.path), "--to", str(tmp_path / "stick")]
+    assert run(call) == 0
+    assert leaf.digest.hex()[:8] in capsys.readouterr().err
+    assert not proof.exists()  # nor what the stick had from before
+    assert not (before.folder / "objects" / leaf.digest.hex()).exists()
+    (tmp_path / "board").mkdir()
+    board = StickBoard(tmp_path / "board")
+    assert await board.read(before.folder), (board.lab.ear.refusals, board.failures)
+    assert {kept.kind for kept in board.lab.ear.orders} == {Kind.COMMAND, Kind.ALERT}
+    assert board.lab.vault.serial(Kind.PLAYLIST, STATION) is None
+    board.lab.state.close()
+
+
+@pytest.mark.requirement("SEC-4", "OFF-1")
+async def test_a_denied_order_goes_along_or_the_board_would_take_nothing_after_it(
+    desks: Ordering, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    deny(desks, province().duty[0].signer.public.kid)
+    (tmp_path / "stick").mkdir()
+    call = ["carry", "--home", str(desks.home.path), "--to", str(tmp_path / "stick"), "--json"]
+    assert run(call) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert len(facts["denied_orders"]) == 2
+    assert facts["media_missing"] == []  # nobody looks for a sound that nobody will play
+    (tmp_path / "board").mkdir()
+    board = StickBoard(tmp_path / "board")
+    await board.read(tmp_path / "stick" / "loa")
+    assert board.lab.ear.orders == []
+    assert board.lab.vault.serial(Kind.PLAYLIST, STATION) == 1
+    board.lab.state.close()
+
+
+@pytest.mark.requirement("SEC-4")
+def test_a_denied_sound_stays_behind_and_the_playlist_goes(desks: Ordering, tmp_path: Path) -> None:
+    first = carried(desks, tmp_path / "stick")
+    sound = first.folder / "media" / sha256(SOUND).hex()
+    assert sound.is_file()
+    deny(desks, sha256(SOUND))
+    load = gather(desks.home.content, STATION)
+    assert load.media == ()
+    assert sha256(SOUND) in load.denied.values()
+    write_load(load, desks.home.content, tmp_path / "stick")
+    assert not sound.exists()
+    assert (first.folder / "proof" / STATION / "_").is_file()
 
 
 # --- the mirror

@@ -8,7 +8,7 @@ import signal
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import click
 
@@ -61,13 +61,15 @@ def carry(to: Path, scope: str | None, home: Path) -> None:
     with progress(_("Writing")) as on_file:
         carried = write_load(load, place.content, to, on_file(str(to), load.size))
     age_s = round(now.timestamp()) - load.head_time
-    facts = {
+    facts: dict[str, Any] = {
         "scope": scope,
         "folder": str(carried.folder),
         "written": carried.written,
         "there": carried.there,
         "bytes": carried.bytes,
         "media_missing": [digest.hex() for digest in load.missing],
+        "denied": sorted({digest.hex() for digest in load.denied.values()}),
+        "denied_orders": [digest.hex() for digest in load.denied_orders],
         "head_age_s": age_s,
     }
     note(place, "carried", {key: facts[key] for key in ("scope", "written", "bytes")}, now, "owner")
@@ -81,6 +83,19 @@ def carry(to: Path, scope: str | None, home: Path) -> None:
     show_facts(facts, labels, title=_("On the stick"))
     if load.missing:
         say(_("{count} media are not in the content tree").format(count=len(load.missing)))
+    if load.denied:
+        left = ", ".join(each[:8] for each in facts["denied"])
+        say(
+            _("Left out, for the deny list names them or who signed them: {names}").format(
+                names=left
+            )
+        )
+    if load.denied_orders:
+        text = _(
+            "{count} denied orders go along: boards refuse them, but would take nothing if one that"
+            " the head lists were missing"
+        )
+        say(text.format(count=len(load.denied_orders)))
     if age_s > STALE_AFTER_S:
         text = _("The head is {hours} h old; start loa serve for a new one, then carry again.")
         say(text.format(hours=age_s // 3600))
