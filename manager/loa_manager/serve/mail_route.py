@@ -50,7 +50,7 @@ class MailRoutes:
         return JSONResponse([entry_facts(entry) for entry in entries], headers=_PRIVATE)
 
     async def _submit(self, request: Request) -> Response:
-        signed = await self._door.identify(request, cbor.MAX_BYTES)
+        signed = await self._door.identify(request, cbor.MAX_BYTES, is_noted=True)
         entry = await self._door.do(self._office.submit, signed.sender, signed.body, signed.at)
         return _answer(entry)
 
@@ -67,13 +67,13 @@ class MailRoutes:
         return _answer(await self._door.do(self._office.show, signed.sender, digest, signed.at))
 
     async def _approve(self, request: Request) -> Response:
-        signed = await self._door.identify(request, cbor.MAX_BYTES)
+        signed = await self._door.identify(request, cbor.MAX_BYTES, is_noted=True)
         digest = request.path_params["digest"]
         given = signed.sender, digest, signed.body, signed.at
         return _answer(await self._door.do(self._office.approve, *given))
 
     async def _reject(self, request: Request) -> Response:
-        signed = await self._door.identify(request, rejection.MAX_BYTES)
+        signed = await self._door.identify(request, rejection.MAX_BYTES, is_noted=True)
         digest = request.path_params["digest"]
         given = signed.sender, digest, signed.body, signed.at
         return _answer(await self._door.do(self._office.reject, *given))

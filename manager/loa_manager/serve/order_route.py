@@ -55,7 +55,7 @@ class OrderRoutes:
         ]
 
     async def _take(self, request: Request) -> Response:
-        signed = await self._door.identify(request, cbor.MAX_BYTES)
+        signed = await self._door.identify(request, cbor.MAX_BYTES, is_noted=True)
         answer = await self._door.do(self._publish, signed.sender, signed.body, signed.at)
         return JSONResponse(answer, headers=_PRIVATE)
 

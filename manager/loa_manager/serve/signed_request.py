@@ -13,11 +13,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from cryptography import x509 as pyca
 from starlette.requests import Request
 
+from loa_manager.allowance import Allowance
 from loa_manager.home import Home
 from loa_manager.publish.desk import trusted_with_denials
 from loa_manager.request_seal import Claim, Door, RequestError, Sender, Shown, check_body
@@ -31,7 +32,11 @@ from loa_protocol.trust import Now, Trusted, TrustError
 log = logging.getLogger(__name__)
 Clock = Callable[[], datetime]
 Mark = tuple[tuple[int, ...], ...]
-DESKS = 4  # people's requests at work at once
+DESKS: Final = 4  # people's requests at work at once
+# a duty officer may have three hundred communes to warn; a hostile key must not fill the account,
+# nor have heads made every second
+ROWS_AT_ONCE: Final = 600
+ROWS_AN_HOUR: Final = 600
 Result = TypeVar("Result")
 
 
@@ -59,11 +64,18 @@ class Doorkeeper:
         self._door = Door(_ms(clock()))
         self._gate = Threads("gate", 1)  # one after the other: the door has a memory
         self._desks = Threads("desk", DESKS)
+        self._rows = Allowance(ROWS_AT_ONCE, ROWS_AN_HOUR / 3600)
         self._known: tuple[Mark, Trusted] | None = None
         self._repeats = Repeats()
 
-    async def identify(self, request: Request, most: int = 0) -> Signed:
+    async def identify(self, request: Request, most: int = 0, *, is_noted: bool = False) -> Signed:
         """Return who sent *request*, and its body of at most *most* bytes.
+
+        Args:
+            request: The request.
+            most: The longest body.
+            is_noted: Whether it leaves a row in the account, given or refused: there are so many
+                of one person in an hour.
 
         Raises:
             RequestError: it is refused; what the sender may do is not asked yet.
@@ -73,12 +85,19 @@ class Doorkeeper:
         now = self.clock()
         try:
             sender, claim = await self._gate.run(self._judge, request, now)
+            if is_noted:
+                self._count(sender, now)
             body = await read_body(request, most)
             check_body(claim, body)
         except RequestError as refused:
             self.say(refused)
             raise
         return Signed(sender, body, now)
+
+    def _count(self, sender: Sender, now: datetime) -> None:
+        if self._rows.left(sender.holder, now.timestamp()) < 1:
+            raise RequestError(429, "too_many", sender.holder)
+        self._rows.use(sender.holder, 1, now.timestamp())
 
     async def do(self, act: Callable[..., Result], *given: Any) -> Result:  # noqa: ANN401 - as act
         """Let *act* work in a thread, and say what it refused.
