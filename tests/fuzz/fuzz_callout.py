@@ -26,5 +26,6 @@ def _wrapped(data: bytes) -> bytes:
         "user_nkey": text[:60],
         "client_info": {"type": "mqtt", "mqtt_id": text},
         "client_tls": {"verified_chains": [[text]]},
+        "connect_opts": {"user": text, "pass": text},
     }
     return sign_token({"nats": body}, _BROKER).encode()

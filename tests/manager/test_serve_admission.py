@@ -99,10 +99,20 @@ def test_nobody_stays_longer_than_a_day_nor_than_the_certificate(
 def test_the_servers_own_client_hears_every_batch_and_speaks_down_only(
     lab: X509Lab, roster: FixedRoster
 ) -> None:
-    verdict = decide(request(lab.server, client_id="server"), lab.authorities, roster, lab.now)
+    asked = request(lab.server, client_id="server", word="w")
+    verdict = decide(asked, lab.authorities, roster, lab.now, word="w")
     assert isinstance(verdict, Permissions)
     assert verdict.publish == ("down.>", "scope.>")
     assert verdict.subscribe == ("up.*.batch", "$MQTT.sub.>")
+
+
+@pytest.mark.parametrize(("said", "known"), [("", "w"), ("W", "w"), ("w", None), ("", None)])
+def test_whoever_holds_our_certificate_and_not_the_word_of_this_run_is_not_the_server(
+    lab: X509Lab, roster: FixedRoster, said: str, known: str | None
+) -> None:
+    asked = request(lab.server, client_id="server", word=said)
+    assert reason(decide(asked, lab.authorities, roster, lab.now, word=known)) is Denial.WORD
+    assert "W" not in repr(replace(asked, word="WW"))[-20:]
 
 
 def test_a_second_server_certificate_of_the_same_authority_is_not_the_server(

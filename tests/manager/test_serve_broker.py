@@ -49,7 +49,7 @@ def known_board(lab: X509Lab, roster: FixedRoster, scope: str = "vn/ls/st0137/c0
 
 
 def ingest(plane: MessagePlane) -> aiomqtt.Client:
-    return mqtt(plane, plane.tls.client_context(), "server")
+    return mqtt(plane, plane.tls.client_context(), "server", word=plane.keys.word)
 
 
 async def is_let_in(plane: MessagePlane, lab: X509Lab, board: Client) -> bool:
@@ -235,7 +235,7 @@ async def test_a_killed_broker_is_back_on_its_port_with_the_session_and_what_it_
 ) -> None:
     board = known_board(lab, roster)
     own = plane.tls.client_context()
-    async with mqtt(plane, own, "server", clean=False) as server:
+    async with mqtt(plane, own, "server", clean=False, word=plane.keys.word) as server:
         await server.subscribe("up/+/batch", qos=1)
     async with board_client(plane, lab, board) as device:
         await device.publish(f"up/{board.id}/batch", b"while ingest was away", qos=1)
@@ -248,7 +248,7 @@ async def test_a_killed_broker_is_back_on_its_port_with_the_session_and_what_it_
     await is_back(plane)
     assert plane.mqtt_port == port
     assert await is_let_in(plane, lab, board)
-    async with mqtt(plane, own, "server", clean=False) as server:
+    async with mqtt(plane, own, "server", clean=False, word=plane.keys.word) as server:
         # no new subscription: the session remembers
         assert await first_payload(server) == (
             f"up/{board.id}/batch",
@@ -325,3 +325,21 @@ async def test_no_secret_is_written_beside_the_broker(plane: MessagePlane, tmp_p
     for file in files:
         assert private not in file.read_bytes()
         assert not re.search(rb"\bS[AU][A-Z2-7]{56}\b", file.read_bytes())  # a seed of NATS
+
+
+async def test_who_holds_our_certificate_elsewhere_does_not_take_what_waits_for_us(
+    plane: MessagePlane, lab: X509Lab, roster: FixedRoster
+) -> None:
+    """A clean session under our name would have the broker throw away what it keeps for us."""
+    own, board = plane.tls.client_context(), known_board(lab, roster)
+    word = plane.keys.word
+    async with mqtt(plane, own, "server", clean=False, word=word) as server:
+        await server.subscribe("up/+/batch", qos=1)
+    async with board_client(plane, lab, board) as device:
+        await device.publish(f"up/{board.id}/batch", b"while we were away", qos=1)
+    for other in (None, "", "guessed"):
+        with pytest.raises(aiomqtt.MqttError):
+            async with mqtt(plane, own, "server", clean=True, word=other):
+                pass
+    async with mqtt(plane, own, "server", clean=False, word=word) as server:
+        assert await first_payload(server) == (f"up/{board.id}/batch", b"while we were away")

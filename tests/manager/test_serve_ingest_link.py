@@ -53,6 +53,7 @@ class Scene:
             context=self.plane.tls.client_context,
             ingest=self.ingest,
             on_commit=self.committed,
+            word=self.plane.keys.word,
             clock=lambda: datetime.now(UTC),
         )
 

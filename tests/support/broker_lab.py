@@ -77,11 +77,14 @@ def mqtt(
     client_id: str,
     *,
     clean: bool = True,
+    word: str | None = None,
 ) -> aiomqtt.Client:
     return aiomqtt.Client(
         "127.0.0.1",
         plane.mqtt_port,
         identifier=client_id,
+        username=None if word is None else client_id,
+        password=word,
         tls_context=context,
         protocol=aiomqtt.ProtocolVersion.V311,
         clean_session=clean,

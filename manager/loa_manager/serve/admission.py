@@ -39,6 +39,7 @@ class Denial(enum.StrEnum):
     KEY = "key"  # not the key that was registered at the bench
     KIND = "kind"  # a bench identity where only a short-lived certificate will do
     CLIENT_ID = "client_id"  # an MQTT client id that is not the board's own
+    WORD = "word"  # the server's certificate, and not the word of the server that runs
     NOT_MQTT = "not_mqtt"
     UNAVAILABLE = "unavailable"  # the registry could not be asked; come again
 

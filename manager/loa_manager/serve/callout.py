@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 import ssl
 import time
 from collections.abc import Callable
@@ -45,17 +46,21 @@ MOST_WAITING: Final = 2000  # questions; a later one would be answered after the
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class CalloutKeys:
-    """The keys between broker and call-out. The log-in is never on a disk."""
+    """The keys between broker and call-out. Log-in and word are never on a disk."""
 
     issuer: NatsKey  # signs the answers
     user: NatsKey  # logs in to the broker's client port
+    word: str  # by which the server's own MQTT client is known
 
     @classmethod
     def of(cls, issuer: NatsKey) -> CalloutKeys:
-        """Answer as *issuer*; the log-in is made anew."""
-        return cls(issuer, NatsKey.generate(KeyType.USER))
+        """Answer as *issuer*; log-in and word are made anew."""
+        return cls(issuer, NatsKey.generate(KeyType.USER), secrets.token_urlsafe(32))
+
+    def __repr__(self) -> str:
+        return "CalloutKeys(***)"
 
 
 class Callout:
@@ -158,7 +163,8 @@ class Callout:
 
     def _decide(self, request: Request, now: datetime) -> Permissions | Denied:
         try:
-            return decide(request, self._authorities, self._roster, now)
+            keys = self._keys
+            return decide(request, self._authorities, self._roster, now, word=keys.word)
         except StoreError as error:
             log.error("registry_unavailable", extra={"why": str(error)})
             return Denied(Denial.UNAVAILABLE, request.client_id)

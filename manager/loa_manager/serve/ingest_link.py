@@ -71,6 +71,7 @@ class IngestLink:
     context: Callable[[], ssl.SSLContext]
     ingest: TakesBatches
     on_commit: Callable[[], None]  # something new is in the database
+    word: str = field(default="", repr=False)  # by which the broker's call-out knows us
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     _client: aiomqtt.Client | None = None
     _repeats: Repeats = field(default_factory=Repeats)
@@ -113,6 +114,8 @@ class IngestLink:
             self.host,
             port,
             identifier=SERVER,
+            username=SERVER,
+            password=self.word,
             protocol=aiomqtt.ProtocolVersion.V311,
             clean_session=False,  # the broker keeps batches for us while we are away
             tls_context=self.context(),

@@ -7,7 +7,8 @@ token) goes out. :mod:`loa_manager.serve.callout` carries both.
 from __future__ import annotations
 
 import binascii
-from dataclasses import dataclass
+import hmac
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -55,6 +56,7 @@ class Request:
     is_mqtt: bool
     client_id: str
     leaf: bytes | None  # DER of the verified client certificate
+    word: str = field(default="", repr=False)  # the password that came with it
 
 
 def parse_request(data: bytes) -> Request:
@@ -79,30 +81,53 @@ def parse_request(data: bytes) -> Request:
         is_mqtt=body.client_info.type == "mqtt",
         client_id=body.client_info.mqtt_id,
         leaf=_leaf(chains),
+        word=body.connect_opts.password,
     )
 
 
 def decide(
-    request: Request, authorities: Authorities, roster: Roster, now: datetime
+    request: Request,
+    authorities: Authorities,
+    roster: Roster,
+    now: datetime,
+    *,
+    word: str | None = None,
 ) -> Permissions | Denied:
     """Tell what the client of *request* may do.
 
     The client id must be the board's own: to the broker, who brings a client id takes over the
-    session and the subscriptions behind it.
+    session and the subscriptions behind it. For the same reason the server's certificate alone does
+    not make the server: whoever else holds it would take the batches that wait for us.
+
+    Args:
+        request: The broker's question.
+        authorities: Whose certificates count.
+        roster: The registry.
+        now: Time of the judgement, UTC.
+        word: What our own client says, made anew in each run; None lets none in.
     """
     if not request.is_mqtt:
         return Denied(Denial.NOT_MQTT)
     verdict = admit(request.leaf, authorities, roster, now)
     if isinstance(verdict, Denied):
         return verdict
-    if verdict.kind is CertificateKind.BENCH:
-        return Denied(Denial.KIND, verdict.name)
-    if request.client_id != verdict.name:
-        return Denied(Denial.CLIENT_ID, verdict.name)
+    is_server = verdict.kind is CertificateKind.SERVER
+    rules = (
+        (verdict.kind is CertificateKind.BENCH, Denial.KIND),
+        (request.client_id != verdict.name, Denial.CLIENT_ID),
+        (is_server and not _is_word(request.word, word), Denial.WORD),
+    )
+    for is_broken, reason in rules:
+        if is_broken:
+            return Denied(reason, verdict.name)
     expires = min(verdict.expires, now + LONGEST_STAY)
-    if verdict.kind is CertificateKind.SERVER:
+    if is_server:
         return _ingest_permissions(expires)
     return _device_permissions(verdict, expires)
+
+
+def _is_word(said: str, word: str | None) -> bool:
+    return word is not None and hmac.compare_digest(said.encode(), word.encode())
 
 
 def _device_permissions(board: Admitted, expires: datetime) -> Permissions:
@@ -181,6 +206,10 @@ class _ClientInfo(msgspec.Struct):
     mqtt_id: str = ""
 
 
+class _ConnectOpts(msgspec.Struct):
+    password: str = msgspec.field(default="", name="pass")
+
+
 class _ClientTls(msgspec.Struct):
     verified_chains: list[list[str]] = []
 
@@ -190,6 +219,7 @@ class _Body(msgspec.Struct):
     user_nkey: str
     client_info: _ClientInfo
     client_tls: _ClientTls | None = None
+    connect_opts: _ConnectOpts = msgspec.field(default_factory=_ConnectOpts)
 
 
 class _Claims(msgspec.Struct):

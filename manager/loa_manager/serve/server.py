@@ -129,13 +129,14 @@ async def _serve(
     stop: asyncio.Event,
 ) -> None:
     https_port, mqtt_port = listening_ports(home, options)
+    callout = CalloutKeys.of(keys.broker)
     plane = MessagePlane(
         keys.tls,
         RegistryRoster(stores.engine),
         home.path / "broker",
         options.host,
         mqtt_port,
-        keys=CalloutKeys.of(keys.broker),
+        keys=callout,
         inherited=(stores.lock.descriptor,),
     )
     office = Office(home)
@@ -148,6 +149,7 @@ async def _serve(
         context=keys.tls.client_context,
         ingest=stores.ingest,
         on_commit=projector.wake,
+        word=callout.word,
     )
     head = HeadKeeper(home.content, keys.head, home.trusted, link.nudge)
     courier = Courier(home, stores.engine, link.push)
