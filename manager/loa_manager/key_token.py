@@ -29,6 +29,8 @@ from loa_protocol.language import translator
 _ = translator("loa_manager")
 
 MAX_FILE: Final = 4096
+PLACES: Final = ("/usr", "/opt", "/lib", "/lib64")
+"""Where programs stand that the machine's administrator installed."""
 _FORMAT: Final = 1
 _ID_BYTES: Final = 16
 _FIELDS: Final = {
@@ -205,14 +207,25 @@ def read_token_file(path: Path) -> TokenKey:
     """Read the ``.token`` file at *path*.
 
     Raises:
-        ConfigError: others may write it: it names a program that we load.
+        ConfigError: others may write it, or its module stands where anybody could have put it: it
+            names a program that we load, and it may have come on somebody's stick.
         FormatError: it is no such file.
         StoreError: it cannot be read.
     """
     data = read_bytes(path)
     if path.stat().st_mode & 0o022:
         raise ConfigError(str(path), [_("others may write this file; it names a program we load")])
-    return TokenKey.from_json(data)
+    key = TokenKey.from_json(data)
+    check_module(key.module)
+    return key
+
+
+def check_module(module: str) -> None:
+    """Raise ConfigError where *module* does not stand among the machine's own programs."""
+    place = Path(module).resolve()
+    if not any(place.is_relative_to(each) for each in PLACES):
+        text = _("a token's module is loaded from {places} only: install it there")
+        raise ConfigError(module, [text.format(places=", ".join(PLACES))])
 
 
 def _library() -> Any:  # noqa: ANN401 - an optional package, loaded when a token is used

@@ -21,6 +21,7 @@ from loa_manager.key_file import read_public as public_in_file
 from loa_manager.key_token import (
     TokenPlace,
     TokenSigner,
+    check_module,
     make_token_key,
     read_token_file,
 )
@@ -134,11 +135,13 @@ def make_key_on_token(
     """Make a key on the token at *place*, note it at *path* (``<name>.token``), and return it.
 
     Raises:
-        ConfigError: a key stands there already, the token is not here or refuses the PIN.
+        ConfigError: a key stands there already, the token is not here or refuses the PIN, or its
+            module is not one of the machine's own programs.
         PeerError: the token failed.
         StoreError: the note cannot be written.
     """
     _check_free(path)
+    check_module(place.module)
     secret = pin.for_key(path.stem)
     algorithm = Algorithm.ES256 if kind == "p256" else Algorithm.EDDSA
     key = make_token_key(place, secret, path.stem, algorithm)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import stat
 import sys
@@ -252,6 +253,22 @@ def test_a_note_says_the_same_when_it_is_read_again(tmp_path: Path) -> None:
     (tmp_path / "editor.token").chmod(0o620)
     with pytest.raises(ConfigError, match="program we load"):
         read_token_file(tmp_path / "editor.token")
+
+
+@pytest.mark.parametrize("name", ["stick/evil.so", "usr/../stick/evil.so", "looks-installed.so"])
+def test_a_note_on_a_stick_cannot_have_the_sticks_own_program_run(
+    tmp_path: Path, name: str
+) -> None:
+    """It names a program that the ceremony's machine would load with the holders' keys open."""
+    module = tmp_path / name
+    if name == "looks-installed.so":
+        module = Path(f"/usr/lib/../..{tmp_path}") / name
+    note = tmp_path / "root-1.token"
+    note.write_bytes(dataclasses.replace(NOTE, module=str(module)).to_json())
+    with pytest.raises(ConfigError, match="install it there"):
+        read_token_file(note)
+    with pytest.raises(ConfigError, match="install it there"):
+        make_key_on_token(tmp_path / "root-2.token", TokenPlace(module=str(module)), cheap(SECRET))
 
 
 @pytest.mark.parametrize(
