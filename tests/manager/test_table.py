@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
-from loa_manager.cli.output import show
+from loa_manager.cli.output import show, show_facts
 from loa_manager.cli.table import Column, draw, fit, plain_lines
 
 ORDERS = [
@@ -78,9 +78,11 @@ def test_a_column_without_a_word_in_it_goes_first() -> None:
 
 
 def test_a_hash_is_shortened_only_where_the_table_would_not_fit() -> None:
-    columns = [Column("a", "Phạm vi"), Column("b", "Hash", short=12)]
+    columns = [Column("a", "Phạm vi", short=12), Column("b", "Hash", short=12)]
     assert HEX in "".join(drawn([("vn/ls", HEX)], columns, 100))
-    assert f"{HEX[:12]}…" in "".join(drawn([("vn/ls", HEX)], columns, 60))
+    lines = drawn([("Đài truyền thanh vn/ls", f"Loa CA {HEX}")], columns, 60)
+    assert f"Loa CA {HEX[:12]}…" in lines[-1]
+    assert "Đài truyền thanh vn/ls" in lines[-1]  # people's names are not shortened
 
 
 def test_a_hash_that_people_copy_is_never_shortened() -> None:
@@ -119,6 +121,23 @@ def test_widths_fit_the_room_or_there_are_none(pairs: list[tuple[int, int]], roo
     else:
         assert sum(found) <= room or not any(natural)
         assert all(low <= width for low, width in zip(least, found, strict=True))
+
+
+def test_facts_hang_under_their_label_and_names_stay_whole(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("LINES", "24")
+    holders = ["root-1 (e88130c51253fa24)", "root-2 (885233d4c2d99ef0)", "loa-serve.service"]
+    show_facts({"a": holders, "b": ""}, {"a": "Người giữ", "b": "Khác"})
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == [
+        "Người giữ  root-1 (e88130c51253fa24),",
+        "           root-2 (885233d4c2d99ef0),",
+        "           loa-serve.service",
+        "Khác       ",
+    ]
 
 
 def test_talk_goes_to_standard_error(capsys: pytest.CaptureFixture[str]) -> None:

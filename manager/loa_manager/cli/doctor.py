@@ -14,6 +14,7 @@ import click
 from loa_manager.cli.options import home_option, json_option
 from loa_manager.cli.output import Column, say, show, show_json, wants_json
 from loa_manager.cli.progress import progress
+from loa_manager.cli.table import hanging
 from loa_manager.cli.texts import LoaCommand
 from loa_manager.doctor import security, trouble
 from loa_manager.doctor.finding import Finding, Result, count
@@ -158,6 +159,6 @@ def _draw(rows: Sequence[tuple[str, Result | Level, str, str, str]]) -> None:
     room, indent = shutil.get_terminal_size().columns, " " * 4
     for word, kind, name, text, where in rows:
         click.echo(f"{click.style(word, fg=_COLOURS[kind], bold=True)}  {name}")
-        click.echo(click.wrap_text(text, room, indent, indent))
+        click.echo(hanging(text, room, indent))
         if where:
-            click.echo(click.style(click.wrap_text(where, room, indent, indent), dim=True))
+            click.echo(click.style(hanging(where, room, indent), dim=True))

@@ -161,7 +161,7 @@ def list_command(home: Path) -> None:
     columns = [
         Column("folder", _("Folder")),
         Column("name", _("Name")),
-        *(Column(each, label, short=8 * (each == "kid")) for each, label in _labels().items()),
+        *(Column(each, label, short=8) for each, label in _labels().items()),
         Column("days_left", _("Days left"), right=True),
         Column("is_on_token", _("On a token")),
     ]
@@ -181,6 +181,7 @@ def _row(facts: KeyFacts, left: dict[tuple[str, str, datetime], int]) -> dict[st
         "days_left": days,
         "days_left_text": "" if days is None else days,
         "is_on_token": facts.is_on_token,
+        "is_on_token_text": _("yes") if facts.is_on_token else "",
     }
 
 

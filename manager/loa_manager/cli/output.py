@@ -7,6 +7,7 @@ facts come as one JSON value whose keys are English and stable.
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta, timezone
@@ -17,7 +18,7 @@ import click
 from rich.cells import cell_len
 from rich.console import Console
 
-from loa_manager.cli.table import Column, draw, plain_lines
+from loa_manager.cli.table import Column, draw, hanging, plain_lines
 from loa_manager.cli.texts import FAILURE_CODE
 from loa_manager.cli.words import words
 from loa_protocol.errors import LoaError
@@ -81,7 +82,13 @@ def show_facts(facts: Mapping[str, Any], labels: Mapping[str, str], *, title: st
         click.echo(title)
     width = max((cell_len(label) for label in labels.values()), default=0)
     for key, label in labels.items():
-        click.echo(f"{label}{' ' * (width - cell_len(label))}  {_text(facts, key)}")
+        first = f"{label}{' ' * (width - cell_len(label))}  "
+        text = _text(facts, key)
+        if sys.stdout.isatty() and text:
+            room = shutil.get_terminal_size().columns
+            click.echo(hanging(text, room, " " * (width + 2), first))
+        else:
+            click.echo(f"{first}{text}")
 
 
 def show_json(value: object) -> None:

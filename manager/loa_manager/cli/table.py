@@ -8,6 +8,8 @@ than a long list.
 
 from __future__ import annotations
 
+import re
+import textwrap
 from collections.abc import Sequence
 from itertools import compress
 from typing import Final, Literal, NamedTuple
@@ -20,6 +22,7 @@ from rich.table import Table
 _GAP: Final = "  "
 _READABLE: Final = 8  # a column of several words is not made narrower than this
 _EMPTY: Final = ("", "-")
+_ID: Final = re.compile(r"\b[0-9a-f]{16,}\b", re.ASCII)
 
 Cells = Sequence[Sequence[str]]
 
@@ -27,7 +30,7 @@ Cells = Sequence[Sequence[str]]
 class Column(NamedTuple):
     """One column: the key in a row and in JSON, the translated heading, and its alignment.
 
-    Of a value longer than *short* letters, a table that would not fit shows that many.
+    Of an id or hash in it, a table that would not fit shows the first *short* digits.
     """
 
     key: str
@@ -70,6 +73,21 @@ def plain_lines(cells: Cells, columns: Sequence[Column]) -> list[str]:
     ]
 
 
+def hanging(text: str, room: int, indent: str, first: str | None = None) -> str:
+    """Return *text* in lines of at most *room*, each after *indent*, the first one after *first*.
+
+    No word is broken, whatever it is joined by: a name of a file or a service is copied.
+    """
+    return textwrap.fill(
+        text,
+        max(room, len(indent) + 1),
+        initial_indent=indent if first is None else first,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
 def fit(natural: Sequence[int], least: Sequence[int], room: int) -> list[int]:
     """Return widths of *room* together, none below its *least*; nothing where that is too much.
 
@@ -97,13 +115,11 @@ def _bare(cells: Cells, columns: Sequence[Column], widths: Sequence[int]) -> Tab
     table = Table(box=None, padding=(0, len(_GAP), 0, 0), pad_edge=False)
     for column, width in zip(columns, widths, strict=True):
         table.add_column(column.heading, justify=column.side, overflow="fold", width=width)
-    is_broken = any(
-        cell_len(text) > width for row in cells for text, width in zip(row, widths, strict=True)
-    )
     for number, row in enumerate(cells):
-        if number and is_broken:  # or nobody could tell where a row ends
-            table.add_row(*("" for _column in columns))
         table.add_row(*map(escape, row))
+        is_broken = any(cell_len(text) > width for text, width in zip(row, widths, strict=True))
+        if is_broken and number + 1 < len(cells):  # or nobody could tell where a row ends
+            table.add_row(*("" for _column in columns))
     return table
 
 
@@ -130,11 +146,11 @@ def _filled(cells: Cells, columns: Sequence[Column]) -> tuple[Cells, Sequence[Co
 
 
 def _shortened(cells: Cells, columns: Sequence[Column]) -> list[list[str]]:
+    def shortened(text: str, digits: int) -> str:
+        return _ID.sub(lambda found: f"{found[0][:digits]}…", text) if digits else text
+
     return [
-        [
-            f"{text[: column.short]}…" if 0 < column.short < len(text) - 1 else text
-            for text, column in zip(row, columns, strict=True)
-        ]
+        [shortened(text, column.short) for text, column in zip(row, columns, strict=True)]
         for row in cells
     ]
 
