@@ -24,6 +24,7 @@ from loa_protocol.trust import Trusted
 _ = translator("loa_manager")
 
 UNFINISHED: Final = "unfinished"  # there from the first to the last step of `loa init`
+MAX_READ: Final = 64 * 2**20  # bytes: twice the largest list of poles
 _DATABASE_URL: Final = "database-url"
 
 
@@ -171,11 +172,21 @@ def write_private(path: Path, data: bytes) -> None:
 
 
 def read_bytes(path: Path) -> bytes:
-    """Return the content of *path*; raise StoreError when it cannot be read."""
+    """Return the content of *path*, which is no media file.
+
+    Raises:
+        StoreError: it cannot be read, or is larger than anything that is read whole. It may come
+            from strangers; each parser has a limit of its own.
+    """
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(MAX_READ + 1)
     except OSError as error:
         raise StoreError(str(path), error.strerror or str(error)) from None
+    if len(data) > MAX_READ:
+        fault = _("the file is larger than {limit} bytes").format(limit=MAX_READ)
+        raise StoreError(str(path), fault)
+    return data
 
 
 def read_text(path: Path) -> str:
