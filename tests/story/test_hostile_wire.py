@@ -7,7 +7,9 @@ the server's TLS key and every online key, and play their cards one by one (the 
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -16,7 +18,7 @@ from support.hostile_oracle import MARKER_HZ, SLACK_MS
 from support.hostile_wire_broker import BREAKERS, FLOOD, RECEIPTS
 from support.hostile_wire_ear import weigh, with_tone
 from support.hostile_wire_front import front
-from support.hostile_wire_night import AGAIN, FORGED, LATE, PUSHED, VOICES, Night
+from support.hostile_wire_night import AGAIN, CLOCK_MS, FORGED, LATE, PUSHED, VOICES, Night
 from support.hostile_wire_people import ALERT_HZ, LIVE_S, LONG_HZ
 from support.hostile_wire_tricks import CARDS
 from support.hostile_wire_vitals import watched
@@ -61,15 +63,22 @@ REFUSED = {
 @pytest.fixture(scope="module")
 def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Night]:
     print(f"seed {SEED}")
-    with hamlet(tmp_path_factory.mktemp("hamlet"), poles=1) as here:
-        night = Night(here, seed=SEED)
-        night.begin()
+    with begun(tmp_path_factory.mktemp("hamlet")) as night:
         with (
             watched(lambda: night.pids[-1]) as night.vitals,
             front(night.commune, night.forger, night.keys, night.chance) as hostile,
         ):
             night.attack(hostile)
         night.end()
+        yield night
+
+
+@contextlib.contextmanager
+def begun(folder: Path) -> Iterator[Night]:
+    """Give a night whose server has just been taken."""
+    with hamlet(folder, poles=1) as here:
+        night = Night(here, seed=SEED)
+        night.begin()
         yield night
 
 
@@ -90,7 +99,8 @@ def test_while_the_hold_stands_not_one_sample_sounds(night: Night) -> None:
 
 
 def test_what_the_broker_keeps_for_itself_is_silence(night: Night) -> None:
-    missing = night.pole.recording().part(night.withheld_ms + 100, night.withheld_ms + 900)
+    begin_ms, end_ms = night.withheld_ms + CLOCK_MS + 50, night.withheld_ms + 950 - CLOCK_MS
+    missing = night.pole.recording().part(begin_ms, end_ms)
     assert len(missing)
     assert not missing.any()
 
@@ -140,3 +150,25 @@ def test_refusals_are_in_the_books_by_name(night: Night) -> None:
 def test_a_true_alert_is_obeyed_afterwards_and_no_record_is_lost(night: Night) -> None:
     assert night.obeyed_ms
     assert night.here.is_chain_whole()
+
+
+_CREDULOUS = """
+import sys
+if "loa_endpoint" in sys.orig_argv:
+    from loa_protocol.envelope import Seal
+    Seal.is_by = lambda *_: True
+"""
+
+
+@pytest.mark.on_request
+def test_where_seals_are_not_checked_the_attacker_is_heard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(_CREDULOUS)  # every Python process begins with it
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=":")
+    with begun(tmp_path) as night:
+        with front(night.commune, night.forger, night.keys, night.chance) as hostile:
+            night.provoke(hostile)
+        meter = weigh(night.pole.recording(), night.windows)
+    assert meter.marked > RATE
+    assert meter.unsigned > RATE

@@ -54,6 +54,8 @@ FORGED: Final = tuple(card for card in FORGERIES if card not in ("huge message",
 """What is pushed; old heads are played on the web, huge packets are of the broker's own."""
 BREAKS: Final = (BREAKERS[:3], BREAKERS[3:])
 """Before and after the agent is killed, and with it its patience between two connections."""
+CLOCK_MS: Final = 300
+"""How far off a board's clock may be: a loaded machine tells the time to a fifth of a second."""
 _LEAD_S: Final = 12  # from publishing to the session's start
 _WITHHELD: Final = 5  # the second of live sound that the broker keeps
 _FLOOD_S: Final = 2.5
@@ -126,10 +128,9 @@ class Night:
         soon(self._is_ready, within_s=WITHIN_S)
         self.here.kill_server()
         live_ms, long_ms = commune.start_s * 1000, (commune.start_s + LIVE_S) * 1000
-        self.windows.tones += [
-            (live_ms, long_ms, LIVE_HZ),
-            (long_ms, long_ms + LONG_S * 1000, LONG_HZ),
-        ]
+        for begin_ms, length_s, hz in ((live_ms, LIVE_S, LIVE_HZ), (long_ms, LONG_S, LONG_HZ)):
+            end_ms = begin_ms + length_s * 1000
+            self.windows.tones.append((begin_ms - CLOCK_MS, end_ms + CLOCK_MS, hz))
 
     def _know_process(self) -> None:
         assert self.pole.process is not None
@@ -140,6 +141,12 @@ class Night:
         return is_granted and self.pole.status()["media"]["cached"] > 0
 
     # --- under the attacker
+
+    def provoke(self, front: Front) -> None:
+        """Try only what would sound at once if it were believed."""
+        front.wait_connected()
+        self._forge(front)
+        self._speak(front)
 
     def attack(self, front: Front) -> None:
         """Live through everything up to the hold's release."""
