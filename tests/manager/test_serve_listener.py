@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from loa_manager.serve import listener
+from loa_manager.serve import gate, listener
 from support.device_ca_lab import client_context
 from support.server_lab import ServerLab
 
@@ -139,3 +140,32 @@ async def test_with_everybody_being_answered_the_newcomer_is_cut(
     assert await answer(await raw(lab)) == b""
     assert await busy[0].readexactly(30_000_000)
     busy[1].close()
+
+
+async def test_who_connects_and_says_nothing_takes_no_more_than_so_much(
+    lab: ServerLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the handshake nothing is known of them, and each costs memory."""
+    monkeypatch.setattr(gate, "MAX_OPENING", 3)
+    silent = [await asyncio.open_connection("localhost", lab.port) for _ in range(5)]
+    line = await raw(lab)
+    assert await answer(line) == b"HTTP/1.1 200 OK"
+    async with asyncio.timeout(5):
+        for reader, _writer in silent[:3]:  # the oldest, for the others and for who speaks
+            assert await reader.read() == b""
+    more = [await asyncio.open_connection("localhost", lab.port) for _ in range(3)]
+    assert await answer(line) == b"HTTP/1.1 200 OK", "who has entered is in nobody's way"
+    for _reader, writer in (*silent, *more, line):
+        writer.close()
+
+
+def test_a_server_begun_in_a_shell_may_open_as_many_files_as_it_takes_connections() -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (256, before[1]))
+        gate.allow_files(512)
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (512, before[1])
+        gate.allow_files(300)
+        assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == 512, "never fewer"
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)

@@ -9,13 +9,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Generator, MutableMapping
+from collections.abc import Callable, Generator, MutableMapping
+from functools import partial
 from typing import Any, Final, cast
 
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from loa_manager.serve.gate import Gate
 from loa_manager.serve.message_plane import ServerTls
 from loa_protocol.errors import ConfigError
 
@@ -42,8 +44,14 @@ class PeerProtocol(H11Protocol):
     _idle_since: float = 0.0
     _is_cut: bool = False
 
+    def __init__(self, *given: Any, entered: Callable[[int], None], **named: Any) -> None:  # noqa: ANN401 - uvicorn's own
+        """Begin a connection; *entered* is told its descriptor when the handshake is over."""
+        super().__init__(*given, **named)
+        self._entered = entered
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn narrows it
         """Take the verified certificate from the TLS layer, before any byte of a request."""
+        self._entered(transport.get_extra_info("socket").fileno())
         super().connection_made(transport)
         secured = transport.get_extra_info("ssl_object")
         # each request gets a copy of this state, so nothing a client sends can put it there
@@ -140,11 +148,14 @@ class Listener:
         Raises:
             ConfigError: the port is taken or not allowed; the text says which.
         """
-        self._socket = _bind(host, port)
+        self._socket = Gate(_bind(host, port))
         context = tls.server_context()
         config = uvicorn.Config(
             app,
-            http=PeerProtocol,
+            # a class to uvicorn; each connection of this listener goes through its gate
+            http=cast(
+                "type[asyncio.Protocol]", partial(PeerProtocol, entered=self._socket.entered)
+            ),
             ws="none",
             lifespan="off",
             loop="asyncio",

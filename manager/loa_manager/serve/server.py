@@ -24,6 +24,7 @@ from loa_manager.mailbox.office import Office
 from loa_manager.serve.callout import CalloutKeys
 from loa_manager.serve.courier import Courier
 from loa_manager.serve.enrolment import Enrolment
+from loa_manager.serve.gate import allow_files
 from loa_manager.serve.head import HeadKeeper
 from loa_manager.serve.home_lock import HomeLock
 from loa_manager.serve.ingest_link import IngestLink
@@ -91,6 +92,7 @@ async def serve(
         ConfigError: a port is taken, another server runs here, or the broker does not start.
         StoreError: the database is missing or of another version.
     """
+    allow_files()
     stop = asyncio.Event()
     asked: list[signal.Signals] = []
 
