@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from loa_endpoint.core.schedule import (
     Block,
     allowed_volume,
+    announced,
     plan,
     sounding,
     upcoming,
@@ -154,3 +155,21 @@ def test_nothing_ever_sounds_outside_allowed_hours(second: int) -> None:
         instant = base + second + probe
         if sounding(planned, instant * 1000) is not None:
             assert is_allowed(rules, instant, instant + 1)
+
+
+@pytest.mark.requirement("AUD-6")
+def test_an_announcement_sounds_over_the_item_and_not_in_its_place() -> None:
+    base = playlist(items=1)
+    over = dataclasses.replace(
+        base.items[0], id="over", offset_ms=20_000, duration_ms=5_000, duck_cdb=-1500, volume=12
+    )
+    late = dataclasses.replace(over, id="late", offset_ms=22_000)
+    planned = plan(dataclasses.replace(base, items=(*base.items, over, late)), policy())
+    at_ms = planned[0].start_ms + 21_000
+    now, heard = sounding(planned, at_ms), announced(planned, at_ms)
+    assert now is not None
+    assert heard is not None
+    assert (now.item.id, heard.item.id) == ("i0", "over")
+    assert allowed_volume(heard, policy(), at_ms) == 12, "its own level, not its session's"
+    assert announced(planned, at_ms + 5_000) is None
+    assert [each.item.id for each in planned if each.block is Block.OVERLAP] == ["late"]

@@ -275,3 +275,28 @@ def test_a_file_that_cannot_be_as_loud_as_asked_is_told_of() -> None:
     assert [each.text for each in ready.warnings] == [
         "gia-lua.opus stays 6.0 LU below the target: its peaks forbid more gain"
     ]
+
+
+@pytest.mark.requirement("AUD-6")
+def test_an_announcement_takes_its_time_and_nobodys_place() -> None:
+    over = item(
+        title='"Mất điện"', at='"05:30:20"', over='"Làm nền"', volume="12", kind='"ưu tiên"'
+    )
+    week = composed(text(session(over, item(file='"nhac.mp3"'), item(title='"Sau"'))))
+    found = [(each.title, each.offset_ms, each.duck_cdb, each.volume) for each in week.items[:3]]
+    assert found == [
+        ("Giá lúa", 0, None, None),
+        ("Sau", 90_500, None, None),
+        ("Mất điện", 20_000, -1500, 12),
+    ]
+    assert week.items[2].is_announcement
+
+
+def test_an_announcement_needs_a_time_and_comes_by_no_fm() -> None:
+    for wrong in (item(over="12"), item(over="12", at='"05:31"', fm=CARRIER)):
+        _, faults = parse_schedule(text(session(wrong), extra=FM))
+        assert [str(each).split(": ")[-1] for each in faults] == [
+            "an item over another one needs a time (at) and no fm"
+        ]
+    _, faults = parse_schedule(text(session(item(over="61", at='"05:31"'))))
+    assert "expected 0 to 60 (dB) or one of: background, làm nền" in str(faults[0])

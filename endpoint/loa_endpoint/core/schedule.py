@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
+from loa_protocol.announcing import find_crossing
 from loa_protocol.hours import MINUTE_S, is_allowed, local_day, volume_cap
 from loa_protocol.objects.playlist import BulletinKind, Item, Playlist, Session
 from loa_protocol.objects.policy import Policy
@@ -30,6 +31,7 @@ class Block(enum.StrEnum):
     LANGUAGE = "blocked_language"
     VALIDITY = "blocked_outside_validity"
     KIND = "blocked_kind"  # emergencies come as alerts, never in a playlist
+    OVERLAP = "blocked_overlap"  # over another announcement, or over more than one item
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +59,9 @@ def plan(
     against the daily limit, also when they were another playlist's.
     """
     late = _sessions_over_the_daily_limit(playlist, policy, aired)
+    crossing = find_crossing(playlist)
     planned = []
-    for item in playlist.items:
+    for number, item in enumerate(playlist.items):
         if item.session >= len(playlist.sessions):
             continue  # names no session: there is no instant at which it could play
         session = playlist.sessions[item.session]
@@ -69,7 +72,8 @@ def plan(
                 session=session,
                 start_ms=start,
                 end_ms=start + item.duration_ms,
-                block=_block(item, session, playlist, policy, is_late=item.session in late),
+                block=_block(item, session, playlist, policy, is_late=item.session in late)
+                or (Block.OVERLAP if number in crossing else None),
                 source=source,
             )
         )
@@ -79,11 +83,20 @@ def plan(
 def sounding(planned: tuple[Planned, ...], at_ms: int) -> Planned | None:
     """Return the item that should sound at *at_ms*; of several, the one that began last.
 
-    Only a higher rank comes before that.
+    Only a higher rank comes before that. Announcements sound over it: see `announced`.
     """
-    current = [p for p in planned if p.block is None and p.start_ms <= at_ms < p.end_ms]
+    current = [p for p in _due(planned, at_ms) if not p.item.is_announcement]
     rank = max((p.rank for p in current), default=0)
     return next((p for p in reversed(current) if p.rank == rank), None)
+
+
+def announced(planned: tuple[Planned, ...], at_ms: int) -> Planned | None:
+    """Return the announcement that should sound at *at_ms*; no two are planned at once."""
+    return next((p for p in _due(planned, at_ms) if p.item.is_announcement), None)
+
+
+def _due(planned: tuple[Planned, ...], at_ms: int) -> list[Planned]:
+    return [p for p in planned if p.block is None and p.start_ms <= at_ms < p.end_ms]
 
 
 def upcoming(planned: tuple[Planned, ...], from_ms: int, until_ms: int) -> tuple[Planned, ...]:
@@ -93,7 +106,13 @@ def upcoming(planned: tuple[Planned, ...], from_ms: int, until_ms: int) -> tuple
 
 def allowed_volume(planned: Planned, policy: Policy, at_ms: int) -> int:
     """Return the level at which the item may sound at *at_ms*: asked, capped by the policy."""
-    return min(planned.session.volume, volume_cap(policy, at_ms // 1000))
+    return min(asked_volume(planned), volume_cap(policy, at_ms // 1000))
+
+
+def asked_volume(planned: Planned) -> int:
+    """Return the level that the playlist asks for: the item's own, or else its session's."""
+    own = planned.item.volume
+    return planned.session.volume if own is None else own
 
 
 def volume_gain_cdb(level: int) -> int | None:

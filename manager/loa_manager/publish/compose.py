@@ -173,6 +173,8 @@ def _item(slot: Slot, placed: Placed, session: int, bearers: tuple[Bearer, ...])
         bearers=bearers,
         expected_silence=tuple(Span(start_ms=a, end_ms=b) for a, b in entry.expected_silence),
         bulletin=entry.bulletin,
+        duck_cdb=entry.over_cdb,
+        volume=entry.volume,
     )
 
 

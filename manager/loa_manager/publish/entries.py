@@ -36,6 +36,8 @@ class ItemEntry:
     fm: Transmitter | None
     expected_silence: tuple[tuple[int, int], ...]
     bulletin: bytes | None = None  # digest of the offer of a higher level that it places
+    over_cdb: int | None = None  # an announcement: what plays is lowered by so much
+    volume: int | None = None  # its own, where it differs from its session's
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

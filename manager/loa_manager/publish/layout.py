@@ -84,8 +84,10 @@ def in_order(items: Sequence[ItemEntry], choice: Choice = Choice.COMMUNE) -> lis
 
     An item with ``at`` stays where it is written, and those after it follow it. Where priorities
     of the commune and of a higher level meet, *choice* says who has put them in order.
+    Announcements, which sound over others, come last.
     """
-    return [item for run in _runs(items) for item in put_in_order(run, choice)]
+    over = [item for item in items if item.over_cdb is not None]
+    return [item for run in _runs(items) for item in put_in_order(run, choice)] + over
 
 
 def start_of(schedule: Schedule, utc_offset_min: int) -> int:
@@ -158,13 +160,32 @@ def _place_items(
             if is_open and item.kind is BulletinKind.PRIORITY:
                 offset = shared = offset if shared is None else shared
             placed.append(Placed(item, offset, duration))
-    return tuple(placed)
+    return *placed, *_place_announcements(session, durations, faults)
+
+
+def _place_announcements(
+    session: SessionEntry, durations: Mapping[str, int], faults: list[Fault]
+) -> list[Placed]:
+    """Return what sounds over the other items; it moves none of them."""
+    placed = []
+    for item in session.items:
+        duration = durations.get(item.file or "")
+        if item.over_cdb is not None and duration is not None:
+            offset = _offset(session, item, 0, faults)
+            _check_length(session, item, offset, duration, faults)
+            placed.append(Placed(item, offset, duration))
+    return placed
 
 
 def _runs(items: Sequence[ItemEntry]) -> list[list[ItemEntry]]:
-    """Return *items* in the portions within which their order is free: an ``at`` ends one."""
+    """Return *items* in the portions within which their order is free: an ``at`` ends one.
+
+    Announcements are in none of them.
+    """
     runs: list[list[ItemEntry]] = [[]]
     for item in items:
+        if item.over_cdb is not None:
+            continue
         if item.at_s is None:
             runs[-1].append(item)
         else:

@@ -99,7 +99,9 @@ def find_collisions(playlist: Playlist) -> list[Collision]:
         items = [
             item
             for item in playlist.items
-            if item.session == index and item.kind is BulletinKind.PRIORITY
+            if item.session == index
+            and item.kind is BulletinKind.PRIORITY
+            and not item.is_announcement  # it has its time, and takes nobody's place
         ]
         items.sort(key=lambda item: item.offset_ms)
         if is_collision(items):

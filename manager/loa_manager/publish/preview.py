@@ -100,11 +100,14 @@ def reason_text(finding: Finding) -> str:
         Reason.LANGUAGE: _("the policy does not allow its language"),
         Reason.VALIDITY: _("outside the days for which the playlist is valid"),
         Reason.KIND: _("an emergency goes out as an alert, never in a schedule"),
+        Reason.OVERLAP: _("sounds over more than one item, or over another announcement"),
         Reason.VOLUME: _("volume {asked} is over the cap; devices will play at {limit}"),
         Reason.SLOT_HOURS: _("the session reaches into forbidden hours"),
         Reason.POLICY_ENDS: _("the policy ends before it"),
     }
-    return texts[finding.reason].format(limit=finding.limit, asked=finding.session.volume)
+    own = None if finding.item is None else finding.item.volume
+    asked = finding.session.volume if own is None else own
+    return texts[finding.reason].format(limit=finding.limit, asked=asked)
 
 
 def _gather(findings: list[Finding], places: Mapping[str, str], zone: timezone) -> list[Remark]:

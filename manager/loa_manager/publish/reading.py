@@ -212,6 +212,10 @@ def _read_item(
     silence = fields.read("expected_silence", values.read_spans, _NO_SPANS)
     level = fields.read("level", values.read_choice(values.LEVELS), defaults.level)
     bulletin = fields.read("bulletin", values.read_digest)
+    over = fields.read("over", values.read_duck)
+    volume = fields.read("volume", values.read_integer(0, VOLUME_MAX))
+    if "over" in fields.table and ("at" not in fields.table or "fm" in fields.table):
+        fields.blame(_("an item over another one needs a time (at) and no fm"), "over")
     if "file" not in fields.table and ("fm" not in fields.table or "length" not in fields.table):
         fields.blame(_("file is missing; only an item by fm with a length goes without"))
         return None
@@ -231,6 +235,8 @@ def _read_item(
         fm=fm,
         expected_silence=silence,
         bulletin=bulletin,
+        over_cdb=over,
+        volume=volume,
     )
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from loa_manager.publish.values import plain
+from loa_protocol.announcing import find_crossing
 from loa_protocol.hours import MINUTE_S, is_allowed, local_day, next_cap_change, volume_cap
 from loa_protocol.objects.playlist import BulletinKind, Item, Playlist, Session
 from loa_protocol.objects.policy import Policy
@@ -28,6 +29,7 @@ class Reason(enum.StrEnum):
     LANGUAGE = "blocked_language"
     VALIDITY = "blocked_outside_validity"
     KIND = "blocked_kind"
+    OVERLAP = "blocked_overlap"
     VOLUME = "volume_capped"
     SLOT_HOURS = "session_reaches_quiet_hours"
     POLICY_ENDS = "policy_ends_before"
@@ -67,14 +69,16 @@ class Play:
 def judge(playlist: Playlist, policy: Policy) -> list[Finding]:
     """Return everything that *policy* says to *playlist*, in the order of time."""
     late = _sessions_over_the_daily_limit(playlist, policy)
-    items: dict[int, list[Item]] = defaultdict(list)
-    for item in playlist.items:
-        items[item.session].append(item)
+    crossing = find_crossing(playlist)
+    items: dict[int, list[tuple[int, Item]]] = defaultdict(list)
+    for number, item in enumerate(playlist.items):
+        items[item.session].append((number, item))
     findings: list[Finding] = []
     for index, session in enumerate(playlist.sessions):
         findings += _judge_session(session, policy)
-        for item in items[index]:
+        for number, item in items[index]:
             findings += _judge_item(item, session, playlist, policy, is_late=index in late)
+            findings += _judge_own(item, session, policy, is_crossing=number in crossing)
     return sorted(findings, key=lambda finding: finding.start_ms)
 
 
@@ -96,11 +100,15 @@ def plays(playlist: Playlist, policy: Policy, from_s: int, until_s: int) -> list
                 item=item,
                 start_ms=start,
                 end_ms=start + item.duration_ms,
-                volume=min(session.volume, volume_cap(policy, start // 1000)),
+                volume=min(_asked_volume(item, session), volume_cap(policy, start // 1000)),
                 reasons=tuple(reasons[item.id]),
             )
             found.append(play)
     return sorted(found, key=lambda play: play.start_ms)
+
+
+def _asked_volume(item: Item, session: Session) -> int:
+    return session.volume if item.volume is None else item.volume
 
 
 def _judge_session(session: Session, policy: Policy) -> Iterator[Finding]:
@@ -140,6 +148,21 @@ def _judge_item(
                 item=item,
                 start_ms=_start_ms(item, session),
                 limit=limit,
+            )
+
+
+def _judge_own(
+    item: Item, session: Session, policy: Policy, *, is_crossing: bool
+) -> Iterator[Finding]:
+    """Judge what an item has of its own: its volume, and its place over another item."""
+    start_ms = _start_ms(item, session)
+    if is_crossing:
+        yield Finding(reason=Reason.OVERLAP, session=session, item=item, start_ms=start_ms)
+    if item.volume is not None:
+        end_s = -((-start_ms - item.duration_ms) // 1000)
+        if (cap := _lowest_cap(policy, start_ms // 1000, end_s)) < item.volume:
+            yield Finding(
+                reason=Reason.VOLUME, session=session, item=item, start_ms=start_ms, limit=cap
             )
 
 

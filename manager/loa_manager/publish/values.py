@@ -46,6 +46,12 @@ LEVELS: Final = {
     "trung ương": Level.CENTRAL,
 }
 ORDERS: Final = {"decided": True, "đã chọn": True}
+DUCKS: Final = {
+    "background": -1500,  # dB/100: speech stays clear of music behind it
+    "làm nền": -1500,
+    "silent": -6000,
+    "im lặng": -6000,
+}
 EVERY_DAY: Final = frozenset(range(7))
 _EVERY_DAY_WORDS: Final = ("daily", "hằng ngày", "hàng ngày")
 _WEEKDAYS: Final = {
@@ -134,6 +140,16 @@ def read_choice(words: Mapping[str, _T]) -> Reader[_T]:
         return words[plain(value)]
 
     return read
+
+
+def read_duck(value: object) -> int:
+    """Read by how much what plays is lowered: whole dB from 0 to 60, or a word; in dB/100."""
+    if type(value) is int and 0 <= value <= 60:
+        return -100 * value
+    if isinstance(value, str) and plain(value) in DUCKS:
+        return DUCKS[plain(value)]
+    words = ", ".join(DUCKS)
+    raise WrongValue(_("expected 0 to 60 (dB) or one of: {words}").format(words=words))
 
 
 def read_date(value: object) -> datetime.date:

@@ -107,6 +107,17 @@ class Item(Wire):
     bearers: tuple[Bearer, ...] = wire(10, ListOf(Nested(Bearer, row=True), 8, 1))
     expected_silence: tuple[Span, ...] = wire(11, ListOf(Nested(Span, row=True), 32))
     bulletin: bytes | None = wire(12, Bytes(32, 32), optional=True)  # hash of a higher level's
+    duck_cdb: int | None = wire(13, Int(-6000, 0), optional=True)
+    volume: int | None = wire(14, VOLUME, optional=True)  # its own level; the policy's cap holds
+
+    @property
+    def is_announcement(self) -> bool:
+        """Whether it sounds over what plays, which is lowered by `duck_cdb` meanwhile.
+
+        Only a file does; an item that may come by another bearer takes its turn like any.
+        """
+        kinds = {bearer.kind for bearer in self.bearers}
+        return self.duck_cdb is not None and kinds == {BearerKind.MEDIA}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
