@@ -85,6 +85,9 @@ def gather(tree: ContentTree, scope: str) -> Load:
         FormatError: a file of the tree is damaged.
     """
     for _attempt in range(_TRIES):
+        if not (tree.path / "head").is_file():
+            fault = _("no head; is this the province's home, and did loa serve ever run on it?")
+            raise StoreError(str(tree.path), fault)
         head = _read(tree.path / "head")
         load = _gathered(tree, scope, head)
         if load is not None and _read(tree.path / "head") == head:

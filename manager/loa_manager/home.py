@@ -46,7 +46,11 @@ class Home:
             fault = _("loa init was interrupted here; run the same loa init again")
             raise ConfigError(str(path), [fault])
         if not home.root_path.is_file():
-            raise ConfigError(str(path), [_("no province here; make one with loa init")])
+            fault = _(
+                "no province here; make one with loa init, or bring its public part with"
+                " loa key export-public"
+            )
+            raise ConfigError(str(path), [fault])
         return home
 
     @property

@@ -28,7 +28,7 @@ from loa_manager.key_token import (
 from loa_manager.self_signed import SelfSigned
 from loa_protocol import cbor
 from loa_protocol.envelope import Bundle
-from loa_protocol.errors import ConfigError, FormatError, MessageError
+from loa_protocol.errors import ConfigError, FormatError, MessageError, StoreError
 from loa_protocol.keys import Algorithm, PublicKey, Signer, SoftSigner
 from loa_protocol.language import translator
 from loa_protocol.objects.authority import HOLDER, Certificate, Role
@@ -162,6 +162,9 @@ def load_key(path: Path, passphrase: Secrets) -> PrivateKey:
     if _beside(stem, TOKEN).exists():
         raise ConfigError(str(stem), [_("this key is on a token; a key file is needed here")])
     file = _beside(stem, KEY)
+    if not file.exists():
+        fault = _("no such key here; loa key list shows a home's keys, loa key make makes one")
+        raise StoreError(str(file), fault)
     data = read_bytes(file)
     try:
         return unlock_key(data, passphrase.for_key(stem.name).secret.encode())

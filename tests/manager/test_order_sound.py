@@ -52,7 +52,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def founded(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_homes(tmp_path_factory.mktemp("homes"))
+    return make_homes(tmp_path_factory.mktemp("homes"), {"hung": ("alert",), "lan": ("alert",)})
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,8 +23,8 @@ PEOPLE = {
 }
 
 
-def make_homes(folder: Path) -> Path:
-    """Make the province ``ls`` and everybody's homes in *folder*, and a siren that is known."""
+def make_homes(folder: Path, people: Mapping[str, tuple[str, ...]] = PEOPLE) -> Path:
+    """Make the province ``ls`` and the homes of *people* in *folder*, and a siren that is known."""
     province = TestProvince.found(folder / "ls")
     secret = folder / "secret"
     secret.write_text(PASSPHRASE.secret)
@@ -33,7 +34,7 @@ def make_homes(folder: Path) -> Path:
     now = datetime.now(UTC)
     rules = dataclasses.replace(preset_policy("rural", "vn/ls", now), preapproved=(known,))
     Authority.open(province.home, PASSPHRASE).sign_policy(rules, now)
-    for name, roles in PEOPLE.items():
+    for name, roles in people.items():
         home = f"{folder}/{name}"
         place = ("vn/ls", "province") if name.startswith("truc") else (STATION, "commune")
         for role in roles:

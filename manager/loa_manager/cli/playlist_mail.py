@@ -19,6 +19,7 @@ from loa_manager.cli.progress import progress
 from loa_manager.cli.question import confirm
 from loa_manager.cli.texts import LoaCommand
 from loa_manager.home import Home
+from loa_manager.in_date import check_in_date
 from loa_manager.keyring import Identity, has_key, load_signer
 from loa_manager.mail_client import Letter
 from loa_manager.publish.desk import Desk
@@ -198,9 +199,11 @@ def _at_desk(
     if identity.certificate is None:
         fault = _("this key is not certified yet; install its certificate with: loa key install")
         raise ConfigError(str(home.own_keys / chosen), [fault])
+    desk = Desk.open(home, now)
+    check_in_date(identity, desk.now)
     client = ServiceClient(home, identity, server)
     try:
-        yield _Place(home, Desk.open(home, now), identity, Role[chosen.upper()], client)
+        yield _Place(home, desk, identity, Role[chosen.upper()], client)
     finally:
         client.close()
 

@@ -6,6 +6,8 @@ a ``ConfigError`` lists are sentences already.
 
 from __future__ import annotations
 
+import re
+
 from loa_protocol.bench import Fault
 from loa_protocol.errors import (
     ConfigError,
@@ -19,6 +21,7 @@ from loa_protocol.errors import (
 )
 from loa_protocol.language import translator
 from loa_protocol.trust import Refusal, TrustError
+from loa_sound.errors import SoundError
 
 _ = translator("loa_manager")
 
@@ -29,6 +32,16 @@ SYSTEM = (  # what the operating system says of files, so that the catalogue hol
     _("Not a directory"),
     _("No space left on device"),
     _("Read-only file system"),
+)
+ABSENT = (  # what it says of a server that does not answer
+    _("Connection refused"),
+    _("Connection timed out"),
+    _("timed out"),
+    _("No route to host"),
+    _("Network is unreachable"),
+    _("Name or service not known"),
+    _("Temporary failure in name resolution"),
+    _("No address associated with hostname"),
 )
 
 
@@ -48,9 +61,11 @@ def words(error: LoaError) -> str:
             )
             text = text.format(port=port, seconds=f"{after_s:.0f}")
         case FetchError(url=url, status=status, why=why):
-            text = f"{url}: {_(why) if why else _('status {n}').format(n=status)}"
+            text = f"{url}: {_unreached(why) if why else _('status {n}').format(n=status)}"
         case StoreError(where=where, why=why):
             text = f"{where}: {_(why)}"
+        case SoundError():
+            text = _sound(error)
         case VersionError():
             text = _("of a version that this program does not know: {detail}").format(detail=error)
         case FormatError():
@@ -58,6 +73,25 @@ def words(error: LoaError) -> str:
         case _:
             text = str(error)
     return text
+
+
+def _unreached(why: str) -> str:
+    """Return why nobody answered, and what to look at."""
+    plain = _(re.sub(r"^\[Errno -?\d+\] ", "", why))  # some libraries put the number before it
+    hint = _("is loa serve running there, and is this its address?")
+    return f"{plain}; {hint}" if plain in map(_, ABSENT) else plain
+
+
+def _sound(error: SoundError) -> str:
+    text = {
+        "unreadable": _("cannot be read"),
+        "not_audio": _("not a sound that Loa can play; give an MP3, Opus, WAV or FLAC file"),
+        "damaged": _("the sound is damaged; export it again"),
+        "truncated": _("the end of the sound is missing; copy the file again"),
+        "length": _("it says one length and holds another; export it again"),
+        "too_large": _("too large or too long; cut it"),
+    }[error.reason]
+    return f"{error.path}: {text} ({error.detail})" if error.detail else f"{error.path}: {text}"
 
 
 def _refusal(code: str) -> str:

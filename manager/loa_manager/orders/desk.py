@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Final
 
 from loa_manager.home import Home
+from loa_manager.in_date import check_in_date
 from loa_manager.keyring import Identity
 from loa_manager.orders.paper import Paper, open_paper
 from loa_manager.publish.desk import Desk, trusted_with_denials
@@ -78,7 +79,15 @@ class OrderDesk:
         return cls(home, trusted, rules, instant)
 
     def policy_for(self, scope: str) -> Policy:
-        """Return the tightest policy over *scope*; raise ConfigError where none is in force."""
+        """Return the tightest policy over *scope*.
+
+        Raises:
+            ConfigError: *scope* is in another province, or no policy is in force.
+        """
+        province = self.trusted.root.scope
+        if not is_inside(scope, province):
+            fault = _("not in the province of this home, {province}")
+            raise ConfigError(scope, [fault.format(province=province)])
         if self.rules is None:
             raise ConfigError(_("policy"), [_("no policy is in force; sign a new one first")])
         return self.rules.policy_for(scope)
@@ -112,9 +121,10 @@ class OrderDesk:
         """Return *paper* with a seal of *identity*.
 
         Raises:
-            TrustError: ROLE, SCOPE, CHAIN: the certificate does not allow it; THRESHOLD: the same
-                holder has sealed it before.
+            TrustError: ROLE, SCOPE, CHAIN: the certificate does not allow it; EXPIRED: it has
+                ended; THRESHOLD: the same holder has sealed it before.
         """
+        check_in_date(identity, self.now)
         signer = resolve(identity.chain, self.trusted, self.now).get(identity.signer.public.kid)
         if signer is None or signer.certificate is None:
             text = _("{name} has no certificate").format(name=identity.name)

@@ -24,9 +24,31 @@ from loa_protocol.objects.placement import DenyList, Settings
 from loa_protocol.objects.policy import Policy
 from loa_protocol.record import ClockTrust
 from loa_protocol.scope import is_inside
-from loa_protocol.trust import RULES, Now, Position, Trusted, position_of, subject_of
+from loa_protocol.trust import (
+    RULES,
+    Now,
+    Position,
+    Refusal,
+    Trusted,
+    TrustError,
+    position_of,
+    subject_of,
+)
 
 _ = translator("loa_manager")
+
+
+def _accepted_policy(data: bytes, trusted: Trusted, now: Now) -> Policy:
+    """Return the policy in *data*; raises as the acceptance rule, and says what helps."""
+    try:
+        policy = accept(data, trusted, now).body
+    except TrustError as error:
+        if error.reason is not Refusal.EXPIRED:
+            raise
+        text = _("the policy in this home: {why}; get a newer one with loa key export-public")
+        raise TrustError(error.reason, text.format(why=error.detail)) from None
+    assert isinstance(policy, Policy)  # as its kind says
+    return policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +72,7 @@ class Desk:
         trusted, bundles = trusted_with_denials(home, instant), _bundles(home)
         policies = {}
         for data in _newest(bundles, Kind.POLICY):
-            policy = accept(data, trusted, instant).body
-            assert isinstance(policy, Policy)
+            policy = _accepted_policy(data, trusted, instant)
             policies[policy.scope] = policy
         return cls(trusted, policies, instant)
 

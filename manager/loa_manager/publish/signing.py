@@ -5,6 +5,7 @@ The device counts distinct holders; what it would refuse later is refused at the
 
 from __future__ import annotations
 
+from loa_manager.in_date import check_in_date
 from loa_manager.keyring import Identity
 from loa_protocol.chain import resolve
 from loa_protocol.envelope import Bundle, add_signature, open_seal
@@ -42,12 +43,14 @@ def add_seal(data: bytes, identity: Identity, role: Role, trusted: Trusted, now:
 
     Raises:
         TrustError: ROLE, SCOPE or EPOCH: the certificate does not allow it; THRESHOLD: the same
-            holder has sealed it already; or a seal or certificate is not valid.
+            holder has sealed it already; EXPIRED: its certificate has ended; or a seal or
+            certificate is not valid.
         FormatError: *data* is no playlist.
     """
     bundle = Bundle.from_bytes(data)
     playlist = Playlist.from_bytes(bundle.payload)
     earlier = signers_of(bundle, trusted, now)
+    check_in_date(identity, now)
     signer = resolve(identity.chain, trusted, now).get(identity.signer.public.kid)
     if signer is None or signer.certificate is None:
         raise TrustError(Refusal.CHAIN, _("{name} has no certificate").format(name=identity.name))
