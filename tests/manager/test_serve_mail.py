@@ -3,43 +3,32 @@
 from __future__ import annotations
 
 import base64
-import hashlib
-import shutil
-import ssl
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
-from starlette.routing import Route
 
-from loa_manager import mail_client
-from loa_manager.keyring import Identity, load_signer
+from loa_manager.keyring import load_signer
 from loa_manager.mailbox.parts import PORTION
-from loa_manager.mailbox.room import Limits
-from loa_manager.publish.drafts import Draft, read_draft
-from loa_manager.publish.editing import seal_draft
+from loa_manager.publish.drafts import Draft
 from loa_manager.request_seal import (
     CHAIN_HEADER,
     LABEL,
     MAX_CHAIN,
     SEAL_HEADER,
     WINDOW_MS,
-    Claim,
     seal_request,
 )
-from loa_manager.serve.web import PUBLIC
 from loa_protocol.envelope import Bundle, Kind, sign_bundle
-from loa_protocol.errors import FetchError, RefusedError
-from loa_protocol.objects.authority import Role
+from loa_protocol.errors import FetchError
 from loa_protocol.objects.placement import Denied, DeniedKind, DenyList
-from support.mail_lab import NEIGHBOUR, SECRET, STATION, MailLab, make_homes
+from support.mail_asking import approval, ask, claim_of, copied, refusal, send, submitted
+from support.mail_lab import SECRET, STATION, MailLab, make_homes
 
 DAY_S = 86_400
-BOARDS = {"/enrol/simpleenroll", "/time"}  # these ask for a TLS certificate instead
+INBOX = f"/mailbox/inbox/{STATION}"
 
 
 @pytest.fixture(scope="module")
@@ -51,9 +40,7 @@ def homes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def quiet(homes: Path, tmp_path: Path) -> MailLab:
-    """Return the homes with a server that does not run yet."""
-    shutil.copytree(homes, tmp_path / "all")
-    return MailLab(tmp_path / "all")
+    return copied(homes, tmp_path)
 
 
 @pytest.fixture
@@ -64,142 +51,7 @@ def lab(quiet: MailLab) -> Iterator[MailLab]:
 
 @pytest.fixture
 def posted(lab: MailLab) -> Draft:
-    """Return a draft that waits for an approver."""
-    draft = lab.draft()
-    assert mail_client.submit(lab.client("nga"), draft)["state"] == "waiting"
-    return draft
-
-
-def claim_of(lab: MailLab, method: str, target: str, body: bytes = b"", /, **changes: Any) -> Claim:
-    facts: dict[str, Any] = {
-        "method": method,
-        "target": target,
-        "host": "127.0.0.1",
-        "time_ms": int(lab.now().timestamp() * 1000),
-        "nonce": hashlib.sha256(repr((target, datetime.now(UTC))).encode()).digest()[:16],
-        "body": hashlib.sha256(body).digest(),
-    }
-    return Claim(**{**facts, **changes})
-
-
-def send(
-    lab: MailLab, method: str, target: str, body: bytes = b"", headers: dict[str, str] | None = None
-) -> httpx.Response:
-    context = ssl.create_default_context(cafile=str(lab.home("nga").device_ca_path))
-    with httpx.Client(base_url=lab.address, verify=context, trust_env=False) as http:
-        return http.request(method, target, content=body or None, headers=headers)
-
-
-def ask(
-    lab: MailLab,
-    name: str | Identity,
-    method: str,
-    target: str,
-    body: bytes = b"",
-    **changes: Any,
-) -> httpx.Response:
-    """Send a request that *name* has sealed; *changes* falsify the claim."""
-    who = lab.identity(name) if isinstance(name, str) else name
-    headers = seal_request(who, claim_of(lab, method, target, body, **changes))
-    return send(lab, method, target, body, headers)
-
-
-def refusal(answer: httpx.Response) -> tuple[int, str]:
-    body = answer.json()
-    assert set(body) == {"error", "reason"}
-    return answer.status_code, body["reason"]
-
-
-def approval(lab: MailLab, name: str, draft: Draft) -> Draft:
-    """Return *draft* with the seal of *name*, on a copy in that home."""
-    path = lab.folder / "desk" / name / draft.path.name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(draft.data)
-    seal_draft(read_draft(path), lab.identity(name), Role.APPROVER, lab.desk(name))
-    return read_draft(path)
-
-
-# --- every route ----------------------------------------------------------------------------
-
-
-def walk(lab: MailLab, draft: Draft) -> Iterator[tuple[str, str, str, bytes]]:
-    """Give every (template, method, target, body) that the application knows."""
-    names = {
-        "digest": draft.bundle.digest.hex(),
-        "sha256": draft.playlist.media[0].sha256.hex(),
-        "offset:int": "0",
-        "scope:path": STATION,
-        "path:path": "objects/" + lab.home("ls").content.index().root.digest.hex(),  # type: ignore[union-attr]  # init makes one
-    }
-    bodies = {"/mailbox/drafts": draft.data, "/mailbox/drafts/{digest}/approval": draft.data}
-    for route in lab.app.routes:
-        assert isinstance(route, Route), f"{route} is no plain route: how is it authenticated?"
-        target = route.path
-        for name, value in names.items():
-            target = target.replace(f"{{{name}}}", value)
-        assert "{" not in target, f"{route.path}: tell this test what stands there"
-        for method in sorted(route.methods or ()):
-            yield route.path, method, target, bodies.get(route.path, b"")
-
-
-@pytest.mark.requirement("SEC-7")
-def test_every_route_is_public_on_purpose_or_wants_to_know_who_asks(
-    lab: MailLab, posted: Draft
-) -> None:
-    seen = set()
-    for template, method, target, body in walk(lab, posted):
-        seen.add(template)
-        answer = send(lab, method, target, body)
-        if template in PUBLIC:
-            assert answer.status_code == 200, target
-            continue
-        assert answer.status_code == 401, target
-        if method != "HEAD":
-            reason = "no_certificate" if template in BOARDS else "no_signature"
-            assert refusal(answer) == (401, reason)
-    assert seen >= PUBLIC | BOARDS | {"/mailbox/drafts", "/mailbox/inbox/{scope:path}"}
-
-
-@pytest.mark.requirement("SEC-7")
-def test_no_route_serves_a_foreign_commune_or_another_role(lab: MailLab, posted: Draft) -> None:
-    before = lab.everything()
-    for template, method, target, body in walk(lab, posted):
-        if template in PUBLIC or method == "HEAD":
-            continue
-        for name, reason in (
-            ("foreign", "scope"),
-            ("foreign-approver", "scope"),
-            ("alarm", "role"),
-        ):
-            answer = ask(lab, name, method, target, body)
-            if template in BOARDS:  # no person's seal opens what is for boards
-                assert refusal(answer) == (401, "no_certificate")
-            elif template.startswith("/mailbox"):
-                assert refusal(answer) == (403, reason), (name, target)
-            elif (name, template) == ("alarm", "/orders/{scope:path}"):
-                assert answer.json() == []  # who gives alerts follows orders for their own place
-            elif template.startswith("/orders/{digest}"):
-                assert refusal(answer) == (404, "not_here")  # no order of theirs waits for it
-            else:
-                assert answer.status_code in (400, 403), (name, target)
-    assert lab.everything() == before
-
-
-@pytest.mark.requirement("SEC-7")
-def test_no_get_changes_database_content_or_mailbox(lab: MailLab, posted: Draft) -> None:
-    before = lab.everything()
-    for template, method, target, _body in walk(lab, posted):
-        if method == "GET":
-            answer = ask(lab, "son", "GET", target)
-            assert answer.status_code in ((200,) if template not in BOARDS else (405,)), target
-        elif method == "POST" and template not in BOARDS:
-            assert send(lab, "GET", target).status_code in (401, 405), target
-    assert lab.everything() == before
-
-
-# --- the hostile ----------------------------------------------------------------------------
-
-INBOX = f"/mailbox/inbox/{STATION}"
+    return submitted(lab)
 
 
 @pytest.mark.requirement("SEC-3", "SEC-7")
@@ -384,125 +236,3 @@ def test_a_server_that_is_not_the_provinces_gets_no_request(lab: MailLab) -> Non
     home.device_ca_path.write_bytes(X509Lab().ca_pem)
     with pytest.raises(FetchError):
         lab.client("son").call("GET", INBOX)
-
-
-# --- the honest -----------------------------------------------------------------------------
-
-
-@pytest.mark.requirement("MSG-5")
-def test_two_seals_publish_mechanically_and_the_server_has_signed_nothing(
-    lab: MailLab, posted: Draft
-) -> None:
-    facts = mail_client.approve(lab.client("son"), approval(lab, "son", posted))
-    assert (facts["state"], facts["signers"]) == ("published", ["Nga", "Sơn"])
-    tree = lab.home("ls").content
-    (leaf,) = tree.leaves()
-    assert leaf.digest == posted.bundle.digest
-    published = Bundle.from_bytes(tree.object(leaf.digest))
-    assert len(published.seals) == 2
-    for media in posted.playlist.media:
-        kept = tree.media_path(media.sha256).read_bytes()
-        assert hashlib.sha256(kept).digest() == media.sha256
-    left = list((lab.home("ls").path / "mailbox").rglob("media/*"))
-    assert left == [], "what the tree has, the mailbox need not keep"
-    again = mail_client.approve(lab.client("son"), approval(lab, "son", posted))
-    assert again["state"] == "published"
-
-
-def test_a_broken_upload_goes_on_where_it_stopped_and_sends_nothing_twice(lab: MailLab) -> None:
-    draft = lab.draft(seconds=40.0)
-    (media,) = draft.playlist.media
-    client, sent = lab.client("nga"), []
-
-    class CutError(Exception):
-        pass
-
-    def on_file(_name: str, _size: int) -> Any:
-        def on_bytes(count: int) -> None:
-            sent.append(count)
-            if len(sent) == 2 and media.size > PORTION:
-                raise CutError
-
-        return on_bytes
-
-    assert media.size > PORTION, "long enough to be cut"
-    with pytest.raises(CutError):
-        mail_client.submit(client, draft, on_file)
-    base = f"/mailbox/drafts/{draft.bundle.digest.hex()}"
-    facts = ask(lab, "nga", "GET", f"{base}/state").json()
-    assert (facts["state"], facts["missing"][0]["received"]) == ("draft", PORTION)
-    gap = ask(lab, "nga", "POST", f"{base}/media/{media.sha256.hex()}/{media.size - 1}", b"x")
-    assert refusal(gap) == (409, "offset")
-    sent.clear()
-    assert mail_client.submit(lab.client("nga"), draft, on_file_of(sent))["state"] == "waiting"
-    assert sent[0] == PORTION, "begins where it was"
-    assert sum(sent) == media.size
-    sent.clear()
-    assert mail_client.submit(lab.client("nga"), draft, on_file_of(sent))["state"] == "waiting"
-    assert sent == []
-
-
-def on_file_of(sent: list[int]) -> Any:
-    return lambda _name, _size: sent.append
-
-
-def test_a_false_media_file_never_completes_a_draft(lab: MailLab) -> None:
-    draft = lab.draft()
-    (media,) = draft.playlist.media
-    path = draft.media / media.sha256.hex()
-    data = path.read_bytes()
-    path.write_bytes(bytes(len(data)))
-    with pytest.raises(RefusedError, match="media_hash"):
-        mail_client.submit(lab.client("nga"), draft)
-    base = f"/mailbox/drafts/{draft.bundle.digest.hex()}"
-    assert ask(lab, "nga", "GET", f"{base}/state").json()["state"] == "draft"
-    sealed = approval(lab, "son", draft)
-    early = ask(lab, "son", "POST", f"{base}/approval", sealed.data)
-    assert refusal(early) == (409, "draft")
-    path.write_bytes(data)
-    assert mail_client.submit(lab.client("nga"), draft)["state"] == "waiting"
-
-
-def test_an_approver_gets_what_was_submitted_and_a_broken_download_goes_on(
-    lab: MailLab, posted: Draft
-) -> None:
-    client, home = lab.client("son"), lab.home("son")
-    (media,) = posted.playlist.media
-    part = home.path / "inbox" / "media" / f"{media.sha256.hex()}.part"
-    part.parent.mkdir(parents=True)
-    whole = (posted.media / media.sha256.hex()).read_bytes()
-    part.write_bytes(whole[:1000])
-    counted: list[int] = []
-    draft = mail_client.fetch(client, home, posted.bundle.digest.hex(), on_file_of(counted))
-    assert draft.data == posted.data
-    assert (draft.media / media.sha256.hex()).read_bytes() == whole
-    assert counted[0] == 1000
-    (draft.media / media.sha256.hex()).unlink()
-    part.write_bytes(b"damaged on the way")
-    with pytest.raises(Exception, match="media_hash"):
-        mail_client.fetch(client, home, posted.bundle.digest.hex())
-    fresh = mail_client.fetch(client, home, posted.bundle.digest.hex())
-    assert (fresh.media / media.sha256.hex()).read_bytes() == whole
-
-
-def test_a_neighbour_and_the_province_see_their_own(lab: MailLab, posted: Draft) -> None:
-    assert ask(lab, "foreign", "GET", f"/mailbox/inbox/{NEIGHBOUR}").json() == []
-    assert refusal(ask(lab, "nga", "GET", "/mailbox/inbox/vn/ls")) == (403, "scope")
-    assert len(ask(lab, "deputy", "GET", INBOX).json()) == 1
-
-
-@pytest.mark.parametrize("limits", [Limits(drafts_of_scope=1), Limits(drafts_of_holder=1)])
-def test_a_full_mailbox_says_so_and_has_room_again_when_something_is_settled(
-    quiet: MailLab, limits: Limits
-) -> None:
-    quiet.limits = limits
-    with quiet.running() as lab:
-        first = lab.draft()
-        nga, son = lab.client("nga"), lab.client("son")
-        assert mail_client.submit(nga, first)["state"] == "waiting"
-        second = lab.draft(title="Một giá khác")
-        with pytest.raises(RefusedError, match="full"):
-            mail_client.submit(nga, second)
-        assert mail_client.submit(nga, first)["state"] == "waiting", "it is there already"
-        mail_client.approve(son, approval(lab, "son", first))
-        assert mail_client.submit(nga, second)["state"] == "waiting"
