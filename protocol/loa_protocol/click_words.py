@@ -91,6 +91,9 @@ def _metavar(kind: Any, param: Any, ctx: Any) -> str | None:  # noqa: ANN401, AR
         "file": _("file"),
         "directory": _("directory"),
         "path": _("path"),
+        "length": _("length"),
+        "scope": _("scope"),
+        "day": _("day"),
     }
     name = str(kind.name)
     return names.get(name, name).upper()

@@ -18,7 +18,7 @@ from loa_manager.cli.main import COMMANDS, loa, run
 from loa_manager.cli.output import Column, show, show_facts
 from loa_manager.cli.texts import LoaCommand, LoaGroup
 from loa_manager.cli.words import words
-from loa_protocol import exit_codes, language
+from loa_protocol import click_words, exit_codes, language
 from loa_protocol.bench import Fault
 from loa_protocol.errors import (
     ConfigError,
@@ -353,3 +353,16 @@ def test_help_speaks_the_language_asked_for_wherever_the_option_stands(
     assert len(seen) == 1
     assert run(["init", "--lang", "en", "--help"]) == 0
     assert "Make a province" in capsys.readouterr().out
+
+
+def test_what_an_option_takes_is_named_in_the_language_in_force(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    texts = {"length": "thời lượng", "scope": "phạm vi", "day": "ngày"}
+    monkeypatch.setattr(click_words, "_", lambda text: texts.get(text, text))
+    for arguments in (["alert", "send", "--help"], ["cluster", "import", "--help"]):
+        assert run(arguments) == 0
+    shown = capsys.readouterr().out
+    assert "--scope PHẠM VI" in shown
+    assert "--expires THỜI LƯỢNG" in shown
+    assert "--moved-on NGÀY" in shown
