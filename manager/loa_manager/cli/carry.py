@@ -8,12 +8,12 @@ import signal
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import click
 
 from loa_manager.account import note
-from loa_manager.carry import FOLDER, gather, write_load
+from loa_manager.carry import FOLDER, Load, gather, write_load
 from loa_manager.cli.options import home_option, json_option
 from loa_manager.cli.output import say, show_facts, wants_json
 from loa_manager.cli.progress import progress
@@ -61,7 +61,7 @@ def carry(to: Path, scope: str | None, home: Path) -> None:
     with progress(_("Writing")) as on_file:
         carried = write_load(load, place.content, to, on_file(str(to), load.size))
     age_s = round(now.timestamp()) - load.head_time
-    facts: dict[str, Any] = {
+    facts = {
         "scope": scope,
         "folder": str(carried.folder),
         "written": carried.written,
@@ -81,15 +81,17 @@ def carry(to: Path, scope: str | None, home: Path) -> None:
         "bytes": _("Bytes"),
     }
     show_facts(facts, labels, title=_("On the stick"))
+    _say_what_is_not_there(load, age_s)
+
+
+def _say_what_is_not_there(load: Load, age_s: int) -> None:
+    """Say what boards will miss on the stick, and why."""
     if load.missing:
         say(_("{count} media are not in the content tree").format(count=len(load.missing)))
     if load.denied:
-        left = ", ".join(each[:8] for each in facts["denied"])
-        say(
-            _("Left out, for the deny list names them or who signed them: {names}").format(
-                names=left
-            )
-        )
+        text = _("Left out, for the deny list names them or who signed them: {names}")
+        names = sorted({digest.hex()[:8] for digest in load.denied.values()})
+        say(text.format(names=", ".join(names)))
     if load.denied_orders:
         text = _(
             "{count} denied orders go along: boards refuse them, but would take nothing if one that"
