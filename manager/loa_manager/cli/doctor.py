@@ -11,6 +11,7 @@ from typing import Final
 
 import click
 
+from loa_manager.cli.health import level_text
 from loa_manager.cli.options import home_option, json_option
 from loa_manager.cli.output import Column, say, show, show_json, wants_json
 from loa_manager.cli.progress import progress
@@ -123,12 +124,6 @@ def _show_findings(found: Sequence[Finding]) -> None:
 
 
 def _show_checks(checks: Sequence[Check]) -> bool:
-    names = {
-        Level.OK: _("ok"),
-        Level.WARNING: _("warning"),
-        Level.CRITICAL: _("critical"),
-        Level.UNKNOWN: _("unknown"),
-    }
     level = worst(checks)
     if wants_json(click.get_current_context()):
         rows = [
@@ -142,9 +137,11 @@ def _show_checks(checks: Sequence[Check]) -> bool:
         ]
         show_json({"level": level.name.lower(), "checks": rows})
     elif sys.stdout.isatty():
-        _draw([(names[each.level], each.level, each.id, each.text, "") for each in checks])
+        _draw([(level_text(each.level), each.level, each.id, each.text, "") for each in checks])
     else:
-        rows = [{"level": names[each.level], "id": each.id, "text": each.text} for each in checks]
+        rows = [
+            {"level": level_text(each.level), "id": each.id, "text": each.text} for each in checks
+        ]
         columns = [
             Column("level", _("Level")),
             Column("id", _("Check")),

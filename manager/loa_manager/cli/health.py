@@ -10,15 +10,25 @@ import click
 
 from loa_manager.cli.options import home_option, json_option
 from loa_manager.cli.output import Column, show, show_json, wants_json
+from loa_manager.cli.status import lost_after_option
 from loa_manager.cli.texts import LoaCommand
 from loa_manager.health import Check, Level, Limits, worst
 from loa_manager.health_facts import examine
 from loa_manager.home import Home
-from loa_manager.status import LOST_AFTER_S
 from loa_protocol.errors import LoaError
 from loa_protocol.language import translator
 
 _ = translator("loa_manager")
+
+
+def level_text(level: Level) -> str:
+    """Return the word for *level* in the language in force."""
+    return {
+        Level.OK: _("ok"),
+        Level.WARNING: _("warning"),
+        Level.CRITICAL: _("critical"),
+        Level.UNKNOWN: _("unknown"),
+    }[level]
 
 
 def _examine(place: Home, now: datetime, limits: Limits, lost_after: int) -> list[Check]:
@@ -38,12 +48,7 @@ def _examine(place: Home, now: datetime, limits: Limits, lost_after: int) -> lis
     default=Limits().lost_percent,
     help="Share of lost clusters from which on the answer is critical.",
 )
-@click.option(
-    "--lost-after",
-    type=click.IntRange(min=1),
-    default=LOST_AFTER_S,
-    help="Seconds of silence after which a cluster counts as lost.",
-)
+@lost_after_option
 @home_option
 @json_option
 def health(lost_percent: int, lost_after: int, home: Path) -> None:
@@ -52,17 +57,11 @@ def health(lost_percent: int, lost_after: int, home: Path) -> None:
     place, now = Home.open(home), datetime.now(UTC)
     checks = _examine(place, now, limits, lost_after)
     level = worst(checks)
-    names = {
-        Level.OK: _("ok"),
-        Level.WARNING: _("warning"),
-        Level.CRITICAL: _("critical"),
-        Level.UNKNOWN: _("unknown"),
-    }
     rows = [
         {
             "id": check.id,
             "level": check.level.name.lower(),
-            "level_text": names[check.level],
+            "level_text": level_text(check.level),
             "text": check.text,
             "evidence": dict(check.evidence),
         }
@@ -78,5 +77,5 @@ def health(lost_percent: int, lost_after: int, home: Path) -> None:
             Column("id", _("Check")),
             Column("text", _("Found")),
         ]
-        show(rows, columns, title=_("Health: {level}").format(level=names[level]))
+        show(rows, columns, title=_("Health: {level}").format(level=level_text(level)))
     context.exit(level.value)

@@ -22,18 +22,19 @@ from loa_protocol.objects.playlist import BearerKind
 from loa_protocol.record import Evidence, State
 
 _ = translator("loa_manager")
+lost_after_option = click.option(
+    "--lost-after",
+    type=click.IntRange(min=1),
+    default=LOST_AFTER_S,
+    help="Seconds of silence after which a cluster counts as lost.",
+)
 STATES = [state.name.lower() for state in reversed(State)]
 
 
 @click.command(cls=LoaCommand, example="loa status --home ls st0137")
 @click.argument("scope", default="")
 @click.option("--state", type=click.Choice(STATES), help="Only clusters in this state.")
-@click.option(
-    "--lost-after",
-    type=click.IntRange(min=1),
-    default=LOST_AFTER_S,
-    help="Seconds of silence after which a cluster counts as lost.",
-)
+@lost_after_option
 @home_option
 @json_option
 def status(scope: str, state: str | None, lost_after: int, home: Path) -> None:
