@@ -108,6 +108,8 @@ class Door:
 
     Memory is bounded: a nonce is kept while its request counts, so many of one key and so many in
     all. A server that begins anew has forgotten them, and refuses what was sealed before it began.
+    What a clock ahead of ours sealed just before could come once more, for as long as that clock is
+    ahead: so every route takes the same thing twice without effect.
     """
 
     def __init__(self, started_ms: int) -> None:
