@@ -7,7 +7,7 @@ make FFmpeg read other files), where a position lies, and when a file is not wha
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from math import gcd
 from pathlib import Path
@@ -32,6 +32,9 @@ reservoir reaches back some frames, and the resampler has to fill its filter."""
 NEAR: Final = 2 * RATE
 """Seeks that end this close to the start, or ahead of the present place, decode their way."""
 
+OnFrame = Callable[[av.AudioFrame], None]
+"""Shown each frame as it was decoded, before it is mixed and resampled."""
+
 _OPTIONS: Final = {
     "protocol_whitelist": "file",
     "format_whitelist": "wav,mp3,ogg,flac,mov,aac",
@@ -52,13 +55,17 @@ class Decoder:
         position: Where the next sample of `read` lies.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, on_frame: OnFrame | None = None) -> None:
         """Open *path* and look at what it says of itself.
+
+        Args:
+            path: The file.
+            on_frame: Shown each frame; after a seek also those that lead up to the place.
 
         Raises:
             SoundError: ``unreadable``, ``not_audio``, ``damaged`` or ``too_large``.
         """
-        self.path = path
+        self.path, self._on_frame = path, on_frame
         self._open()
 
     def _open(self) -> None:
@@ -219,6 +226,8 @@ class Decoder:
         return self.position + (self._graph.waiting if self._graph is not None else 0)
 
     def _push(self, frame: av.AudioFrame) -> None:
+        if self._on_frame is not None:
+            self._on_frame(frame)
         if self._graph is None:
             first = self._first_sample(frame)
             self._graph = Resampler(frame)

@@ -46,10 +46,12 @@ class Loudness:
         integrated_lufs: EBU R128 programme loudness of the one channel; None when nothing passed
             the gate, or under 400 ms.
         true_peak_dbtp: The largest sample of the fourfold oversampled sound, to about 0.1 dB.
+        range_lu: EBU R128 loudness range (Tech 3342); 0 under some seconds.
     """
 
     integrated_lufs: float | None
     true_peak_dbtp: float
+    range_lu: float = 0.0
 
 
 class Chunker:
@@ -123,7 +125,8 @@ class LoudnessMeter:
             pass
         peak = float(self._facts.get("lavfi.r128.true_peak", 0.0))
         loud = integrated > _QUIETEST_LUFS
-        return Loudness(integrated if loud else None, to_db(peak))
+        spread = float(self._facts.get("lavfi.r128.LRA", 0.0))
+        return Loudness(integrated if loud else None, to_db(peak), spread if loud else 0.0)
 
     def _push(self, chunk: Samples) -> None:
         frame = av.AudioFrame.from_ndarray(chunk.reshape(1, -1), format="flt", layout="mono")

@@ -7,7 +7,8 @@ import pathlib
 import tempfile
 
 from loa_sound.errors import SoundError
-from loa_sound.measure import measure_file
+from loa_sound.quality import Trouble, examine_file
+from loa_sound.trimming import plan_cut
 from support.sound_files import chirp, write
 
 
@@ -41,8 +42,11 @@ def _measure(content: bytes) -> None:
         file.write(content)
         file.flush()
         try:
-            facts = measure_file(pathlib.Path(file.name))
+            examined = examine_file(pathlib.Path(file.name))
         except SoundError:
             return
+    facts, cut = examined.measurement, plan_cut(examined.outline)
+    assert 0 <= cut.start <= cut.end <= cut.length
+    assert all(each.amount >= 0 or each.trouble is Trouble.QUIET for each in examined.findings)
     assert facts.duration_ms >= 0
     assert -120 <= facts.true_peak_dbtp < 30
