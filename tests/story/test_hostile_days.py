@@ -16,7 +16,8 @@ from loa_protocol.envelope import Seal
 from support.hostile_broker import FORGERIES, MOODS, VOICES
 from support.hostile_days import Days
 from support.hostile_line import SERVER_CARDS
-from support.hostile_world import DAY, LIVE_HZ
+from support.hostile_oracle import LIVE_HZ
+from support.hostile_world import DAY
 
 ATTACKS = {*SERVER_CARDS, *FORGERIES, *VOICES, *MOODS, "lying wall clock", "restart"}
 REFUSED = {

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from support.hamlet import hamlet
-from support.hostile_oracle import MARKER_HZ, SLACK_MS
+from support.hostile_oracle import LIVE_HZ, MARKER_HZ, SLACK_MS
 from support.hostile_wire_broker import BREAKERS, FLOOD, RECEIPTS
 from support.hostile_wire_ear import weigh, with_tone
 from support.hostile_wire_front import front
@@ -23,7 +23,6 @@ from support.hostile_wire_people import ALERT_HZ, LIVE_S, LONG_HZ
 from support.hostile_wire_tricks import CARDS
 from support.hostile_wire_vitals import watched
 from support.hostile_wire_web import LIES, MEDIA_CARDS, TIME_LIES
-from support.hostile_world import LIVE_HZ
 
 pytestmark = [pytest.mark.story, pytest.mark.timeout(400)]
 SEED = 20_261

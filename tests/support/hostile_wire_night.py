@@ -23,7 +23,7 @@ from loa_protocol.objects.live import LiveChunk
 from support.hamlet import PROVINCE, WITHIN_S, Hamlet, Pole
 from support.hostile_broker import FORGERIES
 from support.hostile_forger import Forger
-from support.hostile_oracle import MARKER_HZ
+from support.hostile_oracle import LIVE_HZ, MARKER_HZ
 from support.hostile_wire_broker import BREAKERS, RECEIPTS
 from support.hostile_wire_ear import Windows
 from support.hostile_wire_front import Front
@@ -39,7 +39,7 @@ from support.hostile_wire_people import (
 from support.hostile_wire_tricks import CARDS
 from support.hostile_wire_vitals import Vitals
 from support.hostile_wire_web import HEAD, LIES, LIST, TIME_LIES
-from support.hostile_world import LIVE_HZ, spoken
+from support.hostile_world import spoken
 from support.orders import command
 from support.passphrases import cheap
 from support.province import certify, person

@@ -24,7 +24,8 @@ from loa_protocol.objects.live import Grant, LiveChunk
 from loa_protocol.objects.online import OrderMark
 from loa_protocol.objects.playlist import Bearer, BearerKind, Item, Media, Session
 from support.hamlet import PROVINCE, STATION, Hamlet, Pole
-from support.hostile_world import LIVE_HZ, spoken, wave_of
+from support.hostile_oracle import LIVE_HZ
+from support.hostile_world import spoken, wave_of
 from support.orders import alert, grant
 from support.province import Person, Province, person, playlist
 from support.sound_files import tone, write

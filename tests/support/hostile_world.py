@@ -34,7 +34,7 @@ from loa_protocol.schema import Wire
 from loa_sound.blocks import BLOCK
 from loa_sound.opus import OpusEncoder
 from support.content_lab import ContentLab, sha256
-from support.hostile_oracle import Oracle
+from support.hostile_oracle import LIVE_HZ, Oracle
 from support.orders import alert, cancel, command, grant, standing_programme
 from support.province import (
     NOW,
@@ -51,7 +51,6 @@ from support.sound_files import tone, write_wav
 from support.virtual_time import VirtualClock
 
 SECONDS: Final = 8  # of each item
-LIVE_HZ: Final = 2700
 LIVE_S: Final = 20
 OPEN_S: Final = 420  # of a grant without a slot, most of it unused by who was granted it
 HOUR, DAY = 3600, 86_400
