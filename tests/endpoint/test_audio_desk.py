@@ -19,6 +19,7 @@ from loa_sound.blocks import CHUNK, RATE, Samples
 from support.sound_files import noise, to_pcm, tone, write, write_wav
 from support.waiting import soon
 
+CEILING = 10 ** (-1 / 20)
 EPOCH = 7_000_000_000_000
 MS = 1_000_000
 
@@ -102,9 +103,9 @@ def test_an_instant_is_a_sample_of_the_timeline(bench: Bench) -> None:
 def test_a_beat_says_what_sounds_and_where(bench: Bench) -> None:
     bench.prepare("a")
     bench.do(m.Play(source="a", position_ms=1_000, at_ns=bench.at(1)))
-    bench.render(1)
+    bench.render(0.9)
     bench.desk.beat(RATE, bench.at(1))
-    bench.render(1)
+    bench.render(1.1)
     bench.desk.beat(2 * RATE, bench.at(1.7504))
     first, second = bench.told(m.Beat)
     assert first == m.Beat(
@@ -112,7 +113,7 @@ def test_a_beat_says_what_sounds_and_where(bench: Bench) -> None:
     )
     assert isinstance(second, m.Beat)
     assert (second.source, second.position_ms, second.samples) == ("a", 1_750, 2 * RATE)
-    assert second.rms_dbfs == pytest.approx(-23, abs=0.2)
+    assert second.rms_dbfs == pytest.approx(-23, abs=0.6)
 
 
 def test_what_fades_out_is_not_what_sounds(bench: Bench) -> None:
@@ -258,6 +259,7 @@ files = st.sampled_from(["tone.wav", "short.wav", "cut.mp3", "text.wav", "nowher
 instants = st.one_of(st.just(0), st.integers(0, 3_000).map(lambda ms: EPOCH + ms * MS))
 fades = st.integers(0, 800)
 positions = st.integers(0, 7_000)
+parts = st.sampled_from(["all", "programme", "over"])
 messages = st.one_of(
     st.builds(
         m.Prepare, source=names, path=files, gain_db=st.floats(-100, 40), position_ms=positions
@@ -272,8 +274,17 @@ messages = st.one_of(
         fade_out_ms=fades,
     ),
     st.builds(m.PlayLineIn, at_ns=instants, fade_in_ms=fades, gain_db=st.floats(-100, 40)),
-    st.builds(m.Stop, fade_ms=fades, at_ns=instants),
-    st.builds(m.Volume, gain_db=st.floats(-100, 40), ramp_ms=fades, at_ns=instants),
+    st.builds(
+        m.Play,
+        source=names,
+        position_ms=positions,
+        at_ns=instants,
+        duck_db=st.floats(-100, 0),
+        duck_ms=fades,
+    ),
+    st.builds(m.Stop, fade_ms=fades, at_ns=instants, part=parts),
+    st.builds(m.Volume, gain_db=st.floats(-100, 40), ramp_ms=fades, at_ns=instants, part=parts),
+    st.builds(m.Profile, horn=st.booleans()),
     st.builds(m.BeginItem, item=names, at_ns=instants),
     st.builds(m.EndItem, item=names, at_ns=instants),
     st.integers(1, 400),  # ms to render
@@ -283,7 +294,7 @@ messages = st.one_of(
 @pytest.mark.requirement("AUD-3")
 @settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(messages, min_size=5, max_size=25))
-def test_no_conversation_crashes_the_desk_or_exceeds_full_scale(
+def test_no_conversation_crashes_the_desk_or_passes_the_ceiling(
     media: pathlib.Path, said: list[m.Command | int]
 ) -> None:
     bench = Bench(media)
@@ -291,7 +302,7 @@ def test_no_conversation_crashes_the_desk_or_exceeds_full_scale(
         if isinstance(word, int):
             heard = bench.render(word / 1000, block=960)
             assert np.isfinite(heard).all()
-            assert np.abs(heard).max(initial=0) <= 1.0
+            assert np.abs(heard).max(initial=0) <= CEILING
         elif isinstance(word, m.Prepare):
             bench.do(m.Prepare(source=word.source, path=str(media / word.path)))
         else:

@@ -116,6 +116,8 @@ def test_a_command_is_plain_json_with_its_kind() -> None:
         "at_ns": 7,
         "fade_in_ms": 20,
         "fade_out_ms": 20,
+        "duck_db": None,
+        "duck_ms": 100,
     }
 
 

@@ -113,7 +113,7 @@ class VirtualPlayer:
 
     @property
     def is_idle(self) -> bool:
-        return self.desk.mixer.is_idle
+        return self.desk.is_idle
 
     def _sound(self, command: m.Command) -> FileSound | LiveSound | None:
         return self.desk._sounds.get(getattr(command, "source", ""))
@@ -128,24 +128,24 @@ class VirtualPlayer:
 
     def _render_to_now(self) -> None:
         due = (self._clock.mono_ns - self.epoch_ns) * RATE // SECOND_NS
-        left = due - self.desk.mixer.now
+        left = due - self.desk.now
         while left > 0:
             if self.is_idle:
-                self.desk.mixer.skip(left)
+                self.desk.skip(left)
                 return
             self._render_block(min(left, CHUNK))
-            left = due - self.desk.mixer.now
+            left = due - self.desk.now
 
     def _render_block(self, samples: int) -> None:
         block = np.zeros(samples, dtype=np.float32)
-        first_ns = self.epoch_ns + self.desk.mixer.now * SECOND_NS // RATE
+        first_ns = self.epoch_ns + self.desk.now * SECOND_NS // RATE
         self.desk.wait_for_sounds(samples)
         self.desk.render(block)
         if samples:
             self._tape.write(block, first_ns)
         if self.desk.mixer.voices and first_ns >= self._next_beat_ns:
             self._next_beat_ns = first_ns + _BEAT_NS
-            self.desk.beat(self.desk.mixer.now, self._clock.mono_ns)
+            self.desk.beat(self.desk.now, self._clock.mono_ns)
 
 
 class VirtualSession:

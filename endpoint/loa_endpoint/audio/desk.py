@@ -1,7 +1,8 @@
 """The mixing desk: commands in, blocks and events out. No pipes, no device, no clock.
 
 It owns the sounds by name, the mixer that plays them, and the meters of the items. Instants become
-samples of the timeline here, and nowhere else.
+samples of the timeline here, and nowhere else. The mixer is `LOOK_AHEAD` samples ahead of what is
+written, for the limiter holds so many back; each sample is written in its own place all the same.
 """
 
 from __future__ import annotations
@@ -15,11 +16,13 @@ from typing import Any, Final, Protocol
 import numpy as np
 
 from loa_endpoint.audio import messages as m
+from loa_endpoint.audio.duck import Duck
 from loa_endpoint.audio.file_sound import FileSound, Notice
 from loa_endpoint.audio.item_meter import ItemMeter
+from loa_endpoint.audio.limiter import LOOK_AHEAD, Limiter
 from loa_endpoint.audio.line_in import LineIn
 from loa_endpoint.audio.live_sound import LiveSound
-from loa_endpoint.audio.mixer import Mixer, Start
+from loa_endpoint.audio.mixer import Mixer, Part, Start
 from loa_endpoint.audio.voice import NEVER, Happening
 from loa_sound.blocks import RATE, Samples
 from loa_sound.meters import to_db
@@ -44,9 +47,11 @@ class Timeline(Protocol):
 
 @dataclass(slots=True)
 class _Item:
+    """An item that is measured from sample *begin* up to *end*, once that is known."""
+
     meter: ItemMeter
-    fed: int | None = None
-    """How much of the present block is measured; None before the item begins."""
+    begin: int
+    end: int | None = None
 
 
 class Desk:
@@ -73,8 +78,8 @@ class Desk:
         self._sounds: dict[str, FileSound | LiveSound] = {}
         self._items: dict[str, _Item] = {}
         self._notices: SimpleQueue[Notice] = SimpleQueue()
-        self._block: Samples = np.zeros(0, dtype=np.float32)
-        self._block_start = mixer.now
+        self._limiter = Limiter()
+        self._ahead = 0  # samples that the mixer is ahead of what is written
         self._power, self._powered = 0.0, 0
         self._handlers: dict[type, Callable[[Any], None]] = {
             m.Prepare: self._prepare,
@@ -85,6 +90,7 @@ class Desk:
             m.PlayLineIn: self._play_line_in,
             m.Stop: self._stop,
             m.Volume: self._set_volume,
+            m.Profile: self._set_profile,
             m.BeginItem: self._begin_item,
             m.EndItem: self._end_item,
             m.Quit: self._quit,
@@ -97,23 +103,56 @@ class Desk:
         else:
             self._handlers[type(command)](command)
 
+    @property
+    def now(self) -> int:
+        """The next sample to be written."""
+        return self.mixer.now - self._ahead
+
+    @property
+    def is_idle(self) -> bool:
+        """Nothing sounds, nothing is planned, nothing is held back and nothing measured."""
+        is_measuring = any(item.end is not None for item in self._items.values())
+        return self.mixer.is_idle and self._limiter.is_empty and not is_measuring
+
+    def skip(self, samples: int) -> None:
+        """Let time pass without sound, as the sink could not take it."""
+        self.mixer.skip(samples)
+        self._limiter.soften()
+
     def render(self, block: Samples) -> None:
         """Fill *block* with the next samples, measure them, and report what began and ended."""
         while not self._notices.empty():
             self._note(self._notices.get())
-        self._block, self._block_start = block, self.mixer.now
-        for item in self._items.values():
-            if item.fed is not None:
-                item.fed = 0
+        if not self._ahead:
+            self._go_ahead()
+        start = self.now
         self.mixer.render(block)
-        for item in self._items.values():
-            if item.fed is not None:
-                item.meter.feed(block[item.fed :])
+        self._limiter.process(block)
+        for name, item in list(self._items.items()):
+            self._measure(name, item, block, start)
         if self.mixer.voices:
             self._power += float(np.dot(block, block))
         self._powered += len(block)
         for happening in self.mixer.take_happenings():
             self._report(happening)
+
+    def _go_ahead(self) -> None:
+        """Render what the limiter holds back, once."""
+        first = np.zeros(LOOK_AHEAD, dtype=np.float32)
+        self.mixer.render(first)
+        self._limiter.process(first)
+        self._ahead = LOOK_AHEAD
+
+    def _measure(self, name: str, item: _Item, block: Samples, start: int) -> None:
+        """Feed an item's meter with its part of *block*; report it where that was the last."""
+        stop = start + len(block)
+        end = stop if item.end is None else min(item.end, stop)
+        if (begin := max(item.begin, start)) < end:
+            item.meter.feed(block[begin - start : end - start])
+        if item.end is not None and item.end <= stop:
+            del self._items[name]
+            ended_ns = self._instant_of(item.end)
+            self._emit(item.meter.finish(ended_ns=ended_ns, xruns=self.xruns))
 
     def beat(self, samples: int, now_ns: int) -> None:
         """Report life: *samples* is what this process has written."""
@@ -142,7 +181,8 @@ class Desk:
         for voice in self.mixer.voices:
             if isinstance(voice.sound, FileSound):
                 voice.sound.wait(self.mixer.now + voice.offset)
-        for start in self.mixer.starts_before(self.mixer.now + samples):
+        until = self.mixer.now + samples + LOOK_AHEAD - self._ahead
+        for start in self.mixer.starts_before(until):
             sound = start.sound
             if isinstance(sound, FileSound) and self.mixer.voice_of(sound) is None:
                 sound.aim(start.position)
@@ -217,6 +257,7 @@ class Desk:
                 fade_in=to_samples(command.fade_in_ms),
                 fade_out=to_samples(command.fade_out_ms),
                 anchored=bool(command.at_ns),
+                duck=_duck(command),
             )
         )
 
@@ -226,6 +267,7 @@ class Desk:
             return
         self._line_in.name = command.source
         self._line_in.gain = 10 ** (command.gain_db / 20)
+        self._line_in.target_lufs = command.target_lufs
         self.mixer.play(
             Start(
                 self._line_in,
@@ -238,53 +280,44 @@ class Desk:
         )
 
     def _stop(self, command: m.Stop) -> None:
+        fade, part = to_samples(command.fade_ms), Part(command.part)
         if command.at_ns:
-            self.mixer.stop(self._sample_at(command.at_ns), to_samples(command.fade_ms))
+            self.mixer.stop(self._sample_at(command.at_ns), fade, part)
         else:
-            self.mixer.stop_all(to_samples(command.fade_ms))
+            self.mixer.stop_all(fade, part)
 
     def _set_volume(self, command: m.Volume) -> None:
-        sample = self._sample_at(command.at_ns)
-        self.mixer.set_volume(sample, command.gain_db, to_samples(command.ramp_ms))
+        sample, ramp = self._sample_at(command.at_ns), to_samples(command.ramp_ms)
+        self.mixer.set_volume(sample, command.gain_db, ramp, Part(command.part))
+
+    def _set_profile(self, command: m.Profile) -> None:
+        self.mixer.set_horn(is_on=command.horn)
 
     def _begin_item(self, command: m.BeginItem) -> None:
         name = command.item
         if name in self._items or len(self._items) >= MAX_ITEMS:
             self._fault("item", f"{name}: measured already, or too many at once")
             return
-        sample = max(self.mixer.now, self._sample_at(command.at_ns))
+        sample = max(self.now, self._sample_at(command.at_ns) if command.at_ns else 0)
         # Made now: it takes a millisecond, which the instant itself may not have.
         meter = ItemMeter(
             name, command.expected_silence, started_ns=self._instant_of(sample), xruns=self.xruns
         )
-        item = self._items[name] = _Item(meter)
-
-        def begin() -> None:
-            item.fed = self.mixer.now - self._block_start
-
-        self.mixer.at(sample, begin)
+        self._items[name] = _Item(meter, sample)
 
     def _end_item(self, command: m.EndItem) -> None:
-        if command.item not in self._items:
-            self._fault("item", f"{command.item}: not measured")
-            return
-        self.mixer.at(self._sample_at(command.at_ns), lambda: self._finish_item(command.item))
-
-    def _finish_item(self, name: str) -> None:
-        item = self._items.pop(name, None)
+        item = self._items.get(command.item)
         if item is None:
-            return
-        if item.fed is not None:
-            item.meter.feed(self._block[item.fed : self.mixer.now - self._block_start])
-        ended_ns = self._instant_of(self.mixer.now)
-        self._emit(item.meter.finish(ended_ns=ended_ns, xruns=self.xruns))
+            self._fault("item", f"{command.item}: not measured")
+        elif item.end is None:
+            item.end = max(self.now, self._sample_at(command.at_ns) if command.at_ns else 0)
 
     def _quit(self, command: m.Quit) -> None:
         self.mixer.at(self._sample_at(command.at_ns), self._fade_and_end)
 
     def _fade_and_end(self) -> None:
         self.mixer.stop_all(QUIT_FADE)
-        self.mixer.at(self.mixer.now + QUIT_FADE, self._end)
+        self.mixer.at(self.mixer.now + QUIT_FADE + LOOK_AHEAD, self._end)
 
     def _end(self) -> None:
         self.over = True
@@ -318,6 +351,12 @@ class Desk:
         sound.close()
         if self._sounds.get(sound.name) is sound:
             del self._sounds[sound.name]
+
+
+def _duck(command: m.Play) -> Duck | None:
+    if command.duck_db is None:
+        return None
+    return Duck(command.duck_db, to_samples(command.duck_ms))
 
 
 def _to_ratio(gain_db: float) -> float:

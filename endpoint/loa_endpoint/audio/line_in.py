@@ -16,6 +16,7 @@ from typing import Final, Protocol
 
 import numpy as np
 
+from loa_endpoint.audio.leveller import Leveller
 from loa_protocol.errors import ConfigError
 from loa_sound.blocks import RATE, Samples
 from loa_sound.meters import FLOOR_DBFS, BandLevel, BandMeter
@@ -32,6 +33,8 @@ REPORT: Final = RATE // 10
 LOOK_AGAIN: Final = 10
 """Rounds until a capture that is away is looked for again: a second, half of one with a card."""
 BYTES_AT_ONCE: Final = 32_768
+DEFAULT_LUFS: Final = -23.0
+"""Towards it the line-in is measured while nobody has named a target (EBU R128)."""
 
 
 class Capture(Protocol):
@@ -157,6 +160,9 @@ class LineIn:
         """Take *capture*; *block* is how many samples the audio loop renders at once."""
         self.name = "line_in"
         self.gain = 1.0
+        self.target_lufs: float | None = None
+        self._leveller = Leveller()
+        self._level_db = 0.0  # what the samples read last were raised by
         self._capture = capture
         self._target = block + SPARE
         self._held: Samples = np.zeros(0, dtype=np.float32)
@@ -189,6 +195,8 @@ class LineIn:
             arrived = np.frombuffer(data, dtype="<i2", count=whole // 2).astype(np.float32)
             arrived *= np.float32(1 / 32768)
             self._levels += self._meter.feed(arrived)
+            target = DEFAULT_LUFS if self.target_lufs is None else self.target_lufs
+            self._leveller.feed(arrived, target, is_heard=self._was_read)
             self._held = np.concatenate((self._held, arrived)) if len(self._held) else arrived
         elif self._silent_for >= QUIET_AFTER:
             self._silent_for -= REPORT
@@ -217,7 +225,19 @@ class LineIn:
         if not self._flowing:
             _ramp(out[:count], up=False)
             out[count:] = 0
+        if self.target_lufs is not None:
+            self._raise(out)
         return len(out)
+
+    def _raise(self, out: Samples) -> None:
+        """Bring *out* nearer to the target, from the gain before to the present one."""
+        before, self._level_db = self._level_db, self._leveller.gain_db
+        if before == self._level_db:
+            np.multiply(out, 10 ** (before / 20), out=out)
+        else:
+            ratios = 10 ** (np.linspace(before, self._level_db, len(out)) / 20)
+            np.multiply(out, ratios, out=out, casting="same_kind")
+        np.clip(out, -1.0, 1.0, out=out)  # else it would undo the policy's volume cap
 
     def close(self) -> None:
         """Give the device back."""

@@ -25,6 +25,8 @@ Position = Annotated[int, msgspec.Meta(ge=0, le=86_400_000)]
 """In a source, in ms."""
 Gain = Annotated[float, msgspec.Meta(ge=-100.0, le=40.0)]
 """In dB; -100 is silence."""
+Part = Literal["all", "programme", "over"]
+"""``over`` is what is said over the programme: announcements."""
 Silence = Annotated[tuple[tuple[Position, Position], ...], msgspec.Meta(max_length=256)]
 """Pairs of start and end in ms from the start of an item."""
 
@@ -75,6 +77,10 @@ class Play(Message, frozen=True, tag="play"):
     An instant that has passed keeps the alignment: the source starts at once, further on. A source
     that is not decoded in time starts when it is, at the right place; until then what sounds now
     goes on. With an *at_ns* of 0 it starts at *position_ms*, as soon as it can.
+
+    With *duck_db* it takes nothing's place but another announcement's: what plays is lowered by so
+    much, in *duck_ms* before the instant, and comes back when this source is not heard any more,
+    for whatever reason.
     """
 
     source: Name
@@ -82,12 +88,15 @@ class Play(Message, frozen=True, tag="play"):
     at_ns: Instant = 0
     fade_in_ms: Duration = 20
     fade_out_ms: Duration = 20
+    duck_db: Annotated[float, msgspec.Meta(ge=-100.0, le=0.0)] | None = None
+    duck_ms: Duration = 100
 
 
 class PlayLineIn(Message, frozen=True, tag="play_line_in"):
     """Let the line-in sound from *at_ns*; what sounds now fades out then.
 
-    *position_ms* only counts: it is what `Beat` reports for the instant *at_ns*.
+    *position_ms* only counts: it is what `Beat` reports for the instant *at_ns*. The line-in is led
+    slowly towards *target_lufs*; None leaves it as loud as it comes. *gain_db* adds to that.
     """
 
     source: Name = "line_in"
@@ -96,6 +105,7 @@ class PlayLineIn(Message, frozen=True, tag="play_line_in"):
     fade_in_ms: Duration = 20
     fade_out_ms: Duration = 20
     gain_db: Gain = 0.0
+    target_lufs: Annotated[float, msgspec.Meta(ge=-70.0, le=0.0)] | None = None
 
 
 class Stop(Message, frozen=True, tag="stop"):
@@ -106,14 +116,22 @@ class Stop(Message, frozen=True, tag="stop"):
 
     fade_ms: Duration = 20
     at_ns: Instant = 0
+    part: Part = "all"
 
 
 class Volume(Message, frozen=True, tag="volume"):
-    """Move the gain of everything to *gain_db*, in even dB steps over *ramp_ms*."""
+    """Move the gain of *part* to *gain_db*, in even dB steps over *ramp_ms*."""
 
     gain_db: Gain
     ramp_ms: Duration = 200
     at_ns: Instant = 0
+    part: Part = "all"
+
+
+class Profile(Message, frozen=True, tag="profile"):
+    """Shape the sound for a horn loudspeaker, or leave it as it is; flat to begin with."""
+
+    horn: bool
 
 
 class BeginItem(Message, frozen=True, tag="begin_item"):
@@ -150,6 +168,7 @@ Command = (
     | PlayLineIn
     | Stop
     | Volume
+    | Profile
     | BeginItem
     | EndItem
     | Quit

@@ -1,4 +1,7 @@
-"""What sounds when: starts, stops, crossfades, volume. No clock, no threads, no files.
+"""What sounds when: starts, stops, crossfades, announcements, volume. No clock, threads or files.
+
+There are two parts: the programme, in which one sound takes the place of another, and what is said
+over it. Each has its own volume, and the programme is lowered while something is said.
 
 Time is the number of samples rendered so far. Every start, stop and ramp falls on its exact sample,
 because `Mixer.render` cuts a block where one is due.
@@ -6,14 +9,17 @@ because `Mixer.render` cuts a block where one is due.
 
 from __future__ import annotations
 
+import enum
+import functools
 from bisect import insort
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from loa_endpoint.audio.duck import Duck, Ducking, Gain
+from loa_endpoint.audio.profile import Horn, Shape
 from loa_endpoint.audio.voice import DECLICK, NEVER, Happening, Sound, Voice
 from loa_sound.blocks import CHUNK, RATE, Samples
 
@@ -22,7 +28,17 @@ LATE_LIMIT: Final = 10 * RATE
 MAX_VOICES: Final = 8
 """Sounding together, those that fade out included."""
 MAX_PLANS: Final = 256
-MUTE_DB: Final = -100.0
+HEADROOM: Final = 4.0
+"""Where the mix is cut off, 12 dB above full scale: what comes below is the limiter's to tame."""
+
+
+class Part(enum.Enum):
+    """What a stop or a volume is about."""
+
+    ALL = "all"
+    PROGRAMME = "programme"
+    OVER = "over"
+    """What is said over the programme."""
 
 
 @dataclass(slots=True)
@@ -31,6 +47,7 @@ class Start:
 
     Attributes:
         anchored: False when no instant was named: then it starts at *position* once it is ready.
+        duck: An announcement: it sounds over the programme, which is lowered meanwhile.
     """
 
     sound: Sound
@@ -39,6 +56,7 @@ class Start:
     fade_in: int
     fade_out: int
     anchored: bool = True
+    duck: Duck | None = None
 
 
 @dataclass(slots=True, order=True)
@@ -63,15 +81,21 @@ class Mixer:
         self._waiting: list[Start] = []
         self._plans: list[_Plan] = []
         self._numbers = 0
-        self._volume = _Volume()
+        self._volumes = {Part.PROGRAMME: Gain(), Part.OVER: Gain()}
+        self._shapes: dict[Part, Shape | None] = {Part.PROGRAMME: None, Part.OVER: None}
+        self._ducking = Ducking()
+        self._duck: Duck | None = None  # of the announcement that is heard, or about to be
+        self._duck_from: int | None = None  # the sample at which an announcement is due
         self._happened: list[Happening] = []
         self._starvations = 0
         self._scratch: Samples = np.zeros(CHUNK, dtype=np.float32)
+        self._over: Samples = np.zeros(CHUNK, dtype=np.float32)
 
     @property
     def current(self) -> Voice | None:
-        """The voice that sounds and is not on its way out."""
-        return next((voice for voice in reversed(self.voices) if not voice.leaving), None)
+        """The voice that sounds and is not on its way out; the programme's before what is said."""
+        staying = [voice for voice in reversed(self.voices) if not voice.leaving]
+        return min(staying, key=lambda voice: voice.is_over, default=None)
 
     @property
     def starvations(self) -> int:
@@ -88,19 +112,33 @@ class Mixer:
         late = max(0, self.now - start.sample) if start.anchored else 0
         start.sound.aim(start.position + late)
         self._plan(start.sample, lambda: self._waiting.append(start), start)
+        if start.duck is not None and start.anchored:
+            self._plan(start.sample - start.duck.ramp, lambda: self._make_room(start))
 
-    def stop(self, sample: int, fade: int) -> None:
-        """Plan that everything fades out at *sample*; what should have started by then will not."""
-        self._plan(sample, lambda: self._stop(fade))
+    def stop(self, sample: int, fade: int, part: Part = Part.ALL) -> None:
+        """Plan that *part* fades out at *sample*; what should have started by then will not."""
+        self._plan(sample, lambda: self._stop(fade, part))
 
-    def stop_all(self, fade: int) -> None:
+    def stop_all(self, fade: int, part: Part = Part.ALL) -> None:
         """Fade out now, and forget every planned start."""
-        self._plans = [plan for plan in self._plans if plan.start is None]
-        self._stop(fade)
+        self._plans = [
+            plan for plan in self._plans if plan.start is None or not _is_of(part, plan.start.duck)
+        ]
+        self._stop(fade, part)
 
-    def set_volume(self, sample: int, gain_db: float, ramp: int) -> None:
+    def set_volume(
+        self, sample: int, gain_db: float, ramp: int, part: Part = Part.PROGRAMME
+    ) -> None:
         """Plan that the volume moves to *gain_db* in even dB steps over *ramp* samples."""
-        self._plan(sample, lambda: self._volume.move(gain_db, ramp))
+        for each in self._volumes if part is Part.ALL else (part,):
+            gain = self._volumes[each]
+            self._plan(sample, functools.partial(gain.move, gain_db, ramp))
+
+    def set_horn(self, *, is_on: bool) -> None:
+        """Shape the sound for a horn loudspeaker, or leave it as it is; best done in silence."""
+        for part, shape in self._shapes.items():
+            if is_on != (shape is not None):
+                self._shapes[part] = Horn() if is_on else None
 
     def at(self, sample: int, action: Callable[[], None]) -> None:
         """Plan that *action* is called when *sample* is the next to be rendered."""
@@ -152,6 +190,7 @@ class Mixer:
         at = 0
         while at < len(out):
             self.carry_out_due()
+            self._follow_announcement()
             count = min(len(out) - at, self._until_cut())
             self._mix(out[at : at + count])
             self.now += count
@@ -176,11 +215,25 @@ class Mixer:
         self._numbers += 1
         insort(self._plans, _Plan(max(sample, self.now), self._numbers, action, start))
 
-    def _stop(self, fade: int) -> None:
-        self._waiting.clear()
+    def _stop(self, fade: int, part: Part) -> None:
+        self._waiting = [start for start in self._waiting if not _is_of(part, start.duck)]
         for voice in self.voices:
-            if not voice.leaving:
+            if not voice.leaving and part in (Part.ALL, _part_of(voice)):
                 voice.leave(fade)
+        if part is not Part.PROGRAMME:
+            self._duck_from = None
+
+    def _make_room(self, start: Start) -> None:
+        """Lower the programme ahead of an announcement that will be there in time."""
+        is_planned = any(plan.start is start for plan in self._plans)
+        if is_planned and start.sound.is_ready(start.position):
+            self._duck, self._duck_from = start.duck, start.sample
+
+    def _follow_announcement(self) -> None:
+        if self._duck_from is not None and self.now > self._duck_from:
+            self._duck_from = None
+        is_said = any(voice.is_over and voice.is_heard(self.now) for voice in self.voices)
+        self._ducking.follow(self._duck if is_said or self._duck_from is not None else None)
 
     def _try_starts(self) -> None:
         """Start the newest sound that is ready; those that it overtakes are forgotten."""
@@ -193,7 +246,10 @@ class Mixer:
                 del self._waiting[number]
                 self._happened.append(_unstarted(start.sound, position))
             elif start.sound.is_ready(position):
-                del self._waiting[: number + 1]
+                overtaken = [
+                    other for other in self._waiting[: number + 1] if _is_alike(other, start)
+                ]
+                self._waiting = [each for each in self._waiting if each not in overtaken]
                 self._start(start, position, late)
                 return
             elif late > LATE_LIMIT:
@@ -207,15 +263,19 @@ class Mixer:
     def _start(self, start: Start, position: int, late: int) -> None:
         mine = self.voice_of(start.sound)
         for voice in self.voices:
-            if voice is not mine and not voice.leaving:
+            is_rival = voice.is_over == (start.duck is not None)
+            if voice is not mine and is_rival and not voice.leaving:
                 voice.leave(start.fade_out)
+        if start.duck is not None:
+            self._duck = start.duck
         if mine is not None and mine.outcome is None:
             if start.sound.live:
                 mine.offset = position - self.now
             mine.enter(max(start.fade_in, DECLICK))
         else:
             self._drop_excess()
-            mine = Voice(start.sound, position - self.now, angle=0.0)
+            offset, is_over = position - self.now, start.duck is not None
+            mine = Voice(start.sound, offset, angle=0.0, is_over=is_over)
             # A late one comes in mid-wave, which was not what a fade of 0 asked for.
             mine.enter(max(start.fade_in, DECLICK if late and start.anchored else 0))
             self.voices.append(mine)
@@ -229,20 +289,36 @@ class Mixer:
             self._remove(min(self.voices, key=lambda voice: voice.angle))
 
     def _mix(self, out: Samples) -> None:
-        if not self.voices:
+        self._render_part(Part.PROGRAMME, out)
+        self._ducking.gain.apply(out)
+        if any(voice.is_over for voice in self.voices):
+            over = self._over[: len(out)]
+            self._render_part(Part.OVER, over)
+            np.add(out, over, out=out)
+        else:
+            self._volumes[Part.OVER].pass_by(len(out))
+        np.clip(out, -HEADROOM, HEADROOM, out=out)
+        for voice in [voice for voice in self.voices if voice.gone]:
+            self._remove(voice)
+
+    def _render_part(self, part: Part, out: Samples) -> None:
+        """Fill *out* with all voices of *part*, shaped, at its volume."""
+        voices = [voice for voice in self.voices if _part_of(voice) is part]
+        if voices:
+            voices[0].render(self.now, out)
+        elif self._shapes[part] is None:
             out.fill(0)
-            self._volume.pass_by(len(out))
+            self._volumes[part].pass_by(len(out))
             return
-        first, *others = self.voices
-        first.render(self.now, out)
-        for voice in others:
+        else:
+            out.fill(0)
+        for voice in voices[1:]:
             scratch = self._scratch[: len(out)]
             voice.render(self.now, scratch)
             np.add(out, scratch, out=out)
-        self._volume.apply(out)
-        np.clip(out, -1.0, 1.0, out=out)
-        for voice in [voice for voice in self.voices if voice.gone]:
-            self._remove(voice)
+        if (shape := self._shapes[part]) is not None:
+            shape.process(out)
+        self._volumes[part].apply(out)
 
     def _remove(self, voice: Voice) -> None:
         position = self.now + voice.offset
@@ -255,39 +331,14 @@ def _unstarted(sound: Sound, position: int) -> Happening:
     return Happening("broken" if sound.failure else "end", sound, NEVER, position, sound.failure)
 
 
-class _Volume:
-    """A gain that moves in even dB steps."""
-
-    def __init__(self) -> None:
-        self._db = self._target = self._step = 0.0
-        self._left = 0
-        self._ratio = 1.0
-
-    def move(self, target: float, samples: int) -> None:
-        self._target, self._left = target, max(samples, DECLICK)
-        self._step = (target - self._db) / self._left
-
-    def apply(self, out: Samples) -> None:
-        if self._left:
-            count = min(self._left, len(out))
-            ramp = self._db + self._step * np.arange(1, count + 1, dtype=np.float64)
-            np.multiply(out[:count], _to_ratio(ramp), out=out[:count], casting="same_kind")
-            self.pass_by(count)
-            out = out[count:]
-        if self._ratio != 1.0 and len(out):
-            np.multiply(out, self._ratio, out=out)
-
-    def pass_by(self, samples: int) -> None:
-        """Go on with the ramp where there is nothing to apply it to."""
-        if not self._left:
-            return
-        count = min(self._left, samples)
-        self._left -= count
-        self._db = self._db + self._step * count if self._left else self._target
-        self._ratio = float(_to_ratio(np.array([self._db]))[0])
+def _part_of(voice: Voice) -> Part:
+    return Part.OVER if voice.is_over else Part.PROGRAMME
 
 
-def _to_ratio(db: NDArray[np.float64]) -> NDArray[np.float64]:
-    ratio: NDArray[np.float64] = np.power(10.0, db / 20)
-    ratio[db <= MUTE_DB] = 0
-    return ratio
+def _is_of(part: Part, duck: Duck | None) -> bool:
+    return part is Part.ALL or (part is Part.OVER) == (duck is not None)
+
+
+def _is_alike(first: Start, second: Start) -> bool:
+    """Tell whether one takes the place of the other: both programme, or both announcements."""
+    return (first.duck is None) == (second.duck is None)

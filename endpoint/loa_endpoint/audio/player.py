@@ -93,11 +93,10 @@ class Player:
         for command in self._commands.take_all():
             self._desk.handle(command)
         self._report_refused()
-        mixer = self._desk.mixer
-        while not self._desk.over and not mixer.is_idle:
+        while not self._desk.over and not self._desk.is_idle:
             self._desk.wait_for_sounds(len(self._block))
             self._play_block()
-        self._desk.beat(self._written, self._sink.epoch_ns + mixer.now * _SECOND // RATE)
+        self._desk.beat(self._written, self._instant(self._desk.now))
         self._sink.close()
         return 0
 
@@ -111,7 +110,7 @@ class Player:
         return self._sink.epoch_ns + sample * _SECOND // RATE
 
     def _report_ready(self) -> None:
-        at_ns = self._instant(self._desk.mixer.now)
+        at_ns = self._instant(self._desk.now)
         self._emit(Ready(pid=os.getpid(), epoch_ns=self._sink.epoch_ns, at_ns=at_ns))
 
     def _report_refused(self) -> None:
@@ -121,7 +120,7 @@ class Player:
 
     def _wait_for_block(self) -> None:
         """Take commands until the next block is due: at once where the sink keeps the time."""
-        due_ns = self._instant(self._desk.mixer.now)
+        due_ns = self._instant(self._desk.now)
         while True:
             left_ms = 0.0 if self._sink.paces else (due_ns - time.monotonic_ns()) / 1e6
             for command in self._commands.take(max(0.0, left_ms)):
@@ -142,8 +141,8 @@ class Player:
         self._block = self._buffer[: BLOCK if is_urgent else len(self._buffer)]
 
     def _skip_missed(self) -> None:
-        missed = self._due(time.monotonic_ns()) - self._desk.mixer.now
-        self._desk.mixer.skip(missed - missed % BLOCK)
+        missed = self._due(time.monotonic_ns()) - self._desk.now
+        self._desk.skip(missed - missed % BLOCK)
         self._desk.sink_xruns += 1
 
     def _pump(self, line_in: LineIn) -> None:
@@ -161,7 +160,7 @@ class Player:
             )
 
     def _play_block(self) -> None:
-        sample = self._desk.mixer.now
+        sample = self._desk.now
         self._desk.render(self._block)
         xruns = self._sink.xruns
         try:

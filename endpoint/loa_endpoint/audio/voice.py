@@ -21,6 +21,8 @@ BREAK_FADE: Final = RATE // 50
 """20 ms: how a source that breaks goes out."""
 PATIENCE: Final = 3 * RATE
 """A source that has delivered nothing for 3 s is given up."""
+BREATH: Final = RATE // 4
+"""An announcement of which nothing comes for 250 ms lets the programme come back meanwhile."""
 CLICK: Final = 0.001
 """-60 dBFS: a sound that ends on a larger sample is led to zero over `DECLICK`."""
 
@@ -86,6 +88,7 @@ class Voice:
         gone: It will not be heard any more.
         outcome: How it ended, once it has.
         starvations: How often the sound was not there in time.
+        is_over: It is an announcement, spoken over what plays.
     """
 
     sound: Sound
@@ -96,6 +99,7 @@ class Voice:
     gone: bool = False
     outcome: Happening | None = None
     starvations: int = 0
+    is_over: bool = False
     _breaking: bool = False
     _starved: int = 0
     _last: float = 0.0
@@ -140,12 +144,22 @@ class Voice:
         if self.turn:
             self._fade(now, out)
 
-    def next_cut(self) -> int | None:
-        """Return the sample of the timeline from which on a broken sound has to fade out."""
+    def is_heard(self, now: int) -> bool:
+        """Tell whether it sounds from *now* on, and has not been dry for longer than a breath."""
         finish = self.sound.finish
-        if finish is None or not self.sound.failure:
+        has_ended = finish is not None and now + self.offset >= finish
+        return not (self.leaving or has_ended) and self._starved <= BREATH
+
+    def next_cut(self) -> int | None:
+        """Return the sample of the timeline at which it has to be looked at again.
+
+        From there on a broken sound fades out; and with the end of an announcement the programme
+        comes back.
+        """
+        finish = self.sound.finish
+        if finish is None or not (self.sound.failure or self.is_over):
             return None
-        return finish - BREAK_FADE - self.offset
+        return finish - self.offset - (BREAK_FADE if self.sound.failure else 0)
 
     def _fade_before_break(self, left: int) -> None:
         if left <= BREAK_FADE:
