@@ -31,6 +31,7 @@ HISS_BAND_HZ: Final = (300, 8_000)
 _STEP: Final = RATE // 1000
 _QUIETEST_LUFS: Final = -70.0
 """EBU R128's absolute gate (ITU-R BS.1770-4): at it, nothing was loud enough to be measured."""
+_PEAK_FACT: Final = "lavfi.r128.true_peak"
 
 
 def to_db(ratio: float) -> float:
@@ -52,6 +53,21 @@ class Loudness:
     integrated_lufs: float | None
     true_peak_dbtp: float
     range_lu: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class LoudnessNow:
+    """What is loud just now, in LUFS; None where nothing is.
+
+    Attributes:
+        momentary: Over the last 400 ms.
+        short_term: Over the last 3 s.
+        so_far: What `LoudnessMeter.finish` would say now.
+    """
+
+    momentary: float | None
+    short_term: float | None
+    so_far: Loudness
 
 
 class Chunker:
@@ -111,11 +127,22 @@ class LoudnessMeter:
             self._push(chunk)
             self._pull_one()
 
+    def read(self) -> LoudnessNow:
+        """Return what was measured up to the last 100 ms, and measure on."""
+        integrated = self._lufs("I")
+        spread = 0.0 if integrated is None else float(self._facts.get("lavfi.r128.LRA", 0.0))
+        so_far = Loudness(integrated, to_db(float(self._facts.get(_PEAK_FACT, 0.0))), spread)
+        return LoudnessNow(self._lufs("M"), self._lufs("S"), so_far)
+
+    def _lufs(self, which: str) -> float | None:
+        lufs = float(self._facts.get(f"lavfi.r128.{which}", _QUIETEST_LUFS))
+        return lufs if lufs > _QUIETEST_LUFS else None
+
     def finish(self) -> Loudness:
         """Return the result; the meter is spent afterwards."""
         # The standard leaves out a gating block that is not full, so what follows the last 100 ms
         # counts for the peak only; silence behind it lets the filter come to its end.
-        integrated = float(self._facts.get("lavfi.r128.I", _QUIETEST_LUFS))
+        integrated = self._lufs("I")
         rest = self._chunks.rest()
         tail = np.zeros(CHUNK, dtype=np.float32)
         tail[: len(rest)] = rest
@@ -123,10 +150,9 @@ class LoudnessMeter:
         self._source.push(None)
         while self._pull_one():
             pass
-        peak = float(self._facts.get("lavfi.r128.true_peak", 0.0))
-        loud = integrated > _QUIETEST_LUFS
-        spread = float(self._facts.get("lavfi.r128.LRA", 0.0))
-        return Loudness(integrated if loud else None, to_db(peak), spread if loud else 0.0)
+        so_far = self.read().so_far
+        spread = 0.0 if integrated is None else so_far.range_lu
+        return Loudness(integrated, so_far.true_peak_dbtp, spread)
 
     def _push(self, chunk: Samples) -> None:
         frame = av.AudioFrame.from_ndarray(chunk.reshape(1, -1), format="flt", layout="mono")

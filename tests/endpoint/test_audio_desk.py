@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from loa_endpoint.audio import messages as m
-from loa_endpoint.audio.desk import MAX_ITEMS, MAX_SOUNDS, Desk
+from loa_endpoint.audio.desk import MAX_SOUNDS, Desk
+from loa_endpoint.audio.item_meter import MAX_ITEMS
 from loa_endpoint.audio.line_in import LineIn
 from loa_endpoint.audio.mixer import Mixer
 from loa_endpoint.audio.sink import NullSink

@@ -8,7 +8,6 @@ written, for the limiter holds so many back; each sample is written in its own p
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, Final, Protocol
@@ -16,21 +15,22 @@ from typing import Any, Final, Protocol
 import numpy as np
 
 from loa_endpoint.audio import messages as m
-from loa_endpoint.audio.duck import Duck
+from loa_endpoint.audio.duck import MUTE_DB, Duck
 from loa_endpoint.audio.file_sound import FileSound, Notice
-from loa_endpoint.audio.item_meter import ItemMeter
+from loa_endpoint.audio.item_meter import ItemMeters
 from loa_endpoint.audio.limiter import LOOK_AHEAD, Limiter
 from loa_endpoint.audio.line_in import LineIn
 from loa_endpoint.audio.live_sound import LiveSound
 from loa_endpoint.audio.mixer import Mixer, Part, Start
 from loa_endpoint.audio.voice import NEVER, Happening
+from loa_endpoint.audio.written_monitor import Expectation
 from loa_sound.blocks import RATE, Samples
 from loa_sound.meters import to_db
 
 MAX_SOUNDS: Final = 16
 """Prepared together; each holds 576 kB and a thread."""
-MAX_ITEMS: Final = 4
-"""Measured together."""
+BEATS_PER_FIGURES: Final = 5
+"""What an item measured so far is told once a second."""
 QUIT_FADE: Final = RATE // 50
 REALIGN: Final = RATE // 20
 """A file that still fades out may be asked back at most 50 ms beside where it is."""
@@ -45,21 +45,13 @@ class Timeline(Protocol):
         """CLOCK_MONOTONIC instant of sample 0."""
 
 
-@dataclass(slots=True)
-class _Item:
-    """An item that is measured from sample *begin* up to *end*, once that is known."""
-
-    meter: ItemMeter
-    begin: int
-    end: int | None = None
-
-
 class Desk:
     """What the player does with each command.
 
     Attributes:
         over: It has been told to quit, and has faded out.
         sink_xruns: Times that the sink ran dry; kept by the loop that owns the sink.
+        sink_drift_ppm: How much too fast the sink is; kept likewise.
     """
 
     def __init__(
@@ -72,15 +64,19 @@ class Desk:
         self.mixer = mixer
         self.over = False
         self.sink_xruns = 0
+        self.sink_drift_ppm = 0.0
         self._timeline = timeline
         self._emit = emit
         self._line_in = line_in
         self._sounds: dict[str, FileSound | LiveSound] = {}
-        self._items: dict[str, _Item] = {}
+        self._items = ItemMeters(emit, self._instant_of)
         self._notices: SimpleQueue[Notice] = SimpleQueue()
         self._limiter = Limiter()
         self._ahead = 0  # samples that the mixer is ahead of what is written
         self._power, self._powered = 0.0, 0
+        self._volumes_db: dict[Part, float] = {}
+        self._beats = 0
+        self.on_mixed: Callable[[Samples], None] = lambda _: None  # before the limiter
         self._handlers: dict[type, Callable[[Any], None]] = {
             m.Prepare: self._prepare,
             m.OpenLive: self._open_live,
@@ -111,8 +107,7 @@ class Desk:
     @property
     def is_idle(self) -> bool:
         """Nothing sounds, nothing is planned, nothing is held back and nothing measured."""
-        is_measuring = any(item.end is not None for item in self._items.values())
-        return self.mixer.is_idle and self._limiter.is_empty and not is_measuring
+        return self.mixer.is_idle and self._limiter.is_empty and not self._items.is_ending
 
     def skip(self, samples: int) -> None:
         """Let time pass without sound, as the sink could not take it."""
@@ -127,9 +122,9 @@ class Desk:
             self._go_ahead()
         start = self.now
         self.mixer.render(block)
+        self.on_mixed(block)
         self._limiter.process(block)
-        for name, item in list(self._items.items()):
-            self._measure(name, item, block, start)
+        self._items.feed(block, start, self.xruns)
         if self.mixer.voices:
             self._power += float(np.dot(block, block))
         self._powered += len(block)
@@ -142,17 +137,6 @@ class Desk:
         self.mixer.render(first)
         self._limiter.process(first)
         self._ahead = LOOK_AHEAD
-
-    def _measure(self, name: str, item: _Item, block: Samples, start: int) -> None:
-        """Feed an item's meter with its part of *block*; report it where that was the last."""
-        stop = start + len(block)
-        end = stop if item.end is None else min(item.end, stop)
-        if (begin := max(item.begin, start)) < end:
-            item.meter.feed(block[begin - start : end - start])
-        if item.end is not None and item.end <= stop:
-            del self._items[name]
-            ended_ns = self._instant_of(item.end)
-            self._emit(item.meter.finish(ended_ns=ended_ns, xruns=self.xruns))
 
     def beat(self, samples: int, now_ns: int) -> None:
         """Report life: *samples* is what this process has written."""
@@ -168,7 +152,22 @@ class Desk:
                 position_ms=_to_ms(max(0, now + voice.offset)) if voice else 0,
                 rms_dbfs=round(to_db(mean**0.5), 1),
                 xruns=self.xruns,
+                drift_ppm=round(self.sink_drift_ppm, 1),
             )
+        )
+        self._beats += 1
+        if self._beats % BEATS_PER_FIGURES == 0:
+            self._items.tell(self.now, now_ns, self.xruns)
+
+    @property
+    def expected(self) -> Expectation:
+        """What is expected of the samples that are written now."""
+        volume_db = sum(self._volumes_db.values())
+        is_played = self.mixer.current is not None and volume_db > MUTE_DB
+        return Expectation(
+            sound=is_played and self._items.expects_sound(self.now),
+            is_declared=self._items.is_declared(self.now),
+            volume_db=volume_db,
         )
 
     @property
@@ -288,29 +287,22 @@ class Desk:
 
     def _set_volume(self, command: m.Volume) -> None:
         sample, ramp = self._sample_at(command.at_ns), to_samples(command.ramp_ms)
-        self.mixer.set_volume(sample, command.gain_db, ramp, Part(command.part))
+        part = Part(command.part)
+        if part is not Part.OVER:
+            self._volumes_db[part] = command.gain_db
+        self.mixer.set_volume(sample, command.gain_db, ramp, part)
 
     def _set_profile(self, command: m.Profile) -> None:
         self.mixer.set_horn(is_on=command.horn)
 
     def _begin_item(self, command: m.BeginItem) -> None:
-        name = command.item
-        if name in self._items or len(self._items) >= MAX_ITEMS:
-            self._fault("item", f"{name}: measured already, or too many at once")
-            return
-        sample = max(self.now, self._sample_at(command.at_ns) if command.at_ns else 0)
-        # Made now: it takes a millisecond, which the instant itself may not have.
-        meter = ItemMeter(
-            name, command.expected_silence, started_ns=self._instant_of(sample), xruns=self.xruns
-        )
-        self._items[name] = _Item(meter, sample)
+        self._items.begin(command, self._measured_from(command.at_ns), self.xruns)
 
     def _end_item(self, command: m.EndItem) -> None:
-        item = self._items.get(command.item)
-        if item is None:
-            self._fault("item", f"{command.item}: not measured")
-        elif item.end is None:
-            item.end = max(self.now, self._sample_at(command.at_ns) if command.at_ns else 0)
+        self._items.end(command.item, self._measured_from(command.at_ns))
+
+    def _measured_from(self, at_ns: int) -> int:
+        return max(self.now, self._sample_at(at_ns) if at_ns else 0)
 
     def _quit(self, command: m.Quit) -> None:
         self.mixer.at(self._sample_at(command.at_ns), self._fade_and_end)

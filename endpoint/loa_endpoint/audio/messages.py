@@ -139,11 +139,13 @@ class BeginItem(Message, frozen=True, tag="begin_item"):
 
     Attributes:
         expected_silence: Stretches in which silence is part of the programme.
+        is_declared: It is a signal (an alert, a test tone), of which no monitor complains.
     """
 
     item: Name
     at_ns: Instant = 0
     expected_silence: Silence = ()
+    is_declared: bool = False
 
 
 class EndItem(Message, frozen=True, tag="end_item"):
@@ -211,6 +213,7 @@ class Beat(Message, frozen=True, tag="beat"):
         position_ms: Of *source*, at *at_ns*.
         rms_dbfs: Of what was written since the last beat.
         xruns: Times that the sink ran dry or a source came late, since the process began.
+        drift_ppm: How much faster than nominal the card plays, in millionths; 0 until measured.
     """
 
     samples: int
@@ -219,6 +222,7 @@ class Beat(Message, frozen=True, tag="beat"):
     position_ms: int
     rms_dbfs: float
     xruns: int
+    drift_ppm: float = 0.0
 
 
 class Started(Message, frozen=True, tag="started"):
@@ -263,8 +267,8 @@ class LineInLevel(Message, frozen=True, tag="line_in_level"):
     at_ns: int
 
 
-class ItemMeasured(Message, frozen=True, tag="item_measured"):
-    """What was written to the sink during an item.
+class ItemFigures(Message, frozen=True):
+    """What was written to the sink during an item, behind volume and limiter.
 
     Attributes:
         lufs: EBU R128, of what this process wrote; None when nothing was loud enough.
@@ -285,12 +289,60 @@ class ItemMeasured(Message, frozen=True, tag="item_measured"):
     ended_ns: int
 
 
+class ItemMeasured(ItemFigures, frozen=True, tag="item_measured"):
+    """What was measured of an item that is over."""
+
+
+class ItemSoFar(ItemFigures, frozen=True, tag="item_so_far"):
+    """What was measured of an item that goes on, once a second: a player may be killed.
+
+    Attributes:
+        momentary_lufs: EBU R128 over the last 400 ms; None when nothing is loud enough.
+        short_term_lufs: Over the last 3 s.
+    """
+
+    momentary_lufs: float | None = None
+    short_term_lufs: float | None = None
+
+
+class SoundAlarm(Message, frozen=True, tag="sound_alarm"):
+    """Something is wrong with the sound, or is well again. Only changes are told.
+
+    Attributes:
+        name: ``written_silent``, ``written_hiss``, ``written_clipping``, ``written_stuck`` (of what
+            went to the sink), ``squeal`` or ``ear_silent`` (of what the microphone hears).
+        reading: dBFS for silence, flatness for hiss, Hz for squeal, else a share of the time.
+    """
+
+    name: Name
+    active: bool
+    reading: float
+    at_ns: int
+
+
+class EarHeard(Message, frozen=True, tag="ear_heard"):
+    """Whether the microphone heard what was written, once a second: numbers, never sound.
+
+    Attributes:
+        likeness: Correlation over the last 4 s; None where what was written has no shape.
+        matches: It is what was written.
+        lag_ms: How much later than it was written.
+        rms_dbfs: Of what was heard, in 300-4200 Hz.
+    """
+
+    likeness: float | None
+    matches: bool
+    lag_ms: int
+    rms_dbfs: float
+    at_ns: int
+
+
 class Fault(Message, frozen=True, tag="fault"):
     """Something is wrong that is not the end of a source.
 
     Attributes:
         name: ``command`` (a line was refused), ``unknown_source``, ``already_sounding``,
-            ``too_many``, ``no_line_in``, ``line_in``, ``sink`` (it does not take samples),
+            ``too_many``, ``no_line_in``, ``line_in``, ``ear``, ``sink`` (it does not take samples),
             ``config`` (it cannot be opened; the process ends) or ``item``.
     """
 
@@ -298,7 +350,19 @@ class Fault(Message, frozen=True, tag="fault"):
     detail: str = ""
 
 
-Event = Ready | Prepared | Beat | Started | Ended | LineInLevel | ItemMeasured | Fault
+Event = (
+    Ready
+    | Prepared
+    | Beat
+    | Started
+    | Ended
+    | LineInLevel
+    | ItemMeasured
+    | ItemSoFar
+    | SoundAlarm
+    | EarHeard
+    | Fault
+)
 
 _ENCODER: Final = msgspec.json.Encoder()
 _COMMANDS: Final[msgspec.json.Decoder[Command]] = msgspec.json.Decoder(Command)
