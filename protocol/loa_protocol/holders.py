@@ -87,7 +87,7 @@ def _needed(kind: Kind, body: Object, highest: Level, trusted: Trusted) -> int:
             needed = 1 if _fills_a_slot(body, trusted) else max(floor, 2)
         case Command(verb=Verb.STOP | Verb.HOLD | Verb.VOLUME):
             needed = 1  # to quieten a loudspeaker is never made hard
-        case Command(verb=Verb.REBOOT | Verb.SELF_TEST):
+        case Command(verb=Verb.REBOOT | Verb.SELF_TEST | Verb.RECALL):
             needed = floor
         case Command():
             needed = max(floor, 2)

@@ -101,6 +101,15 @@ class Segment(Wire):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded(Wire):
+    """A file of the black box that covers some of a play."""
+
+    start_ms: int = wire(1, MILLIS)  # unix, of its first sample
+    duration_ms: int = wire(2, MILLIS)
+    sha256: bytes = wire(3, Bytes(32, 32))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PlayEnded(Wire):
     """What became of a play, as measured on the samples written and on the line."""
 
@@ -119,6 +128,9 @@ class PlayEnded(Wire):
     uncertainty_ms: int = wire(13, MILLIS)
     loudness_clufs: int | None = wire(14, Int(-20_000, 2000), optional=True)
     true_peak_cdb: int | None = wire(15, Int(-20_000, 2000), optional=True)
+    recorded: tuple[Recorded, ...] | None = wire(
+        16, ListOf(Nested(Recorded, row=True), 64), optional=True
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

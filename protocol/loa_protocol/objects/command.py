@@ -17,6 +17,7 @@ MAX_LOCKDOWN_S: Final = 86_400  # silence for alerts too must end by itself
 MAX_EFFECT_S: Final = 366 * 86_400
 MAX_AHEAD_S: Final = 86_400
 MAX_LIFE_S: Final = 7 * 86_400  # of the message; what lasts may be heard of as late as it lasts
+MAX_RECALL_S: Final = 4 * 3600  # of sound that one recall asks for
 
 
 class Verb(enum.IntEnum):
@@ -31,6 +32,7 @@ class Verb(enum.IntEnum):
     SELF_TEST = 7
     ROTATE = 8  # take a new 30-day certificate; the device key is the identity and stays
     RESET_FLOOR = 9  # take *issued* as the time floor; over a nonce of this endpoint
+    RECALL = 10  # send what the black box holds of *duration_s* from *since* on; one endpoint
 
 
 # A release must be heard of as late as what it ends.
@@ -53,6 +55,7 @@ class Command(Wire):
     references: tuple[bytes, ...] = wire(10, REFERENCES)
     endpoint: bytes | None = wire(11, EVENT, optional=True)  # one endpoint; else all in the scope
     nonce: bytes | None = wire(12, Bytes(16, 32), optional=True)
+    since: int | None = wire(13, SECONDS, optional=True)  # of a recall
 
     @property
     def taken_from(self) -> int:
@@ -72,3 +75,16 @@ class Command(Wire):
             raise MessageError(f"Command.duration_s: a lockdown lasts 1 to {MAX_LOCKDOWN_S} s")
         if (self.verb is Verb.RESET_FLOOR) != (self.nonce is not None):
             raise MessageError("Command.nonce: needed to reset the floor, and for nothing else")
+        if (self.verb is Verb.RECALL) != (self.since is not None):
+            raise MessageError("Command.since: needed to recall, and for nothing else")
+        if self.since is not None:
+            self._check_recall(self.since)
+
+    def _check_recall(self, since: int) -> None:
+        """Refuse to recall from many at once, without bound, or what is not said yet."""
+        if self.endpoint is None:
+            raise MessageError("Command.endpoint: a recall is of one endpoint")
+        if not 0 < self.duration_s <= MAX_RECALL_S:
+            raise MessageError(f"Command.duration_s: a recall is of 1 to {MAX_RECALL_S} s")
+        if since + self.duration_s > self.issued:
+            raise MessageError("Command.since: a recall is of what has been said")

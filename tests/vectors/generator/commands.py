@@ -43,6 +43,7 @@ def cases() -> Iterator[Case]:
     """Yield the cases."""
     yield from _commands()
     yield from _powers()
+    yield from _recalls()
 
 
 def _command(
@@ -233,7 +234,7 @@ def _commands() -> Iterator[Case]:
             Verb.HOLD,
             {7: NOW.unix_s + 367 * 86_400},
         ),
-        ("verb_10", "A verb without a name.", Verb.HOLD, {4: 10}),
+        ("verb_200", "A verb without a name.", Verb.HOLD, {4: 200}),
     ):
         raw = {**bodies.command(verb).to_value(), **changes}
         yield Case("command", name, why, sign_bytes(Kind.COMMAND, encode(raw), *high), FORMAT)
@@ -309,3 +310,52 @@ def _powers() -> Iterator[Case]:
         Refusal.EXPIRED,
         nonce,
     )
+
+
+def _recalls() -> Iterator[Case]:
+    one, mine = (W[0],), DEVICE.kid
+    yield _command(
+        "recall_by_one", "What was said in public: one holder.", Verb.RECALL, one, endpoint=mine
+    )
+    yield _command(
+        "recall_where_policy_wants_three",
+        "Policy may ask for more.",
+        Verb.RECALL,
+        one,
+        Refusal.THRESHOLD,
+        facts={"thresholds": {"13": 3}},
+        endpoint=mine,
+    )
+    yield _command(
+        "recall_by_an_editor",
+        "Not role operate.",
+        Verb.RECALL,
+        (EDITOR,),
+        Refusal.ROLE,
+        endpoint=mine,
+    )
+    yield _command(
+        "recall_from_another_endpoint",
+        "Replayed to another device.",
+        Verb.RECALL,
+        one,
+        Refusal.NOT_ADDRESSED,
+        endpoint=person("another device").kid,
+    )
+    recall = bodies.command(Verb.RECALL, endpoint=mine)
+    for name, why, verb, changes in (
+        ("recall_from_everybody", "It names one endpoint.", Verb.RECALL, {11: None}),
+        ("recall_without_since", "It says from when on.", Verb.RECALL, {13: None}),
+        ("recall_of_nothing", "It says how much.", Verb.RECALL, {8: 0}),
+        ("recall_of_over_four_hours", "It is bounded.", Verb.RECALL, {8: 14_401}),
+        (
+            "recall_of_what_is_not_said_yet",
+            "It listens back, not ahead.",
+            Verb.RECALL,
+            {13: recall.issued - 599},
+        ),
+        ("hold_with_since", "Nothing else looks back.", Verb.HOLD, {13: recall.issued - 3600}),
+    ):
+        raw = {**bodies.command(verb, endpoint=mine).to_value(), **changes}
+        kept = {key: value for key, value in raw.items() if value is not None}
+        yield Case("command", name, why, sign_bytes(Kind.COMMAND, encode(kept), *one), FORMAT)
