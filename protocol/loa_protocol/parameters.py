@@ -30,6 +30,13 @@ class ReturnMode(enum.IntEnum):
     MANUAL = 3
 
 
+class SoundProfile(enum.IntEnum):
+    """For which loudspeaker the sound is shaped."""
+
+    FLAT = 0
+    HORN = 1  # high-pass and compression
+
+
 def _parameter(number: int, default: int, low: int, high: int) -> int:
     """Declare one parameter: wire number, default, and its range with both ends allowed."""
     return field(default=default, metadata={"number": number, "low": low, "high": high})
@@ -90,6 +97,8 @@ class FallbackParameters:
     fade_out_ms: int = _parameter(37, 20, 0, 1000)
     fade_in_ms: int = _parameter(38, 200, 0, 2000)
     blend_aligned_ms: int = _parameter(39, 1, 0, 20)  # wider apart: no blend, a cut with fades
+    # how the output is shaped
+    sound_profile: int = _parameter(40, SoundProfile.FLAT, 0, max(SoundProfile))
 
     BELOW: ClassVar[tuple[tuple[str, str], ...]] = (
         ("fm_hi_below_cdb", "fm_lo_below_cdb"),

@@ -41,7 +41,7 @@ from loa_endpoint.store.orders import OrderStore
 from loa_endpoint.store.outbox import Outbox, Writer
 from loa_protocol.keys import Signer
 from loa_protocol.objects.playlist import Mark
-from loa_protocol.parameters import FallbackParameters
+from loa_protocol.parameters import FallbackParameters, SoundProfile
 from loa_protocol.record import ClockTrust, Refused
 
 log = logging.getLogger("loa.endpoint")
@@ -345,7 +345,9 @@ class Agent:
             scope=self.keeper.scope, mark=Mark.TEST if root.test else Mark.NONE, epoch=epoch
         )
         seed = int.from_bytes(self._signer.public.kid[:8])
-        director = Director(place, BearerDesk(Fallback(parameters, random.Random(seed))))
+        desk = BearerDesk(Fallback(parameters, random.Random(seed)))
+        is_horn = parameters.sound_profile == SoundProfile.HORN
+        director = Director(place, desk, is_horn=is_horn)
         parts = Parts(
             player=self.player,
             outbox=self.outbox,

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
+from loa_endpoint.app.player_words import to_message
 from loa_endpoint.audio import messages
 from loa_endpoint.audio.supervisor import PlayerSupervisor
 from loa_endpoint.core import effect as ask
@@ -36,8 +37,6 @@ from loa_protocol.record import (
 )
 
 log = logging.getLogger("loa.endpoint")
-
-SILENCE_DB = -100.0  # the player's word for no sound at all
 
 
 class Host(Protocol):
@@ -82,18 +81,27 @@ class Parts:
     host: Host
 
 
+@dataclass(slots=True)
+class _Judged:
+    """A play whose output is watched."""
+
+    output: evidence.OutputWatch
+    play: str | None = None
+
+
 class Stage:
     """Between the director and the parts."""
 
     def __init__(self, director: Director, parts: Parts) -> None:
         self.director, self._parts = director, parts
         self.output = evidence.OutputWatch()
+        self._main = _Judged(self.output)
+        self._over = _Judged(evidence.OutputWatch())  # an announcement has its own record
         self.faults: set[str] = set()
         self.last_beat: messages.Beat | None = None
         self.last_evidence: Evidence | None = None  # of the play before
         self.made = 0  # records kept in this run
         self.sink_epoch_ms: int | None = None  # monotonic: when sample 0 of the sink sounded
-        self._judged: str | None = None  # the play whose output is being watched
         self._samples = 0
 
     # --- what is asked
@@ -108,7 +116,8 @@ class Stage:
             match effect:
                 case ask.Keep(body=body):
                     if not self.keep(body) and isinstance(body, PlayStarted):
-                        self.perform(self.director.on_not_kept(self._parts.read_clock()))
+                        now = self._parts.read_clock()
+                        self.perform(self.director.on_not_kept(now, body.play))
                         return
                 case ask.KeepProgress(first=first):
                     if not self._keep_progress(effect) and first:
@@ -117,8 +126,8 @@ class Stage:
                     self.keep(body)
                 case ask.Tune(frequency_khz=khz):
                     self._tune(khz)
-                case ask.Judge(play=play):
-                    self._judge(play)
+                case ask.Judge(play=play, over=over):
+                    self._judge(play, self._over if over else self._main)
                 case ask.Prepare():
                     self._prepare(effect)
                 case ask.AskTime() | ask.Restart() | ask.RenewIdentity():
@@ -126,7 +135,7 @@ class Stage:
                 case ask.DropOrder() | ask.KeepSession() | ask.ResetFloor():
                     self._store(effect)
                 case _:
-                    self._parts.player.send(self._message(effect))
+                    self._parts.player.send(to_message(effect))
 
     def keep(self, body: Body) -> bool:
         """Write a record to the outbox; tell whether it is on the disk."""
@@ -182,52 +191,6 @@ class Stage:
             log.error("orders_refused", extra={"where": error.where, "why": error.why})
         self.faults.add("orders")
 
-    def _message(self, effect: ask.Effect) -> messages.Message:
-        said: messages.Message
-        match effect:
-            case ask.Release():
-                said = messages.Release(source=effect.source)
-            case ask.OpenLive():
-                said = messages.OpenLive(source=effect.source)
-            case ask.FeedLive():
-                said = messages.Feed(
-                    source=effect.source,
-                    position_ms=effect.position_ms,
-                    packets=list(effect.packets),
-                )
-            case ask.SoundMedia():
-                said = messages.Play(
-                    source=effect.source,
-                    position_ms=effect.position_ms,
-                    at_ns=_ns(effect.at_ms),
-                    fade_in_ms=effect.fade_in_ms,
-                    fade_out_ms=effect.fade_out_ms,
-                )
-            case ask.SoundLineIn():
-                said = messages.PlayLineIn(
-                    at_ns=_ns(effect.at_ms),
-                    fade_in_ms=effect.fade_in_ms,
-                    fade_out_ms=effect.fade_out_ms,
-                )
-            case ask.Silence():
-                said = messages.Stop(at_ns=_ns(effect.at_ms), fade_ms=effect.fade_ms)
-            case ask.SetGain():
-                gain = SILENCE_DB if effect.gain_cdb is None else effect.gain_cdb / 100
-                said = messages.Volume(
-                    gain_db=gain, ramp_ms=effect.ramp_ms, at_ns=_ns(effect.at_ms)
-                )
-            case ask.Measure():
-                said = messages.BeginItem(
-                    item=effect.play,
-                    at_ns=_ns(effect.at_ms),
-                    expected_silence=effect.expected_silence,
-                )
-            case ask.EndMeasure():
-                said = messages.EndItem(item=effect.play, at_ns=_ns(effect.at_ms))
-            case _:
-                raise ValueError(f"{type(effect).__name__} is no word to the player")
-        return said
-
     def _prepare(self, effect: ask.Prepare) -> None:
         path = self._parts.media_path(effect.sha256)
         if path is None:
@@ -251,15 +214,15 @@ class Stage:
         else:
             self._parts.tuner.rest()
 
-    def _judge(self, play: str | None) -> None:
-        if self._judged is not None:
-            grade = self.output.end(self._parts.read_clock().mono_ms)
-            done, self._judged = self._judged, None
+    def _judge(self, play: str | None, judged: _Judged) -> None:
+        if judged.play is not None:
+            grade = judged.output.end(self._parts.read_clock().mono_ms)
+            done, judged.play = judged.play, None
             self.last_evidence = grade.evidence
             self.perform(self.director.on_evidence(done, grade.evidence, grade.confirmed_ms))
         if play is not None:
-            self.output.begin()
-            self._judged = play
+            judged.output.begin()
+            judged.play = play
 
     # --- what is told
 
@@ -316,8 +279,8 @@ class Stage:
                 self.perform(self.director.on_prepared(source, now))
             case messages.Beat():
                 self._on_beat(event, now)
-            case messages.Started(at_ns=at_ns):
-                self.director.on_started(at_ns // 1_000_000, now)
+            case messages.Started(source=source, at_ns=at_ns):
+                self.director.on_started(at_ns // 1_000_000, now, source)
             case messages.Ended(source=source, reason=reason):
                 self.perform(self.director.on_source_ended(source, reason, now))
             case messages.LineInLevel(rms_dbfs=rms, flatness=flatness):
@@ -344,8 +307,10 @@ class Stage:
         match event:
             case line_monitor.LineRead(at_ms=at_ms, reading=reading):
                 changes = self.output.read(reading, at_ms)
+                self._over.output.read(reading, at_ms)
             case line_monitor.BoardSilent():
                 changes = self.output.lose()
+                self._over.output.lose()
         for change in changes:
             state = "active" if change.active else "idle"
             self.keep(Happening(name=change.name, detail=state))
@@ -354,11 +319,8 @@ class Stage:
         length_ms = (beat.samples - self._samples) * 1000 // 48_000
         self._samples, self.last_beat = beat.samples, beat
         if length_ms > 0:
-            self.output.wrote(round(beat.rms_dbfs * 100), length_ms, now.mono_ms)
-
-
-def _ns(at_ms: int) -> int:
-    return at_ms * 1_000_000
+            for judged in (self._main, self._over):
+                judged.output.wrote(round(beat.rms_dbfs * 100), length_ms, now.mono_ms)
 
 
 def _measured(event: messages.ItemMeasured) -> Measured:

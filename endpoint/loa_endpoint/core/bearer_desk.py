@@ -50,6 +50,7 @@ _TOLD = frozenset(
         "fm_rejected",
     }
 )
+_EBU_CLUFS = -2300  # EBU R128; where a playlist has no file, and so no loudness of its own
 _NEAR_END_MS = 1000  # files end a few frames before or after what was planned
 
 
@@ -250,7 +251,7 @@ class BearerDesk:
         ahead_ms = 0 if play is None else max(0, play.planned.start_ms - now.unix_ms)
         if play is not None:
             play.carry(None, now.unix_ms + ahead_ms)
-        return Silence(now.mono_ms + ahead_ms if ahead_ms else 0, fade_ms)
+        return Silence(now.mono_ms + ahead_ms if ahead_ms else 0, fade_ms, "programme")
 
     def on_reading(self, reading: machine.Event, play: Play | None, now: Reading) -> list[Effect]:
         """Hear the tuner."""
@@ -352,7 +353,8 @@ class BearerDesk:
             unix_ms = self._opens_ms(to.bearer.frequency_khz, unix_ms)
             play.carry(BearerKind.FM, unix_ms)
             at_ms = unix_ms - now.unix_ms + now.mono_ms
-            return [SoundLineIn(at_ms, to.fade_in_ms, to.fade_out_ms)]
+            target = self._loudness_beside(play.planned)
+            return [SoundLineIn(at_ms, to.fade_in_ms, to.fade_out_ms, target)]
         effects: list[Effect] = []
         if to.bearer.id not in self._opened:  # a new player has lost what the old one had opened
             effects += self._open(to.bearer, play, now)
@@ -364,6 +366,17 @@ class BearerDesk:
         position = at_ms - start_ms if order is None else self._live.position_ms(order, unix_ms)
         sound = SoundMedia(source, position, at_ms, to.fade_in_ms, to.fade_out_ms)
         return [*effects, sound]
+
+    def _loudness_beside(self, planned: Planned) -> int:
+        """Return how loud FM has to be: as the item's own file, or else as the other files."""
+        media = () if self._playlist is None else self._playlist.media
+        own = [
+            media[bearer.reference]
+            for bearer in planned.item.bearers
+            if bearer.kind is BearerKind.MEDIA and bearer.reference < len(media)
+        ]
+        levels = sorted(each.loudness_clufs + each.gain_cdb for each in own or media)
+        return levels[len(levels) // 2] if levels else _EBU_CLUFS
 
     def _bearer_of(self, source: str) -> str | None:
         return next((name for name, known in self._opened.items() if known == source), None)

@@ -1,9 +1,9 @@
 """The director: what sounds now, how loud, and what is written down about it.
 
 It joins the schedule, the policy and the trust in the clock; the bearer desk says by which way the
-sound comes, and duty (orders and alerts) when an item may sound at all. Like all of the core it
-does nothing itself: each call returns effects for the shell, in the order in which they are to be
-carried out.
+sound comes, duty (orders and alerts) when an item may sound at all, and the announcer what is said
+over it. Like all of the core it does nothing itself: each call returns effects for the shell, in
+the order in which they are to be carried out.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Iterable
 
 from loa_endpoint.core import bearer as machine
 from loa_endpoint.core.agenda import Agenda, Programme
+from loa_endpoint.core.announcer import LEAD_MS, Announcer
 from loa_endpoint.core.bearer_desk import BearerDesk
 from loa_endpoint.core.clock import Reading
 from loa_endpoint.core.duty import Duty
@@ -22,37 +23,42 @@ from loa_endpoint.core.effect import (
     Keep,
     KeepSession,
     Measure,
-    SetGain,
+    Shape,
     Silence,
 )
 from loa_endpoint.core.endings import Endings
+from loa_endpoint.core.fader import Fader
 from loa_endpoint.core.place import Place
-from loa_endpoint.core.play import Measured, Play, play_id
-from loa_endpoint.core.schedule import (
-    Planned,
-    allowed_volume,
-    sounding,
-    upcoming,
-    volume_gain_cdb,
-)
+from loa_endpoint.core.play import Measured, Play
+from loa_endpoint.core.schedule import Planned, allowed_volume, announced, sounding, upcoming
 from loa_endpoint.core.self_test import FREE_MS
+from loa_endpoint.core.turns import Turns, tell_held
 from loa_protocol.objects.playlist import BearerKind
 from loa_protocol.objects.policy import AfterAlert
-from loa_protocol.record import ClockTrust, Evidence, Happening, Outcome, PlayEnded, Refused
+from loa_protocol.record import (
+    ClockTrust,
+    Evidence,
+    Outcome,
+    PlayEnded,
+    PlayStarted,
+)
 
 AHEAD_MS = 10_000  # open bearers so long before an item, for RDS to prove itself on FM
-LEAD_MS = 250  # decide so long before an item, for its record to reach the disk
 _END_FADE_MS = 20
-_CAP_RAMP_MS = 500  # a cap that changes while playing is followed, not jumped to
-_TELL_BACK_MS = 60_000  # an item blocked longer ago was told by an earlier run, or is no news
 _AFTER_MS = 1000  # an item's last sample comes after its play is over for us
 _AGAIN_MS = 5000  # after a play whose beginning could not be written down
 
 
 class Director:
-    """Decides what sounds. Readings of the clock must come in rising monotonic order."""
+    """Decides what sounds. Readings of the clock must come in rising monotonic order.
 
-    def __init__(self, place: Place, desk: BearerDesk) -> None:
+    Args:
+        place: Which cluster this is.
+        desk: What knows by which way an item sounds.
+        is_horn: The sound is shaped for a horn loudspeaker.
+    """
+
+    def __init__(self, place: Place, desk: BearerDesk, *, is_horn: bool = False) -> None:
         self._place, self._desk = place, desk
         self._agenda = Agenda()
         self._hold_until_ms: int | None = 0
@@ -60,12 +66,11 @@ class Director:
         self._schedule_until_ms: int | None = None
         self._play: Play | None = None
         self._endings = Endings()
+        self._turns = Turns(place.epoch)
+        self._fader, self._is_horn = Fader("programme"), is_horn
+        self.announcer = Announcer(place, self._turns, self._endings)
         self.duty = Duty(place, self._endings, self._break_in)
         self._announced: Planned | None = None
-        self._told: set[str] = set()  # blocked items, held starts and plays: each once an epoch
-        self._goes: dict[str, int] = {}  # item and instant -> how often something broke in
-        self._gain: int | None = None
-        self._gain_known = False
 
     @property
     def play(self) -> Play | None:
@@ -88,11 +93,13 @@ class Director:
         """Know which media are in the cache, whole and verified."""
         held = frozenset(media)
         self.duty.orders.on_cached(held)
+        self.announcer.on_cached(held)
         return self.duty.spare(self._desk.on_cached(held, play=self._play, now=now))
 
     def on_denied(self, denied: frozenset[bytes], now: Reading) -> list[Effect]:
         """Know what the deny list names: what sounds by it ends."""
-        said = self.duty.spare(self._desk.on_denied(denied, self._play, now))
+        said = self._desk.on_denied(denied, self._play, now)
+        said = self.duty.spare(said + self.announcer.on_denied(denied, now))
         return said + self.duty.on_denied(denied, now)
 
     def on_live_chunk(self, data: bytes, now: Reading) -> list[Effect]:
@@ -120,8 +127,10 @@ class Director:
         said = self._desk.on_line_in(level_cdbfs, flatness_permille, play=self._play, now=now)
         return self.duty.spare(said)
 
-    def on_started(self, at_ms: int, now: Reading) -> None:
-        """The player let a source sound at monotonic *at_ms*, maybe later than it was asked to."""
+    def on_started(self, at_ms: int, now: Reading, source: str = "") -> None:
+        """The player let *source* sound at monotonic *at_ms*, maybe later than it was asked to."""
+        if self.announcer.on_started(source, at_ms, now):
+            return
         if not self.duty.on_started(at_ms, now) and self._play is not None:
             self._play.sounded(at_ms - now.mono_ms + now.unix_ms)
 
@@ -134,6 +143,9 @@ class Director:
         of_alert = self.duty.on_source_ended(source, reason, now)
         if of_alert is not None:
             return of_alert
+        of_announcement = self.announcer.on_source_ended(source, reason, now)
+        if of_announcement is not None:
+            return self.duty.spare(of_announcement)
         said = self._desk.on_source_ended(source, reason, play=self._play, now=now)
         return self.duty.spare(said)
 
@@ -149,32 +161,39 @@ class Director:
 
     def on_player_restarted(self, now: Reading) -> list[Effect]:
         """A new player knows nothing: let sound what should, at the right place in it."""
-        self._gain_known = False
-        effects = self.duty.on_player_restarted(now) + _keep(self._endings.on_player_lost())
+        self._fader.forget()
+        effects: list[Effect] = [Shape(horn=True)] if self._is_horn else []
+        effects += self.duty.on_player_restarted(now) + _keep(self._endings.on_player_lost())
+        effects += self.announcer.on_player_restarted(now)
         play = self._play
         if play is None:
             return effects + self._desk.on_player_restarted(None, now)
         play.carry(None, now.unix_ms)
         effects += self._desk.handle(machine.ItemEnded(), play, now)
         effects += self._desk.on_player_restarted(play, now)
-        effects.append(_measure(play, now.mono_ms))
+        effects.append(Measure(play.name, now.mono_ms, play.expected_silence))
         effects += self._volume(now)
         return effects + self._start_item(play, now)
 
-    def on_not_kept(self, now: Reading) -> list[Effect]:
+    def on_not_kept(self, now: Reading, play_id: bytes = b"") -> list[Effect]:
         """An item's beginning could not be written down, and it does not sound: try again later."""
+        self._again_ms = now.mono_ms + _AGAIN_MS
+        if self.announcer.on_not_kept(play_id):
+            return []
         play, self._play = self._play, None
         if play is None:
             return []
-        self._told.discard(play.name)
-        self._again_ms = now.mono_ms + _AGAIN_MS
+        self._turns.give_back(play.name)
         said = self._desk.handle(machine.ItemEnded(), None, now)
-        return [*(each for each in said if not isinstance(each, (Keep, Silence))), Silence(0, 20)]
+        return [*(each for each in said if not isinstance(each, (Keep, Silence))), _quiet(0)]
 
     def on_shutdown(self, now: Reading) -> list[Effect]:
         """Stop what sounds; the agent is about to end."""
-        return self.duty.stop(now) + (
-            [] if self._play is None else self._end(now, Outcome.STOPPED, None)
+        said = self.announcer.break_in(now, Outcome.STOPPED, is_dropped=True)
+        return (
+            said
+            + self.duty.stop(now)
+            + ([] if self._play is None else self._end(now, Outcome.STOPPED, None))
         )
 
     def write_down_all(self) -> list[Effect]:
@@ -185,35 +204,41 @@ class Director:
         """Do what the time asks for; to be called several times a second."""
         effects = self.duty.on_round(now, is_free=self._is_free)
         if self.duty.has_moved_gain:
-            self.duty.has_moved_gain, self._gain_known = False, False
+            self.duty.has_moved_gain = False
+            self._fader.forget()
+            self.announcer.fader.forget()
         effects += self._follow_grants(now)
-        effects += self._tell(now)
+        effects += tell_held(self._agenda.planned, self._turns, now, is_stale=self._is_stale(now))
         said = self._desk.end_stalled(self._play, now)
         said += self._desk.move_windows(self._play, now)
         said += self._announce(now)
         said += self._advance(now)
         said += self._volume(now)
         said += self._desk.handle(machine.Tick(), self._play, now)
+        said += self._speak(now, may_begin=not any(map(_is_beginning, said)))
         effects += self.duty.spare(said)
         return effects + _keep(self._endings.give_up(now.mono_ms))
 
     def _break_in(self, now: Reading, outcome: Outcome) -> list[Effect]:
         """End the item that sounds; what is left of it may follow as a play of its own."""
         play, programme = self._play, self._agenda.programme
-        if play is None:
-            return []
         is_alert = outcome is Outcome.PREEMPTED
-        is_dropped = programme is None or programme.policy.after_alert is AfterAlert.DROP
-        if not (is_alert and is_dropped):
-            key = _key(play.planned)
-            self._goes[key] = self._goes.get(key, 0) + 1
-        return self._end(now, outcome, None)
+        drops = programme is None or programme.policy.after_alert is AfterAlert.DROP
+        is_dropped = is_alert and drops
+        said = self.announcer.break_in(now, outcome, is_dropped=is_dropped)
+        if play is None:
+            return said
+        if not is_dropped:
+            self._turns.break_off(play.planned)
+        return said + self._end(now, outcome, None)
 
     def _is_free(self, now: Reading) -> bool:
         """Tell whether nothing sounds, has just sounded, or is about to."""
         near = range(now.unix_ms - _AFTER_MS, now.unix_ms + FREE_MS, _AFTER_MS)
-        return self.play is None and not any(
-            sounding(self._agenda.planned, at_ms) for at_ms in near
+        is_quiet = self.play is None and self.announcer.play is None
+        planned = self._agenda.planned
+        return is_quiet and not any(
+            sounding(planned, at_ms) or announced(planned, at_ms) for at_ms in near
         )
 
     # --- the round
@@ -230,42 +255,21 @@ class Director:
         before = None if self._play is None else self._desk.machine_item(self._play.planned)
         agenda = self._agenda
         agenda.plan_anew(self.duty.orders.policy)
-        self._desk.on_programme(agenda.playlist, agenda.planned, agenda.digest)
+        programme = [each for each in agenda.planned if not each.item.is_announcement]
+        self._desk.on_programme(agenda.playlist, programme, agenda.digest)
         self._announced = None
+        said = self.announcer.on_programme(agenda.playlist, agenda.planned, now)
         if self._play is not None and not self._is_still_planned(self._play, before):
-            return self._end(now, Outcome.STOPPED, None)
-        return []
-
-    def _tell(self, now: Reading) -> list[Effect]:
-        if now.trust < ClockTrust.T2:
-            detail = f"clock trust {now.trust.name}: scheduled items wait for the time"
-            return self._tell_held("held_no_time", detail)
-        blocked = [
-            planned
-            for planned in upcoming(
-                self._agenda.planned, now.unix_ms - _TELL_BACK_MS, now.unix_ms + 1
-            )
-            if planned.block is not None and self._is_first(_key(planned))
-        ]
-        held = []
-        if self._is_stale(now):
-            held = self._tell_held("held_no_head", "the schedule has run too long without a head")
-        return held + [
-            Keep(Refused(what=f"item {p.item.id}"[:64], reason=p.block or "", detail=p.item.title))
-            for p in blocked
-        ]
-
-    def _tell_held(self, name: str, detail: str) -> list[Effect]:
-        if not self._agenda.planned or not self._is_first(name):
-            return []
-        return [Keep(Happening(name=name, detail=detail))]
+            return said + self._end(now, Outcome.STOPPED, None)
+        return said
 
     def _announce(self, now: Reading) -> list[Effect]:
         """Let the next item's bearers be opened ahead: one item, the machine knows no more."""
         if now.trust < ClockTrust.T2:
             return []
         coming = upcoming(self._agenda.planned, now.unix_ms + 1, now.unix_ms + AHEAD_MS)
-        following = next((p for p in coming if p.block is None), None)
+        turns = (p for p in coming if p.block is None and not p.item.is_announcement)
+        following = next(turns, None)
         if following is None or following == self._announced:
             return []
         self._announced = following
@@ -289,7 +293,7 @@ class Director:
     def _is_spent(self, planned: Planned) -> bool:
         """Tell whether an item played in this run already, or was stopped: it never does twice."""
         is_stopped = planned.start_ms < self.duty.orders.stopped_ms() + LEAD_MS
-        return is_stopped or self._id(planned).hex() in self._told
+        return is_stopped or self._turns.is_spent(planned)
 
     def _may_begin(self, now: Reading) -> bool:
         is_held = self._hold_until_ms is None or now.mono_ms < self._hold_until_ms
@@ -304,13 +308,17 @@ class Director:
         place, at_ms = self._place, max(now.unix_ms, planned.start_ms)
         volume = allowed_volume(planned, self._agenda.policy, at_ms)
         play = Play(
-            id=self._id(planned), planned=planned, volume=volume, uncertainty_ms=now.uncertainty_ms
+            id=self._turns.id_of(planned),
+            planned=planned,
+            volume=volume,
+            uncertainty_ms=now.uncertainty_ms,
         )
-        self._told.add(play.name)
+        self._turns.is_first(play.name)
         self._play, self._announced = play, None
         kept = play.started(playlist=planned.source, scope=place.scope, mark=place.mark)
         start_ms = max(now.mono_ms, planned.start_ms - now.unix_ms + now.mono_ms)
-        effects: list[Effect] = [Keep(kept), Judge(play.name), _measure(play, start_ms)]
+        measured = Measure(play.name, start_ms, play.expected_silence)
+        effects: list[Effect] = [Keep(kept), Judge(play.name), measured]
         effects += [*self._volume(now), *self._start_item(play, now)]
         if self._agenda.on_air(planned):
             effects.append(KeepSession(planned.session.start))
@@ -339,7 +347,7 @@ class Director:
             effects += [each for each in said if not isinstance(each, Silence)]
             # with 0 the player forgets also what was to begin in a moment
             stop_ms = at_ms if outcome in (Outcome.COMPLETE, Outcome.BROKEN) else 0
-            effects.append(Silence(stop_ms, _END_FADE_MS))
+            effects.append(_quiet(stop_ms))
         self._play = None
         self._endings.add(play, outcome, end_ms=end_ms, mono_ms=at_ms)
         return [*effects, EndMeasure(play.name, at_ms), Judge(None)]
@@ -348,31 +356,31 @@ class Director:
         play = self._play
         if play is None:
             return []
+        level = self._level(play, now)
+        return self._fader.move(play, level, now) + self._fader.tell_cap(play, level)
+
+    def _level(self, play: Play, now: Reading) -> int:
+        """Return how loud *play* may be: as asked, below every cap that holds now."""
         at_ms = max(now.unix_ms, play.planned.start_ms)
         level = allowed_volume(play.planned, self._agenda.policy, at_ms)
         level = min(level, self.duty.orders.volume_cap(now))
         if play.bearer is BearerKind.FM:
             level = min(level, self._desk.fm_volume_cap(at_ms))
-        gain = volume_gain_cdb(level)
-        if self._gain_known and gain == self._gain:
-            return []
-        self._gain, self._gain_known, play.volume = gain, True, level
-        if play.started_ms is None:
-            start_ms = max(now.mono_ms, play.planned.start_ms - now.unix_ms + now.mono_ms)
-            return [SetGain(gain, start_ms, 0)]
-        return [SetGain(gain, now.mono_ms, _CAP_RAMP_MS)]
+        return level
 
-    def _id(self, planned: Planned) -> bytes:
-        key = _key(planned)
-        goes = self._goes.get(key, 0)
-        name = f"{key}+{goes}" if goes else key
-        return play_id(planned.source, name, self._place.epoch)
+    def _speak(self, now: Reading, *, may_begin: bool) -> list[Effect]:
+        """Let the announcer do what the time asks for; it begins in another round than an item.
 
-    def _is_first(self, key: str) -> bool:
-        if key in self._told:
-            return False
-        self._told.add(key)
-        return True
+        For where one record cannot be kept, what comes after it in the same round is not done.
+        """
+        before, announcer = self.announcer.play, self.announcer
+        level = None if before is None else self._level(before, now)
+        stopped_ms = self.duty.orders.stopped_ms() + LEAD_MS
+        may_begin = may_begin and self._may_begin(now)
+        said = announcer.follow(now, may_begin=may_begin, level=level, stopped_ms=stopped_ms)
+        if announcer.play not in (None, before) and self._agenda.on_air(announcer.play.planned):
+            said.append(KeepSession(announcer.play.planned.session.start))
+        return said
 
     def _is_still_planned(self, play: Play, before: machine.Item | None) -> bool:
         """Tell whether *play* goes on: the same item, by the same files and frequencies."""
@@ -380,13 +388,12 @@ class Director:
         return is_planned and self._desk.machine_item(play.planned) == before
 
 
-def _key(planned: Planned) -> str:
-    return f"{planned.item.id}@{planned.start_ms}"
+def _quiet(at_ms: int) -> Silence:
+    return Silence(at_ms, _END_FADE_MS, "programme")
 
 
-def _measure(play: Play, at_ms: int) -> Measure:
-    spans = tuple((span.start_ms, span.end_ms) for span in play.planned.item.expected_silence)
-    return Measure(play.name, at_ms, spans)
+def _is_beginning(effect: Effect) -> bool:
+    return isinstance(effect, Keep) and isinstance(effect.body, PlayStarted)
 
 
 def _keep(records: list[PlayEnded]) -> list[Effect]:

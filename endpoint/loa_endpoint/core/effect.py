@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from loa_endpoint.core.orders import Progress
 from loa_protocol.record import Body
+
+Part = Literal["all", "programme", "over"]
+"""What is silenced or moved: everything, what plays, or what is said over it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,30 +107,37 @@ class FeedLive:
 
 @dataclass(frozen=True, slots=True)
 class SoundMedia:
-    """Let the place *position_ms* of prepared media sound at *at_ms*."""
+    """Let the place *position_ms* of prepared media sound at *at_ms*.
+
+    With *duck_cdb* it sounds over what plays, which is lowered by so much in *duck_ms*.
+    """
 
     source: str
     position_ms: int
     at_ms: int
     fade_in_ms: int
     fade_out_ms: int
+    duck_cdb: int | None = None
+    duck_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class SoundLineIn:
-    """Let the tuner sound from *at_ms* on."""
+    """Let the tuner sound from *at_ms* on, led towards the loudness of the files beside it."""
 
     at_ms: int
     fade_in_ms: int
     fade_out_ms: int
+    target_clufs: int = -2300
 
 
 @dataclass(frozen=True, slots=True)
 class Silence:
-    """Fade out whatever sounds."""
+    """Fade out whatever sounds in *part*."""
 
     at_ms: int
     fade_ms: int
+    part: Part = "all"
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +147,14 @@ class SetGain:
     gain_cdb: int | None
     at_ms: int
     ramp_ms: int
+    part: Part = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Shape the sound for a horn loudspeaker, or leave it flat."""
+
+    horn: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,9 +183,10 @@ class Tune:
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """Begin (or, with *play* None, end) gathering output evidence."""
+    """Begin (or, with *play* None, end) gathering output evidence; *over* for an announcement."""
 
     play: str | None
+    over: bool = False
 
 
 Effect = (
@@ -187,6 +207,7 @@ Effect = (
     | SoundLineIn
     | Silence
     | SetGain
+    | Shape
     | Measure
     | EndMeasure
     | Tune

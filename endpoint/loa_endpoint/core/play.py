@@ -48,6 +48,11 @@ class Play:
         return self.id.hex()
 
     @property
+    def expected_silence(self) -> tuple[tuple[int, int], ...]:
+        """The spans in which silence is part of the item, in ms from its start."""
+        return tuple((span.start_ms, span.end_ms) for span in self.planned.item.expected_silence)
+
+    @property
     def bearer(self) -> BearerKind | None:
         """What carries it now."""
         return self._bearer

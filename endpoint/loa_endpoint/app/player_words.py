@@ -1,0 +1,78 @@
+"""What the director asks of the player, in the player's own words."""
+
+from __future__ import annotations
+
+from loa_endpoint.audio import messages
+from loa_endpoint.core import effect as ask
+
+SILENCE_DB = -100.0  # the player's word for no sound at all
+
+
+def to_message(effect: ask.Effect) -> messages.Message:
+    """Return *effect* as a command.
+
+    Raises:
+        ValueError: it is for another part than the player.
+    """
+    said: messages.Message
+    match effect:
+        case ask.Release():
+            said = messages.Release(source=effect.source)
+        case ask.OpenLive():
+            said = messages.OpenLive(source=effect.source)
+        case ask.FeedLive():
+            said = messages.Feed(
+                source=effect.source,
+                position_ms=effect.position_ms,
+                packets=list(effect.packets),
+            )
+        case ask.SoundMedia() | ask.SoundLineIn():
+            said = _to_start(effect)
+        case ask.Silence():
+            said = messages.Stop(at_ns=_ns(effect.at_ms), fade_ms=effect.fade_ms, part=effect.part)
+        case ask.SetGain():
+            gain = SILENCE_DB if effect.gain_cdb is None else effect.gain_cdb / 100
+            said = messages.Volume(
+                gain_db=gain,
+                ramp_ms=effect.ramp_ms,
+                at_ns=_ns(effect.at_ms),
+                part=effect.part,
+            )
+        case ask.Shape(horn=horn):
+            said = messages.Profile(horn=horn)
+        case ask.Measure():
+            said = messages.BeginItem(
+                item=effect.play,
+                at_ns=_ns(effect.at_ms),
+                expected_silence=effect.expected_silence,
+            )
+        case ask.EndMeasure():
+            said = messages.EndItem(item=effect.play, at_ns=_ns(effect.at_ms))
+        case _:
+            raise ValueError(f"{type(effect).__name__} is no word to the player")
+    return said
+
+
+def _to_start(effect: ask.SoundMedia | ask.SoundLineIn) -> messages.Message:
+    match effect:
+        case ask.SoundMedia():
+            return messages.Play(
+                source=effect.source,
+                position_ms=effect.position_ms,
+                at_ns=_ns(effect.at_ms),
+                fade_in_ms=effect.fade_in_ms,
+                fade_out_ms=effect.fade_out_ms,
+                duck_db=None if effect.duck_cdb is None else effect.duck_cdb / 100,
+                duck_ms=effect.duck_ms,
+            )
+        case ask.SoundLineIn():
+            return messages.PlayLineIn(
+                at_ns=_ns(effect.at_ms),
+                fade_in_ms=effect.fade_in_ms,
+                fade_out_ms=effect.fade_out_ms,
+                target_lufs=max(-70.0, effect.target_clufs / 100),
+            )
+
+
+def _ns(at_ms: int) -> int:
+    return at_ms * 1_000_000
