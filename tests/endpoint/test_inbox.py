@@ -141,7 +141,7 @@ async def test_ids_are_forgotten_by_the_floor_alone(
     lab.inbox.book.drop(name)
     await lab.inbox.tidy()
     assert name not in lab.state.seen()
-    assert lab.inbox.orders == frozenset()
+    assert lab.inbox.orders == {}
     assert await lab.inbox.offer(signed_order(body), "mqtt") is Outcome.REFUSED
     assert lab.ear.refusals == [("command", "expired")]
 
@@ -215,7 +215,7 @@ async def test_what_was_long_over_is_refused_once_the_time_is_known(lab: InboxLa
     await lab.inbox.tidy()
     assert lab.ear.orders == []
     assert lab.ear.refusals == [("alert", "expired")]
-    assert lab.inbox.orders == frozenset()
+    assert lab.inbox.orders == {}
 
 
 @pytest.mark.requirement("SEC-8", "TIM-4")

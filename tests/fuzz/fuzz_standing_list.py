@@ -18,9 +18,9 @@ def fuzz(data: bytes) -> None:
         with contextlib.suppress(FormatError):
             board.on_list(each, CLUSTER, NOW.unix_s)
         named = board.named
-        assert len(list(board.wanted(named, (), ()))) <= 64
+        assert len(list(board.wanted(named, {}, ()))) <= 64
         assert len(list(board.wanted_signers((), ()))) <= 96
-        board.is_settled(named, ())
+        board.is_settled(named, {})
 
 
 def _as_payload(data: bytes) -> bytes:

@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from loa_endpoint.app.inbox import Inbox, Surroundings
+from loa_endpoint.app.inbox import Inbox
+from loa_endpoint.app.inbox_around import Surroundings
 from loa_endpoint.app.keeper import Keeper
 from loa_endpoint.content import sync as sync_loop
 from loa_endpoint.content.cache import Cache

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from loa_endpoint.app.inbox import Inbox, Surroundings
+from loa_endpoint.app.inbox import Inbox
+from loa_endpoint.app.inbox_around import Surroundings
 from loa_endpoint.content.cache import Cache
 from loa_endpoint.core.orders import Kept
 from loa_endpoint.store.state import State

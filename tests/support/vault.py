@@ -9,7 +9,7 @@ from loa_endpoint.content.sync import Outcome
 from loa_endpoint.core.sync import Have
 from loa_protocol.envelope import Bundle, Kind
 from loa_protocol.errors import StoreError
-from loa_protocol.objects.authority import Root
+from loa_protocol.objects.authority import Level, Root
 from loa_protocol.objects.placement import DenyList
 from loa_protocol.objects.playlist import Playlist
 from loa_protocol.trust import Accepted, Subject, Trusted, position_of, subject_of
@@ -24,11 +24,16 @@ class MemoryVault:
     kept: dict[Subject, tuple[Accepted, bytes]] = field(default_factory=dict)
     orders: set[bytes] = field(default_factory=set)
     signers: set[bytes] = field(default_factory=set)
+    lighter: dict[bytes, Level] = field(default_factory=dict)  # taken at a lower level than all
     is_full: bool = False
 
     def have(self) -> Have:
         held = frozenset(accepted.digest for accepted, _ in self.kept.values())
-        return Have(self.trusted, held, frozenset(self.orders), frozenset(self.signers))
+        return Have(self.trusted, held, self.taken, frozenset(self.signers))
+
+    @property
+    def taken(self) -> dict[bytes, Level]:
+        return {digest: self.lighter.get(digest, max(Level)) for digest in self.orders}
 
     def keep(self, accepted: Accepted, data: bytes) -> None:
         if self.is_full:
@@ -71,8 +76,8 @@ class MemoryInbox:
         self.offered: list[bytes] = []
 
     @property
-    def orders(self) -> frozenset[bytes]:
-        return frozenset(self.vault.orders)
+    def orders(self) -> dict[bytes, Level]:
+        return self.vault.taken
 
     @property
     def signers(self) -> frozenset[bytes]:

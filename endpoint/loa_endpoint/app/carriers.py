@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -24,6 +24,7 @@ from loa_endpoint.core.stick_watch import StickNote
 from loa_endpoint.host.clocks import monotonic_ms
 from loa_endpoint.link.modem import Modem
 from loa_protocol.errors import FetchError, StoreError
+from loa_protocol.objects.authority import Level
 from loa_protocol.record import Happening
 from loa_protocol.trust import Accepted
 
@@ -201,7 +202,7 @@ class _CountingInbox:
         self._inbox, self._note, self.door = inbox, note, inbox.door
 
     @property
-    def orders(self) -> frozenset[bytes]:
+    def orders(self) -> Mapping[bytes, Level]:
         """The inbox's own."""
         return self._inbox.orders
 

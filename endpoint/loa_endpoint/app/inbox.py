@@ -18,27 +18,27 @@ import contextlib
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Final, Protocol
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final
 
+from loa_endpoint.app.inbox_around import Listener, Stage, Surroundings, Vault
 from loa_endpoint.content.cache import Cache
 from loa_endpoint.content.sync import CARRIER, Outcome
 from loa_endpoint.core import inbox as rules
-from loa_endpoint.core.orders import Kept
+from loa_endpoint.core.orders import Happened, Kept
 from loa_endpoint.core.quota import TOO_MANY, Quota
 from loa_endpoint.core.repeats import Repeats
 from loa_endpoint.core.sync import Have, Keep, KeepRoot, Refuse
 from loa_endpoint.store.orders import OrderStore
 from loa_endpoint.store.state import State
-from loa_protocol.envelope import Kind
 from loa_protocol.errors import FormatError, StoreError
 from loa_protocol.objects.alert import Alert
-from loa_protocol.objects.authority import Root
+from loa_protocol.objects.authority import Level
 from loa_protocol.objects.playlist import Media
-from loa_protocol.record import Body, Happening, OrderState, OrderTaken
+from loa_protocol.record import Happening, OrderState, OrderTaken
 from loa_protocol.replay import Seen
-from loa_protocol.trust import Accepted, Now, Refusal, Trusted
+from loa_protocol.trust import Refusal, Trusted
 
 log = logging.getLogger("loa.endpoint")
 
@@ -46,54 +46,6 @@ TIDY_S: Final = 60.0
 FORGET_MS: Final = 50_000  # between two searches for what is long over
 WAIT_S: Final = 2.0  # while something waits for the time, which may come from any clock
 MOST_UNWRITTEN: Final = 64  # more, and the oldest is never written: the disk is gone
-
-
-class Vault(Protocol):
-    """What the endpoint keeps of trust; calls may wait for the disk."""
-
-    def have(self) -> Have:
-        """Return what is trusted now, and which bundles are held."""
-
-    def keep(self, accepted: Accepted, data: bytes) -> None:
-        """Store an accepted object. Raises StoreError."""
-
-    def keep_root(self, root: Root, data: bytes) -> None:
-        """Store the root that follows the present one. Raises StoreError."""
-
-
-class Stage(Protocol):
-    """Where orders act."""
-
-    def on_order(self, kept: Kept) -> None:
-        """An order is kept: let it act."""
-
-    def keep(self, body: Body) -> bool:
-        """Keep a record."""
-
-
-class Listener(Protocol):
-    """Who is told; every call returns at once."""
-
-    def kept(self, accepted: Accepted) -> None:
-        """A state object was stored and may come into force."""
-
-    def refused(self, what: str, reason: str, detail: str, digest: bytes | None) -> None:
-        """Something was not trusted; repetitions come once a minute, counted."""
-
-    def store_failed(self, error: StoreError) -> None:
-        """Something accepted could not be stored."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
-    """What the inbox asks; the callables are asked anew for each bundle."""
-
-    now: Callable[[], Now]
-    nonce: Callable[[], bytes]  # over which the time floor may be reset
-    alert_without_time: Callable[[], bool]
-    want_time: Callable[[], None]  # something waits for the time
-    look: Callable[[bytes], None]  # a newer head came: catch up with it
-    look_for_media: Callable[[], None]  # an alert names media that may not be here
 
 
 class Inbox:
@@ -126,8 +78,8 @@ class Inbox:
     # -- what others ask
 
     @property
-    def orders(self) -> frozenset[bytes]:
-        """The digests of orders that were taken at any time, or wait for the time."""
+    def orders(self) -> Mapping[bytes, Level]:
+        """The orders that were taken at any time or wait, by digest, and at which level."""
         return self._core.known
 
     @property
@@ -235,8 +187,8 @@ class Inbox:
                 return self._acknowledge_again(verdict, carrier)
             case Refuse():
                 return self._refuse(verdict, carrier)
-            case Keep() | KeepRoot() | rules.KeepCertificate():
-                return await self._keep(verdict)
+            case Keep() | KeepRoot() | rules.KeepCertificate() | rules.Raise():
+                return await self._keep(verdict, carrier)
             case _:
                 return self._pass_on(verdict)
 
@@ -259,7 +211,11 @@ class Inbox:
         trusted: Trusted = replace(have.trusted, seen=self._seen, nonce=nonce)
         return replace(have, trusted=trusted)
 
-    async def _keep(self, verdict: Keep | KeepRoot | rules.KeepCertificate) -> Outcome:
+    async def _keep(
+        self, verdict: Keep | KeepRoot | rules.KeepCertificate | rules.Raise, carrier: str
+    ) -> Outcome:
+        if isinstance(verdict, rules.Raise):
+            return await self._raise(verdict, carrier)
         if isinstance(verdict, rules.KeepCertificate):
             return await self.keep_signer(verdict.data)
         try:
@@ -304,6 +260,23 @@ class Inbox:
             if len(self._unwritten) > MOST_UNWRITTEN:
                 self._unwritten.popitem(last=False)
             return Outcome.FAILED
+        self._acknowledge(kept, carrier)
+        return Outcome.TAKEN
+
+    async def _raise(self, verdict: rules.Raise, carrier: str) -> Outcome:
+        """Let an order that was taken before speak at the level that it has after all."""
+        if verdict.kept.digest in self._unkept:
+            return Outcome.FAILED  # not written at all yet: offered again by whoever sends it
+        try:
+            before = await asyncio.to_thread(self.book.kept, verdict.kept.id)
+            kept = verdict.kept.after(before)
+            await asyncio.to_thread(self.book.put_again, kept, verdict.data)
+        except StoreError as error:
+            self._store_failed(error)
+            return Outcome.FAILED
+        self._core.raised(kept)
+        self._stage.keep(Happening(name="order_raised", detail=f"{kept.level.name}: {carrier}"))
+        self._stage.on_order(kept)
         self._acknowledge(kept, carrier)
         return Outcome.TAKEN
 
@@ -362,7 +335,7 @@ class Inbox:
             return
         unkept = {seen.id: seen.forget_at for seen, _ in self._unkept.values()}
         self._seen = {**seen, **unkept}
-        late = {digest: (kept.event, kept.kind) for digest, (_, kept) in self._unkept.items()}
+        late = {digest: kept.happened for digest, (_, kept) in self._unkept.items()}
         self._core.remember({**happened, **late})
 
     def _forget_by_floor(self) -> None:
@@ -370,11 +343,11 @@ class Inbox:
         if floor_ms is not None:
             self.book.forget(floor_ms // 1000)
 
-    def _happened(self) -> dict[bytes, tuple[bytes, Kind]]:
+    def _happened(self) -> dict[bytes, Happened]:
         rows = self.book.happened()
         unkept = (kept.taking.holders for _, kept in self._unkept.values())
         self._quota.remember([*(each.holders for each in rows.values()), *unkept])
-        return {digest: (each.id, each.kind) for digest, each in rows.items()}
+        return rows
 
 
 def _sounds(kept: Kept) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from loa_endpoint.app import inbox as inbox_door
+from loa_endpoint.app import inbox_around
 from loa_endpoint.app.inbox import Inbox
 from loa_endpoint.app.keeper import Keeper
 from loa_endpoint.app.timekeeper import Timekeeper
@@ -128,7 +128,7 @@ class ContentPlane:
 
     def _open_inbox(self) -> Inbox:
         return Inbox(
-            inbox_door.Surroundings(
+            inbox_around.Surroundings(
                 now=self._time.now,
                 nonce=self._time.nonce,
                 alert_without_time=self._alert_without_time,

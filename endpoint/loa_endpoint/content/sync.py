@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import enum
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
@@ -34,7 +34,7 @@ from loa_endpoint.core.want import Step, Want
 from loa_protocol.companions import Companions
 from loa_protocol.envelope import Bundle, Kind
 from loa_protocol.errors import ConfigError, FetchError, FormatError, StoreError
-from loa_protocol.objects.authority import Root
+from loa_protocol.objects.authority import Level, Root
 from loa_protocol.trust import Accepted, Now
 
 CARRIER: Final = "content"
@@ -102,8 +102,8 @@ class Inbox(Protocol):
     """Held by whoever judges and keeps: between the two nothing else may come into force."""
 
     @property
-    def orders(self) -> frozenset[bytes]:
-        """The digests of orders that were taken at any time, or wait."""
+    def orders(self) -> Mapping[bytes, Level]:
+        """The orders that were taken at any time or wait, by digest, and at which level."""
 
     @property
     def signers(self) -> frozenset[bytes]:
@@ -289,7 +289,7 @@ class ContentSync:
 
     async def _offer(self, offer: Offer) -> bool:
         outcome = await self._inbox.offer(offer.data, self._around.carrier)
-        if outcome is Outcome.REFUSED:
+        if outcome in (Outcome.REFUSED, Outcome.AGAIN):
             self._core.on_refused(offer)  # the server did its part
         return outcome is not Outcome.FAILED
 

@@ -17,10 +17,10 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
-from loa_endpoint.core.orders import Kept
+from loa_endpoint.core.orders import QUIETING, Happened, Kept
 from loa_endpoint.core.sync import FORMAT, Have, Keep, KeepRoot, Refuse
 from loa_protocol.accept import accept
 from loa_protocol.chain import MAX_DEPTH, resolve
@@ -30,11 +30,11 @@ from loa_protocol.errors import FormatError
 from loa_protocol.heads import check_follows
 from loa_protocol.keys import PublicKey
 from loa_protocol.objects.alert import Alert
-from loa_protocol.objects.authority import Certificate, Root
+from loa_protocol.objects.authority import Certificate, Level, Root
 from loa_protocol.objects.command import Command, Verb
 from loa_protocol.objects.live import Grant
 from loa_protocol.objects.online import Head
-from loa_protocol.replay import MEMORY_S, Seen
+from loa_protocol.replay import MEMORY_S, Seen, name_of
 from loa_protocol.scope import is_inside
 from loa_protocol.succession import accept_root
 from loa_protocol.trust import Accepted, Now, Refusal, Trusted, TrustError
@@ -43,7 +43,6 @@ NEARER: Final = "nearer"  # one of a nearer scope is in force: this one is not f
 _ORDERS: Final = (Kind.ALERT, Kind.GRANT, Kind.COMMAND)
 _NEAREST_ONLY: Final = (Kind.PLAYLIST, Kind.STANDING_PROGRAMME, Kind.SETTINGS)
 _STATE: Final = (*_NEAREST_ONLY, Kind.POLICY, Kind.ASSIGNMENT, Kind.DENY_LIST)
-_QUIETING: Final = (Verb.STOP, Verb.HOLD, Verb.LOCKDOWN, Verb.VOLUME)
 _WAITING, _WAITING_BYTES = 16, 1_000_000  # for the time: their seals are good
 _UNSIGNED, _UNSIGNED_BYTES = 32, 128_000  # for certificates: anybody may have sent them
 
@@ -64,6 +63,14 @@ class Again:
     id: bytes
     kind: Kind
     digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Raise:
+    """Keep that an order which was taken before speaks with more weight than was known."""
+
+    kept: Kept
+    data: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,31 +99,36 @@ class Nothing:
     """It is here already."""
 
 
-Verdict = Take | Again | Look | KeepCertificate | Keep | KeepRoot | Wait | Nothing | Refuse
+Verdict = Take | Again | Raise | Look | KeepCertificate | Keep | KeepRoot | Wait | Nothing | Refuse
 
 
 class Inbox:
     """Judges what arrives; remembers what happened, what waits and whose certificates are here."""
 
     def __init__(
-        self, happened: Mapping[bytes, tuple[bytes, Kind]], certificates: Mapping[bytes, bytes]
+        self, happened: Mapping[bytes, Happened], certificates: Mapping[bytes, bytes]
     ) -> None:
         """Begin with what was kept.
 
         Args:
-            happened: Id and kind of each order that was taken, by the digest of its payload.
+            happened: Each order that was taken, by the digest of its payload.
             certificates: Bundles of certificates, by the digest of their payload.
         """
         self._happened = dict(happened)
+        self._weighed: dict[bytes, frozenset[bytes]] = {}  # order -> keys whose seals were judged
         self.keep_certificates(certificates)
         self._for_time = _Waiting(_WAITING, _WAITING_BYTES)
         self._for_signer = _Waiting(_UNSIGNED, _UNSIGNED_BYTES)
         self._head_time = 0
 
     @property
-    def known(self) -> frozenset[bytes]:
-        """The digests of orders that were taken or wait for the time."""
-        return frozenset(self._happened) | self._for_time.digests
+    def known(self) -> Mapping[bytes, Level]:
+        """The orders that were taken, by digest, and at which level; and what waits for the time.
+
+        What waits is judged when the time is known, with whatever seals it has then.
+        """
+        taken = {digest: each.level for digest, each in self._happened.items()}
+        return {**dict.fromkeys(self._for_time.digests, max(Level)), **taken}
 
     @property
     def count(self) -> int:
@@ -141,7 +153,7 @@ class Inbox:
         try:
             bundle = Bundle.from_bytes(data)
             if bundle.digest in self._happened:
-                return Again(*self._happened[bundle.digest], bundle.digest)
+                return self._again(bundle, data, have.trusted, now)
             return self._judge(bundle, data, have, now, alert_without_time)
         except FormatError as error:
             return Refuse(_name(bundle), FORMAT, str(error), bundle.digest if bundle else None)
@@ -151,12 +163,17 @@ class Inbox:
 
     def took(self, take: Take) -> None:
         """Know that an order was taken; call it whether it could be written or not."""
-        self._happened[take.kept.digest] = take.kept.event, take.kept.kind
+        self._know(take.kept)
         self._for_time.drop(take.kept.digest)
 
-    def remember(self, happened: Mapping[bytes, tuple[bytes, Kind]]) -> None:
+    def raised(self, kept: Kept) -> None:
+        """Know that *kept* speaks at its level now."""
+        self._know(kept)
+
+    def remember(self, happened: Mapping[bytes, Happened]) -> None:
         """Know what is remembered now, after the oldest was forgotten."""
         self._happened = dict(happened)
+        self._weighed = {order: keys for order, keys in self._weighed.items() if order in happened}
 
     def keep_certificates(self, certificates: Mapping[bytes, bytes]) -> None:
         """Know whose certificates are here now."""
@@ -179,6 +196,28 @@ class Inbox:
         found = self._for_signer.take_out() if self._has_news else []
         self._has_news = False
         return [*self._for_time.take_out(), *found] if now.is_known else found
+
+    def _know(self, kept: Kept) -> None:
+        self._happened[kept.digest] = kept.happened
+        self._weighed[kept.digest] = kept.keys
+
+    def _again(self, bundle: Bundle, data: bytes, trusted: Trusted, now: Now) -> Again | Raise:
+        """Judge what was taken before; other seals than those judged so far may weigh more."""
+        known, digest = self._happened[bundle.digest], bundle.digest
+        again = Again(known.id, known.kind, digest)
+        keys = frozenset(open_seal(each).kid for each in bundle.seals)
+        if keys <= self._weighed.get(digest, frozenset()):
+            return again
+        own = name_of(digest)
+        seen = {name: until for name, until in trusted.seen.items() if name != own}
+        try:
+            accepted, whole = self._accept(data, replace(trusted, seen=seen), now)
+        except TrustError:
+            return again  # seals that do not hold change nothing, and are no news
+        self._weighed[digest] = self._weighed.get(digest, frozenset()) | keys
+        if accepted.level <= known.level:
+            return again
+        return Raise(Kept.of(accepted, now.unix_s * 1000), whole)
 
     # -- kinds
 
@@ -286,7 +325,7 @@ def must_obey(kept: Kept) -> bool:
     What loosens, what costs (a reboot over and over) and what may speak waits for the disk.
     """
     if isinstance(kept.body, Command):
-        return kept.body.verb in _QUIETING
+        return kept.body.verb in QUIETING
     return kept.kind is Kind.ALERT
 
 
@@ -317,7 +356,7 @@ def _needs_time(accepted: Accepted, alert_without_time: bool) -> bool:
         case Command(verb=Verb.RESET_FLOOR):
             return False  # it brings the time, over our own nonce
         case Command(verb=verb):
-            return verb not in _QUIETING
+            return verb not in QUIETING
         case _:
             return True
 

@@ -77,8 +77,9 @@ class OrderDesk:
         return cut + self.settle(now)
 
     def take(self, kept: Kept, now: Reading) -> list[Effect]:
-        """Take up a new order, which is on the disk."""
-        if kept.id in self._orders:
+        """Take up a new order, or one that weighs more than was known; it is on the disk."""
+        before = self._orders.get(kept.id)
+        if before is not None and kept.level <= before.level:
             return []
         self._orders[kept.id] = kept
         return self.settle(now)

@@ -15,7 +15,7 @@ from loa_protocol.envelope import Bundle, Kind, open_seal
 from loa_protocol.errors import MessageError
 from loa_protocol.objects.alert import Alert
 from loa_protocol.objects.authority import Level
-from loa_protocol.objects.command import Command
+from loa_protocol.objects.command import Command, Verb
 from loa_protocol.objects.event import EVENT
 from loa_protocol.objects.live import Grant
 from loa_protocol.record import MILLIS, OrderState, OrderTaken
@@ -24,6 +24,7 @@ from loa_protocol.schema import Choice, Int, ListOf, Text, Wire, wire
 from loa_protocol.trust import Accepted
 
 Body = Alert | Grant | Command
+QUIETING: Final = frozenset({Verb.STOP, Verb.HOLD, Verb.LOCKDOWN, Verb.VOLUME})
 _BODIES: Final[dict[int, type[Body]]] = {
     Kind.ALERT: Alert,
     Kind.GRANT: Grant,
@@ -120,6 +121,23 @@ class Kept:
         state = STEPS[self.progress.state, step]
         return replace(self, progress=replace(self.progress, state=state, **facts))
 
+    @property
+    def happened(self) -> Happened:
+        """What is remembered of it when its bundle is gone."""
+        return Happened(self.event, self.kind, self.level, self.taking.holders)
+
+    def after(self, lighter: Kept | None) -> Kept:
+        """Return this order with what was done by it when it spoke with less weight.
+
+        Whoever may speak for a part can seal the words of those above them, let them be taken so,
+        and take them back. What silences therefore begins anew at its true level; an alert that
+        has sounded does not sound again for it.
+        """
+        if lighter is None or lighter.progress.state is OrderState.REFUSED:
+            return self
+        is_quieting = isinstance(self.body, Command) and self.body.verb in QUIETING
+        return self if is_quieting else replace(self, progress=lighter.progress)
+
     def record(self, detail: str) -> OrderTaken:
         """Return the record of where it stands."""
         return OrderTaken(
@@ -169,6 +187,16 @@ class Kept:
             progress=Progress.from_bytes(progress),
             keys=frozenset(open_seal(each).kid for each in signed.seals),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """What is known of an order that was taken, for as long as its id is remembered."""
+
+    id: bytes
+    kind: Kind
+    level: Level
+    holders: tuple[str, ...] = ()
 
 
 class OrderBook(Protocol):

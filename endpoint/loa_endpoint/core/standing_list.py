@@ -11,7 +11,7 @@ something changes, and a round asks for a bounded number of them.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Final
 
@@ -19,6 +19,7 @@ from loa_endpoint.core import want as wants
 from loa_endpoint.core.want import Step, Want
 from loa_protocol.envelope import Bundle, Kind
 from loa_protocol.errors import MessageError
+from loa_protocol.objects.authority import Level
 from loa_protocol.objects.online import OrderMark, SignerMark, StandingOrders
 from loa_protocol.scope import is_inside
 
@@ -53,27 +54,27 @@ class StandingList:
         """Ask again for what was refused: the time became known, or what is trusted changed."""
         self._refused.clear()
 
-    def is_settled(self, named: bytes, held: Collection[bytes]) -> bool:
+    def is_settled(self, named: bytes, held: Mapping[bytes, Level]) -> bool:
         """Tell whether the list that the head *named* and its orders for us were had.
 
         Args:
             named: The head's hash.
-            held: Digests of the orders that were taken or wait.
+            held: The orders that were taken or wait, by digest, and at which level.
         """
         if named == NO_LIST:
             return True
         if named != self._digest or self._is_broken:
             return False
-        return all(m.digest in held or m.digest in self._refused for m in self._orders)
+        return not self._missing(held)
 
     def wanted(
-        self, named: bytes, held: Collection[bytes], done: Collection[str]
+        self, named: bytes, held: Mapping[bytes, Level], done: Collection[str]
     ) -> Iterator[Want]:
-        """Yield the list, then the orders on it that are not here.
+        """Yield the list, then the orders on it that are not here, or with lighter seals only.
 
         Args:
             named: The head's hash.
-            held: Digests of the orders that were taken or wait.
+            held: The orders that were taken or wait, by digest, and at which level.
             done: Paths that gave all they could in this round.
         """
         if named == NO_LIST:
@@ -81,10 +82,7 @@ class StandingList:
         if named != self._digest:
             yield from _undone([wants.object_named(Step.STANDING_ORDERS, named)], done)
             return
-        missing = [
-            m for m in self._orders if m.digest not in held and m.digest not in self._refused
-        ]
-        asked = _undone((wants.order(m.digest, m.scope) for m in missing), done)
+        asked = _undone((wants.order(m.digest, m.scope) for m in self._missing(held)), done)
         yield from islice(asked, self._left)
 
     def wanted_signers(self, held: Collection[bytes], done: Collection[str]) -> Iterator[Want]:
@@ -132,8 +130,16 @@ class StandingList:
             raise MessageError(f"listed as another kind than {kind}")
 
     def on_refused(self, digest: bytes) -> None:
-        """Put an order aside: it came, and was refused."""
+        """Put an order aside: it came, and was refused, or is no more than what was here."""
         self._refused.add(digest)
+
+    def _missing(self, held: Mapping[bytes, Level]) -> list[OrderMark]:
+        return [
+            m
+            for m in self._orders
+            if m.digest not in self._refused
+            and (m.digest not in held or held[m.digest] < (m.level or Level.COMMUNE))
+        ]
 
     @property
     def _left(self) -> int:

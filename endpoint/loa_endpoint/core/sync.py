@@ -16,7 +16,7 @@ Everything is judged here or by the acceptance rule; the shell only fetches and 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Final
@@ -30,7 +30,7 @@ from loa_protocol import heads
 from loa_protocol.accept import accept
 from loa_protocol.envelope import Bundle, Kind
 from loa_protocol.errors import FormatError
-from loa_protocol.objects.authority import Root
+from loa_protocol.objects.authority import Level, Root
 from loa_protocol.objects.online import Head, Inclusion, Leaf
 from loa_protocol.scope import is_inside
 from loa_protocol.succession import accept_root
@@ -105,7 +105,7 @@ class Have:
 
     trusted: Trusted
     held: frozenset[bytes]
-    orders: frozenset[bytes] = frozenset()  # taken at any time, or put by
+    orders: Mapping[bytes, Level] = field(default_factory=dict)  # taken at any time, or put by
     signers: frozenset[bytes] = frozenset()  # certificates of those who give orders
 
 

@@ -12,10 +12,9 @@ order that finds no room beside those is refused with a named error.
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass
 from typing import Final, cast
 
-from loa_endpoint.core.orders import Kept, Progress, Taking
+from loa_endpoint.core.orders import Happened, Kept, Progress, Taking
 from loa_endpoint.store.database import PAGE_BYTES
 from loa_endpoint.store.state import State
 from loa_protocol.envelope import Bundle, Kind
@@ -31,15 +30,6 @@ MOST_CERTIFICATE_BYTES: Final = 256 * 1024
 _LASTING: Final = frozenset({Verb.HOLD, Verb.LOCKDOWN})
 _GRANT, _COMMAND, _ALERT, _FOREVER = range(4)  # what goes first when room runs short
 _CURB: Final = "the orders in force fill it; release those that are not needed"
-
-
-@dataclass(frozen=True, slots=True)
-class Happened:
-    """What is known of an order that was taken, for as long as its id is remembered."""
-
-    id: bytes
-    kind: Kind
-    holders: tuple[str, ...] = ()
 
 
 class OrderStore:
@@ -72,6 +62,41 @@ class OrderStore:
                 "INSERT OR REPLACE INTO seen VALUES (?, ?)", (seen.id, seen.forget_at)
             )
             connection.execute("INSERT INTO taken VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+
+    def kept(self, order: bytes) -> Kept | None:
+        """Return the order of that id as it was kept; None once its bundle is gone, or damaged.
+
+        Raises:
+            StoreError: it cannot be read.
+        """
+        rows = self._database.read(
+            "SELECT bundle, taking, progress FROM taken WHERE id = ? AND bundle IS NOT NULL", order
+        )
+        try:
+            return Kept.restored(*cast("tuple[bytes, bytes, bytes]", rows[0])) if rows else None
+        except FormatError:
+            return None
+
+    def put_again(self, kept: Kept, bundle: bytes) -> None:
+        """Keep an order anew that was taken before; its id stays remembered as it was.
+
+        Raises:
+            StoreError: it stays as it was.
+        """
+        with self._database.transaction() as connection:
+            self._make_room(connection, len(bundle))
+            connection.execute(
+                "UPDATE taken SET worth = ?, is_over = ?, taking = ?, progress = ?, bundle = ?"
+                " WHERE id = ?",
+                (
+                    _worth(kept),
+                    int(kept.progress.is_over),
+                    kept.taking.to_bytes(),
+                    kept.progress.to_bytes(),
+                    bundle,
+                    kept.id,
+                ),
+            )
 
     def keep_progress(self, order: bytes, progress: Progress) -> None:
         """Keep how far *order* has come; it is on the disk when this returns.
@@ -118,7 +143,9 @@ class OrderStore:
         found: dict[bytes, Happened] = {}
         for digest, order, kind, data in cast("list[tuple[bytes, bytes, int, bytes]]", rows):
             taking = Taking.from_bytes(data)
-            found[digest] = Happened(taking.event or order, Kind(kind), taking.holders)
+            found[digest] = Happened(
+                taking.event or order, Kind(kind), taking.level, taking.holders
+            )
         return found
 
     def bundle(self, digest: bytes) -> bytes | None:

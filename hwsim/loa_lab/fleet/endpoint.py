@@ -202,6 +202,11 @@ class FleetEndpoint:
                 self._take(verdict, carrier, came_s)
             case rules.Again():
                 self.tell(_taken(verdict.id, verdict.kind, verdict.digest, carrier))
+            case rules.Raise(kept=kept):
+                self.memory.happened[kept.digest] = kept.happened
+                self._inbox.raised(kept)
+                self._carry_out(self._desk.take(kept, self.place.clock()))
+                self.tell(_taken(kept.event, kept.kind, kept.digest, carrier))
             case Keep():
                 self.keep(verdict)
             case rules.KeepCertificate():

@@ -6,9 +6,8 @@ from dataclasses import dataclass, field
 
 from loa_endpoint.core.batch import Run, Stored, Verdict, View, cut, judge
 from loa_endpoint.core.inbox import Take
-from loa_endpoint.core.orders import Kept, Progress
+from loa_endpoint.core.orders import Happened, Kept, Progress
 from loa_protocol.companions import Companions
-from loa_protocol.envelope import Kind
 from loa_protocol.objects.online import Batch, Receipt
 from loa_protocol.objects.placement import Denied
 from loa_protocol.objects.policy import Policy
@@ -105,7 +104,7 @@ class Memory:
     denied: frozenset[bytes] = frozenset()
     denials: tuple[Denied, ...] = ()
     seen: dict[bytes, int] = field(default_factory=dict)
-    happened: dict[bytes, tuple[bytes, Kind]] = field(default_factory=dict)
+    happened: dict[bytes, Happened] = field(default_factory=dict)
     orders: dict[bytes, tuple[bytes, bytes, bytes]] = field(default_factory=dict)
     certificates: dict[bytes, bytes] = field(default_factory=dict)
     receipts: Companions = field(default_factory=Companions)
@@ -127,7 +126,7 @@ class Memory:
         state = take.data, kept.taking.to_bytes(), kept.progress.to_bytes()
         self.orders[kept.id] = state
         self.seen[take.seen.id] = take.seen.forget_at
-        self.happened[kept.digest] = kept.event, kept.kind
+        self.happened[kept.digest] = kept.happened
 
     def keep_progress(self, order: bytes, progress: Progress) -> None:
         """Keep how far an order has come."""

@@ -120,7 +120,7 @@ def _publish(paper: Paper, home: Home, desk: OrderDesk, at: datetime) -> Accepte
     if stands or not home.content.index().orders.digests & {paper.bundle.digest}:
         # the row comes first: a crash may leave a row too many, never an order without a row
         note(home, "order_given", _facts(paper), at, holders)
-    _list(paper, home, entries, int(at.timestamp()))
+    _list(paper, home, entries, accepted.level, int(at.timestamp()))
     return accepted
 
 
@@ -260,7 +260,7 @@ def _keep_media(paper: Paper, tree: ContentTree) -> None:
             raise TrustError(Refusal.MEDIA_HASH, str(beside[media.sha256]))
 
 
-def _list(paper: Paper, home: Home, entries: list[Entry], now_s: int) -> None:
+def _list(paper: Paper, home: Home, entries: list[Entry], level: Level, now_s: int) -> None:
     tree, body = home.content, paper.body
     if isinstance(body, StandingProgramme):
         tree.put_object(paper.data)
@@ -271,6 +271,7 @@ def _list(paper: Paper, home: Home, entries: list[Entry], now_s: int) -> None:
         kind=paper.kind,
         digest=tree.put_object(paper.data),
         until=stands_until(body),
+        level=level,
     )
     if isinstance(body, Bulletin):
         tree.change_orders(lambda orders: orders.with_bulletin(mark, now_s))

@@ -21,7 +21,8 @@ _ = translator("loa_manager")
 MOST_ROWS: Final = 1024  # of each kind, as in objects/online.py
 RELEASED_STAY_S: Final = 30 * 86_400
 """How long a hold and its release stay listed for boards that were off."""
-_ORDER: Final = ("scope", "kind", "digest", "until")
+_LEVEL: Final = "level"
+_ORDER: Final = ("scope", "kind", "digest", "until", _LEVEL)
 _SIGNER: Final = ("scope", "digest", "until")
 _TABLES: Final = ("orders", "signers", "bulletins")
 
@@ -174,12 +175,11 @@ def _rows(value: Any, name: str) -> list[dict[str, Any]]:  # noqa: ANN401 - JSON
 
 
 def _mark(row: dict[str, Any]) -> OrderMark:
-    if row.keys() != set(_ORDER):
+    if row.keys() - {_LEVEL} != set(_ORDER) - {_LEVEL}:  # a row of before has none
         raise MessageError(f"an order's row: expected {', '.join(_ORDER)}")
     # the wire object's own parser knows the limits of each field
-    return OrderMark.from_value(
-        {1: row["scope"], 2: row["kind"], 3: _hex(row["digest"]), 4: row["until"]}
-    )
+    value = {1: row["scope"], 2: row["kind"], 3: _hex(row["digest"]), 4: row["until"]}
+    return OrderMark.from_value(value if row.get("level") is None else {**value, 5: row["level"]})
 
 
 def _signer(row: dict[str, Any]) -> SignerRow:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from loa_protocol.objects.authority import SECONDS
-from loa_protocol.schema import Bytes, Int, ListOf, Nested, Wire, wire
+from loa_protocol.objects.authority import SECONDS, Level
+from loa_protocol.schema import Bytes, Choice, Int, ListOf, Nested, Wire, wire
 from loa_protocol.scope import SCOPE
 
 HASH = Bytes(32, 32)
@@ -45,6 +45,8 @@ class OrderMark(Wire):
     kind: int = wire(2, Int(1, 255))  # of envelope.Kind
     digest: bytes = wire(3, HASH)
     until: int = wire(4, SECONDS)  # when it may leave the list
+    # at which the server knows it; who took it with lighter seals fetches it, and judges it itself
+    level: Level | None = wire(5, Choice(Level), optional=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
