@@ -6,6 +6,7 @@ import importlib.util
 import os
 import shutil
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -18,6 +19,12 @@ NEEDS: dict[str, Callable[[], bool]] = {
     "ffmpeg": lambda: shutil.which("ffmpeg") is not None,
     "openssl": lambda: shutil.which("openssl") is not None,
     "portaudio": lambda: importlib.util.find_spec("pyaudio") is not None,
+    "sound-card": lambda: (
+        shutil.which("gcc") is not None and Path("/usr/include/alsa/pcm_external.h").exists()
+    ),
+    "pulseaudio": lambda: (
+        shutil.which("pulseaudio") is not None and shutil.which("pactl") is not None
+    ),
     "softhsm": lambda: (
         shutil.which("softhsm2-util") is not None and importlib.util.find_spec("pkcs11") is not None
     ),

@@ -15,6 +15,7 @@ def playing(at: float = 0.0) -> StallWatch:
     watch = StallWatch(LIMITS)
     watch.starting(at)
     watch.ready(at)
+    watch.beat(1, at)
     return watch
 
 
@@ -43,9 +44,23 @@ def test_samples_that_shrink_are_no_life() -> None:
     assert watch.is_stalled(0.9)
 
 
-def test_ready_alone_is_not_enough() -> None:
-    assert not playing().is_stalled(0.5)
-    assert playing().is_stalled(0.7)
+def test_a_card_that_is_open_and_does_not_move_yet_has_more_patience() -> None:
+    watch = StallWatch(LIMITS)
+    watch.starting(0)
+    watch.ready(0)
+    watch.beat(0, 2.9)
+    assert not watch.is_stalled(2.9)
+    assert watch.is_stalled(3.1)
+
+
+def test_a_player_that_says_it_waits_for_its_card_may_do_so_for_ever() -> None:
+    watch = StallWatch(LIMITS)
+    watch.starting(0)
+    for second in range(0, 1000, 9):
+        assert not watch.is_stalled(second)
+        watch.beat(0, second)
+    assert watch.moved_at is None
+    assert watch.is_stalled(1010)
 
 
 def test_a_start_has_more_patience_and_not_for_ever() -> None:
@@ -67,9 +82,19 @@ def test_the_first_restart_is_at_once_and_later_ones_wait_longer() -> None:
     watch, delays = StallWatch(LIMITS), []
     for life in range(5):
         watch.starting(life)
-        watch.ready(life)
         delays.append(watch.ended())
     assert delays == [0, 1, 5, 5, 5]
+
+
+def test_what_the_card_is_to_blame_for_is_tried_again_soon() -> None:
+    watch, delays = StallWatch(LIMITS), []
+    for life in range(3):
+        watch.starting(life)
+        watch.ready(life)
+        delays.append(watch.ended())
+    watch.starting(3)
+    delays.append(watch.ended(was_killed=True))
+    assert delays == [0, 0.3, 0.3, 0.3]
 
 
 def test_a_life_that_lasted_clears_the_count() -> None:
@@ -119,17 +144,19 @@ class Lives(RuleBasedStateMachine):
     def report_ready(self) -> None:
         if self.deadline is not None:
             self.watch.ready(self.now)
-            self.is_ready, self.deadline = True, self.now + LIMITS.stall_s
+            self.is_ready, self.deadline = True, self.now + LIMITS.first_s
 
     @rule(samples=st.integers(0, 10))
     def beat(self, samples: int) -> None:
         self.watch.beat(samples, self.now)
         if self.is_ready and samples > self.samples:
             self.samples, self.deadline = samples, self.now + LIMITS.stall_s
+        elif self.deadline is not None and not self.is_ready:
+            self.deadline = self.now + LIMITS.start_s
 
     @rule()
     def end(self) -> None:
-        assert self.watch.ended() in LIMITS.delays_s
+        assert self.watch.ended() in (*LIMITS.delays_s, LIMITS.again_s)
         self.deadline, self.is_ready = None, False
 
     @invariant()

@@ -25,12 +25,14 @@ from typing import Final, NoReturn
 
 import numpy as np
 
+from loa_endpoint.audio.capture import CardCapture
 from loa_endpoint.audio.desk import Desk
 from loa_endpoint.audio.line_in import Capture, FifoCapture, LineIn, PatientCapture
-from loa_endpoint.audio.messages import Event, Fault, LineInLevel, Quit, Ready
+from loa_endpoint.audio.messages import Beat, Event, Fault, LineInLevel, Quit, Ready
 from loa_endpoint.audio.mixer import Mixer
 from loa_endpoint.audio.pipes import CommandPipe, EventPipe
-from loa_endpoint.audio.sink import NullSink, Sink, WavSink
+from loa_endpoint.audio.sink import Sink
+from loa_endpoint.audio.sink_url import KINDS, look_for_sink, open_sink
 from loa_protocol.errors import ConfigError, StoreError
 from loa_sound.blocks import BLOCK, RATE, Samples
 
@@ -42,6 +44,8 @@ ORPHAN_S: Final = 2.0
 """How long a loop that is stuck in its device outlives the agent."""
 EXIT_CONFIG: Final = 2
 EXIT_SINK: Final = 4
+WAITING: Final = Beat(samples=0, at_ns=0, source="", position_ms=0, rms_dbfs=-120.0, xruns=0)
+"""Said while the sink's card is away: this process lives, and sounds nowhere."""
 VIRTUAL_EPOCH_NS: Final = 1_000_000_000
 _SECOND: Final = 1_000_000_000
 
@@ -172,28 +176,8 @@ class Player:
                 self._sink_failed = True
                 self._emit(Fault(name="sink", detail=str(error)[:500]))
         self._desk.sink_xruns += self._sink.xruns - xruns
+        self._desk.sink_drift_ppm = self._sink.drift_ppm
         self._unreported += len(self._block)
-
-
-def open_sink(url: str, *, epoch_ns: int | None, now_ns: int, is_virtual: bool) -> Sink:
-    """Open a sink by its URL: ``wav:PATH``, ``null:`` or ``pyaudio:DEVICE``.
-
-    Sample 0 of the timeline is at *epoch_ns*, or else at *now_ns*.
-
-    Raises:
-        ConfigError: There is no such kind, or it cannot be opened.
-    """
-    kind, _, rest = url.partition(":")
-    start_ns = now_ns if epoch_ns is None else epoch_ns
-    if kind == "wav" and rest:
-        return WavSink(Path(rest), epoch_ns, now_ns)
-    if kind == "null":
-        return NullSink(start_ns)
-    if kind == "pyaudio" and rest:
-        from loa_endpoint.audio.portaudio import PortAudioSink  # noqa: PLC0415 - an extra
-
-        return PortAudioSink(rest, start_ns, is_virtual=is_virtual)
-    raise ConfigError("sink", [f"{url!r} is none of wav:PATH, null:, pyaudio:DEVICE"])
 
 
 def find_capture(url: str) -> Callable[[], Capture]:
@@ -206,14 +190,12 @@ def find_capture(url: str) -> Callable[[], Capture]:
     if kind == "fifo" and rest:
         return lambda: FifoCapture(Path(rest))
     if kind == "pyaudio" and rest:
-        from loa_endpoint.audio.portaudio import PortAudioCapture  # noqa: PLC0415 - an extra
-
-        return lambda: PortAudioCapture(rest)
+        return lambda: CardCapture(rest)
     raise ConfigError("line-in", [f"{url!r} is neither fifo:PATH nor pyaudio:DEVICE"])
 
 
-USAGE: Final = """usage: python -m loa_endpoint.audio.player --sink URL [--line-in URL] [...]
-  --sink URL             wav:PATH, null: or pyaudio:DEVICE
+USAGE: Final = f"""usage: python -m loa_endpoint.audio.player --sink URL [--line-in URL] [...]
+  --sink URL             {KINDS}
   --line-in URL          fifo:PATH (raw s16le, mono, 48 kHz) or pyaudio:DEVICE
   --epoch-ns N           CLOCK_MONOTONIC instant of sample 0 of a new file
   --as-fast-as-possible  virtual time: all commands are read first; sample 0 is at 1 s
@@ -261,13 +243,10 @@ def main(arguments: Sequence[str]) -> int:
         if options.virtual and epoch_ns is None:
             epoch_ns = VIRTUAL_EPOCH_NS
         open_line_in = find_capture(options.line_in) if options.line_in else None
-        sink = open_sink(
-            options.sink,
-            epoch_ns=epoch_ns,
-            now_ns=time.monotonic_ns(),
-            is_virtual=options.virtual,
-        )
-    except ConfigError as error:
+        sink = _open_sink(options, epoch_ns, commands, events)
+    except BrokenPipeError:
+        return 0  # the agent has gone while a card was waited for
+    except (ConfigError, OSError) as error:
         events.send(Fault(name="config", detail=str(error)[:500]))
         sys.stderr.write(f"{error}\n")
         return EXIT_CONFIG
@@ -277,6 +256,38 @@ def main(arguments: Sequence[str]) -> int:
         return player.run_virtual()
     _prepare_process()
     return player.run()
+
+
+def _open_sink(
+    options: _Options, epoch_ns: int | None, commands: CommandPipe, events: EventPipe
+) -> Sink:
+    """Open the sink, waiting for its card where that is away; say so, and that this goes on.
+
+    Raises:
+        ConfigError: It can never be opened like this.
+        BrokenPipeError: The agent has gone meanwhile.
+        OSError: There is no card, and time is virtual.
+    """
+
+    def tell(fault: str, name: str = "sink") -> None:
+        events.send(Fault(name=name, detail=fault[:500]))
+
+    def rest(seconds: float) -> None:
+        events.send(WAITING)
+        commands.take(seconds * 1000)  # there is nothing yet that could carry them out
+        if commands.closed:
+            raise BrokenPipeError
+
+    def open_it() -> Sink:
+        return open_sink(
+            options.sink,
+            epoch_ns=epoch_ns,
+            now_ns=time.monotonic_ns(),
+            is_virtual=options.virtual,
+            tell=lambda fault: tell(fault, "second_sink"),
+        )
+
+    return open_it() if options.virtual else look_for_sink(open_it, tell, rest)
 
 
 def _prepare_process() -> None:

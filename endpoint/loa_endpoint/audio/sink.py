@@ -1,4 +1,4 @@
-"""Where the samples go: a WAV file, or nowhere. (PortAudio: `loa_endpoint.audio.portaudio`.)
+"""Where the samples go: a WAV file, or nowhere. (Cards: `loa_endpoint.audio.portaudio`.)
 
 A sink is opened once in the life of the player. Samples are numbered by the timeline; a number that
 was never written is silence, so that the file stays true to time over stalls and restarts.
@@ -26,16 +26,32 @@ _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 
 
 class Sink(Protocol):
-    """Something that takes blocks of samples for good."""
+    """Something that takes blocks of samples for good.
 
-    paces: bool
-    """True where `write` returns when the device has room; otherwise the caller keeps the time."""
-    block: int
-    """How many samples it is best given at once."""
-    epoch_ns: int
-    """CLOCK_MONOTONIC instant of sample 0 of the timeline; may be corrected by a pacing sink."""
-    xruns: int
-    """Times that the device ran dry."""
+    Sample *n* sounds at ``epoch_ns + n / RATE``: at the loudspeaker's side of the card, not when it
+    was written. A card's own clock moves its `epoch_ns`, so an instant has to be worked out when it
+    is needed, from the sample that is near it.
+    """
+
+    @property
+    def paces(self) -> bool:
+        """True where `write` returns when there is room; otherwise the caller keeps the time."""
+
+    @property
+    def block(self) -> int:
+        """How many samples it is best given at once."""
+
+    @property
+    def epoch_ns(self) -> int:
+        """CLOCK_MONOTONIC instant of sample 0 of the timeline, as judged by what sounds now."""
+
+    @property
+    def drift_ppm(self) -> float:
+        """How much faster than nominal it plays, in millionths; 0 where there is no clock."""
+
+    @property
+    def xruns(self) -> int:
+        """Times that it ran dry."""
 
     def write(self, sample: int, block: Samples) -> None:
         """Take *block*, whose first sample is number *sample* of the timeline.
@@ -55,6 +71,7 @@ class NullSink:
     paces = False
     block = CHUNK
     xruns = 0
+    drift_ppm = 0.0
 
     def __init__(self, epoch_ns: int) -> None:
         self.epoch_ns = epoch_ns
@@ -98,6 +115,7 @@ class WavSink:
     paces = False
     block = CHUNK
     xruns = 0
+    drift_ppm = 0.0
 
     def __init__(self, path: Path, epoch_ns: int | None, now_ns: int) -> None:
         """Open *path*; *epoch_ns* sets sample 0 where the file is new.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-State = Literal["starting", "playing", "down"]
+State = Literal["starting", "ready", "playing", "down"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,16 +15,23 @@ class StallSettings:
     Attributes:
         stall_s: A player whose samples have not grown for this long is killed. It reports five
             times a second.
-        start_s: A player that has not reported ready for this long is killed.
+        start_s: A player that has not reported ready for this long is killed, unless it says that
+            it waits for its card.
+        first_s: A player that is ready and whose samples never grew is killed after this long: a
+            card that stands still may go on by itself, or want to be opened again.
         healthy_s: A player whose samples moved for this long clears the count of failures.
         delays_s: Before the first, second, ... restart without a healthy player between; the last
             one repeats.
+        again_s: No longer than this where the player had its sink open, or had to be killed: it is
+            the card's fault, and sound is to be back within a second of the card.
     """
 
     stall_s: float = 0.6
     start_s: float = 10.0
+    first_s: float = 3.0
     healthy_s: float = 10.0
     delays_s: tuple[float, ...] = (0.0, 0.0, 0.5, 2.0, 10.0, 30.0)
+    again_s: float = 0.3
 
 
 class StallWatch:
@@ -51,28 +58,40 @@ class StallWatch:
 
     def ready(self, now: float) -> None:
         """The player has said that it is ready; its samples have to move from now on."""
-        self._state, self._since = "playing", now
-        self._playing_since = now
+        self._state, self._since = "ready", now
 
     def beat(self, samples: int, now: float) -> None:
-        """The player has said how many samples it has written."""
-        if self._state != "playing" or samples <= self._samples:
+        """The player has said how many samples it has written; none while it waits for a card."""
+        if self._state == "starting":
+            self._since = now
+        if self._state in ("starting", "down") or samples <= self._samples:
             return
+        if self._state == "ready":
+            self._state, self._playing_since = "playing", now
         self._samples, self._since, self.moved_at = samples, now, now
         if now - self._playing_since >= self._settings.healthy_s:
             self._failures = 0
 
     def is_stalled(self, now: float) -> bool:
         """Tell whether the player has to be killed."""
-        if self._state == "down":
-            return False
-        limit = self._settings.stall_s if self._state == "playing" else self._settings.start_s
+        limits = self._settings
+        match self._state:
+            case "down":
+                return False
+            case "starting":
+                limit = limits.start_s
+            case "ready":
+                limit = limits.first_s
+            case "playing":
+                limit = limits.stall_s
         return now - self._since > limit
 
-    def ended(self) -> float:
+    def ended(self, *, was_killed: bool = False) -> float:
         """The player is gone; return how long to wait before the next one, in seconds."""
-        self._state = "down"
         delays = self._settings.delays_s
         delay = delays[min(self._failures, len(delays) - 1)]
+        if was_killed or self._state != "starting":
+            delay = min(delay, self._settings.again_s)
+        self._state = "down"
         self._failures += 1
         return delay

@@ -77,7 +77,7 @@ class PlayerSupervisor:
         """Say which *sink* and *line_in* the player opens, as URLs.
 
         Args:
-            sink: ``wav:PATH``, ``null:`` or ``pyaudio:DEVICE``.
+            sink: ``wav:PATH``, ``null:``, ``pyaudio:DEVICE`` or ``tee:SINK,SINK``.
             line_in: ``fifo:PATH`` or ``pyaudio:DEVICE``.
             epoch_ns: Instant of the first sample of a new WAV file; when it is opened otherwise.
             on_restart: Called when another player is ready after one was lost, with what happened
@@ -180,7 +180,7 @@ class PlayerSupervisor:
             await self._close_launcher()
             self._lost = "exited"
         self._bury()
-        return self._watch.ended()
+        return self._watch.ended(was_killed=self._lost == "stalled")
 
     async def _attend(self, reading: asyncio.Task[None]) -> Reason:
         """Watch the player until it ends, or has to."""
@@ -221,6 +221,8 @@ class PlayerSupervisor:
         now = time.monotonic()
         if isinstance(event, Beat):
             self._watch.beat(event.samples, now)
+            if not self._ready.is_set():
+                return  # it waits for its card
             if self._watch.moved_at == now:
                 self.last_moving_ns = time.monotonic_ns()
         elif isinstance(event, Ready):
