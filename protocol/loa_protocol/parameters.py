@@ -37,6 +37,14 @@ class SoundProfile(enum.IntEnum):
     HORN = 1  # high-pass and compression
 
 
+class SquealAction(enum.IntEnum):
+    """What is done about a squeal in the microphone; never during an alert."""
+
+    TELL = 0
+    LOWER = 1  # by 6 dB for each, to the end of the item
+    MUTE = 2  # to the end of the item
+
+
 def _parameter(number: int, default: int, low: int, high: int) -> int:
     """Declare one parameter: wire number, default, and its range with both ends allowed."""
     return field(default=default, metadata={"number": number, "low": low, "high": high})
@@ -99,6 +107,7 @@ class FallbackParameters:
     blend_aligned_ms: int = _parameter(39, 1, 0, 20)  # wider apart: no blend, a cut with fades
     # how the output is shaped
     sound_profile: int = _parameter(40, SoundProfile.FLAT, 0, max(SoundProfile))
+    squeal_action: int = _parameter(41, SquealAction.TELL, 0, max(SquealAction))
 
     BELOW: ClassVar[tuple[tuple[str, str], ...]] = (
         ("fm_hi_below_cdb", "fm_lo_below_cdb"),

@@ -27,12 +27,14 @@ import numpy as np
 
 from loa_endpoint.audio.capture import CardCapture
 from loa_endpoint.audio.desk import Desk
+from loa_endpoint.audio.ear import Ear
 from loa_endpoint.audio.line_in import Capture, FifoCapture, LineIn, PatientCapture
 from loa_endpoint.audio.messages import Beat, Event, Fault, LineInLevel, Quit, Ready
 from loa_endpoint.audio.mixer import Mixer
 from loa_endpoint.audio.pipes import CommandPipe, EventPipe
 from loa_endpoint.audio.sink import Sink
 from loa_endpoint.audio.sink_url import KINDS, look_for_sink, open_sink
+from loa_endpoint.audio.written_monitor import SoundWatch
 from loa_protocol.errors import ConfigError, StoreError
 from loa_sound.blocks import BLOCK, RATE, Samples
 
@@ -54,13 +56,20 @@ class Player:
     """The loop between the pipes, the desk and the sink."""
 
     def __init__(
-        self, sink: Sink, line_in: LineIn | None, commands: CommandPipe, events: EventPipe
+        self,
+        sink: Sink,
+        line_in: LineIn | None,
+        commands: CommandPipe,
+        events: EventPipe,
+        ear: Ear | None = None,
     ) -> None:
         self._sink, self._line_in = sink, line_in
         self._commands, self._events = commands, events
         self._buffer: Samples = np.zeros(sink.block, dtype=np.float32)
         self._block = self._buffer
         self._desk = Desk(Mixer(), sink, self._emit, line_in)
+        self._sound_watch = SoundWatch(self._emit, ear)
+        self._desk.on_mixed = self._sound_watch.mixed
         self._written = 0
         self._unreported = 0
         self._sink_failed = False
@@ -175,6 +184,7 @@ class Player:
             if not self._sink_failed:
                 self._sink_failed = True
                 self._emit(Fault(name="sink", detail=str(error)[:500]))
+        self._sound_watch.wrote(self._block, self._desk.expected, self._instant(sample))
         self._desk.sink_xruns += self._sink.xruns - xruns
         self._desk.sink_drift_ppm = self._sink.drift_ppm
         self._unreported += len(self._block)
@@ -197,6 +207,7 @@ def find_capture(url: str) -> Callable[[], Capture]:
 USAGE: Final = f"""usage: python -m loa_endpoint.audio.player --sink URL [--line-in URL] [...]
   --sink URL             {KINDS}
   --line-in URL          fifo:PATH (raw s16le, mono, 48 kHz) or pyaudio:DEVICE
+  --ear URL              a microphone at the pole, likewise; what it hears never leaves here
   --epoch-ns N           CLOCK_MONOTONIC instant of sample 0 of a new file
   --as-fast-as-possible  virtual time: all commands are read first; sample 0 is at 1 s
 """
@@ -206,6 +217,7 @@ USAGE: Final = f"""usage: python -m loa_endpoint.audio.player --sink URL [--line
 class _Options:
     sink: str = ""
     line_in: str = ""
+    ear: str = ""
     epoch_ns: int | None = None
     virtual: bool = False
 
@@ -221,7 +233,7 @@ def _parse(arguments: Sequence[str]) -> _Options:
         name = rest.pop(0)
         if name == "--as-fast-as-possible":
             options.virtual = True
-        elif name not in ("--sink", "--line-in", "--epoch-ns") or not rest:
+        elif name not in ("--sink", "--line-in", "--ear", "--epoch-ns") or not rest:
             raise ConfigError("arguments", [f"{name}: unknown, or without its value", USAGE])
         elif name == "--epoch-ns":
             if not rest[0].isdecimal():
@@ -243,6 +255,7 @@ def main(arguments: Sequence[str]) -> int:
         if options.virtual and epoch_ns is None:
             epoch_ns = VIRTUAL_EPOCH_NS
         open_line_in = find_capture(options.line_in) if options.line_in else None
+        open_ear = find_capture(options.ear) if options.ear else None
         sink = _open_sink(options, epoch_ns, commands, events)
     except BrokenPipeError:
         return 0  # the agent has gone while a card was waited for
@@ -251,7 +264,8 @@ def main(arguments: Sequence[str]) -> int:
         sys.stderr.write(f"{error}\n")
         return EXIT_CONFIG
     line_in = LineIn(PatientCapture(open_line_in), sink.block) if open_line_in else None
-    player = Player(sink, line_in, commands, events)
+    ear = Ear(PatientCapture(open_ear)) if open_ear else None
+    player = Player(sink, line_in, commands, events, ear)
     if options.virtual:
         return player.run_virtual()
     _prepare_process()

@@ -70,6 +70,7 @@ class PlayerSupervisor:
         sink: str,
         *,
         line_in: str | None = None,
+        ear: str | None = None,
         epoch_ns: int | None = None,
         on_restart: Callable[[Reason], None] | None = None,
         settings: StallSettings | None = None,
@@ -79,6 +80,7 @@ class PlayerSupervisor:
         Args:
             sink: ``wav:PATH``, ``null:``, ``pyaudio:DEVICE`` or ``tee:SINK,SINK``.
             line_in: ``fifo:PATH`` or ``pyaudio:DEVICE``.
+            ear: A microphone at the pole, likewise.
             epoch_ns: Instant of the first sample of a new WAV file; when it is opened otherwise.
             on_restart: Called when another player is ready after one was lost, with what happened
                 to that one. Its `Prepare`, `Play`, `Volume`, ... have to be sent again.
@@ -87,6 +89,8 @@ class PlayerSupervisor:
         self._arguments = ["--sink", sink]
         if line_in is not None:
             self._arguments += ["--line-in", line_in]
+        if ear is not None:
+            self._arguments += ["--ear", ear]
         if epoch_ns is not None:
             self._arguments += ["--epoch-ns", str(epoch_ns)]
         self._on_restart = on_restart

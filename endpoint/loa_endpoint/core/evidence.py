@@ -1,9 +1,10 @@
-"""Output evidence: did what was written to the sound card come out on the loudspeaker line?
+"""The evidence of a play: did what was written to the sound card come out of the horn?
 
-The player tells what it wrote, the line board what it measured; only seconds in which sound was
-written count. A board that is missing, or a second that it did not report, is never taken for a
-good one. Content evidence (is it the *right* sound?) needs a microphone and is not judged here.
-Times are monotonic milliseconds; whoever owns a play begins and ends its judgement.
+The player tells what it wrote, the line board what it measured on the loudspeaker line (``output``)
+and the ear what it heard of it (``content``, see `loa_endpoint.core.ear_evidence`). Only seconds in
+which sound was written count. A sensor that is missing, or a second that it did not report, is
+never taken for a good one. Times are monotonic milliseconds; whoever owns a play begins and ends
+its judgement.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from loa_endpoint.core.ear_evidence import FRESH_MS, EarWatch, Heard
 from loa_protocol.line_map import LineReading, LineState
 from loa_protocol.record import Evidence
 
@@ -41,8 +43,10 @@ class EvidenceRules:
         line_mv: Line voltage that shows sound.
         line_ma: Line current that shows it too.
         share_permille: Of the sound written that must be confirmed for ``output``.
-        silent_permille: Of the sound that the board judged; confirmed less than this is ``silent``,
-            if the board judged at least half of what was written.
+        silent_permille: Of the sound that a sensor judged; confirmed less than this is ``silent``,
+            if it judged at least half of what was written.
+        content_permille: Of the sound written that the ear must have heard for ``content``: less
+            than on the line, as a lorry that passes hides a sentence.
         judged_ms: Sound that a reading must cover to be judged by it.
         cover_ms: How far back from a reading its measurement reaches, the player's reports being
             a little late.
@@ -56,6 +60,7 @@ class EvidenceRules:
     line_ma: int = 2
     share_permille: int = 800
     silent_permille: int = 100
+    content_permille: int = 600
     judged_ms: int = 300
     cover_ms: int = 1500
     alarm_ms: int = 8000
@@ -67,7 +72,7 @@ class Grade:
     """The evidence of one play: the grade and the sound that it rests on.
 
     Attributes:
-        confirmed_ms: Sound that was seen on the line.
+        confirmed_ms: Sound that was seen on the line, or heard where the grade is ``content``.
         missing_ms: Sound that should have been seen there and was not.
         unread_ms: Sound about which no reading tells.
     """
@@ -87,10 +92,13 @@ class FaultChanged:
 
 
 class OutputWatch:
-    """Join what was written with what the line showed."""
+    """Join what was written with what the line showed and the ear heard."""
 
     def __init__(self, rules: EvidenceRules | None = None) -> None:
         self._rules = rules or EvidenceRules()
+        self._ear = EarWatch()
+        self._line_faults: set[str] = set()
+        self._judged_at_ms: int | None = None  # when the line last said yes or no
         self._pieces: list[tuple[int, int]] = []  # end, length: sound that no reading judged yet
         self._missing_since_ms: int | None = None
         self._missing_run_ms = 0
@@ -105,6 +113,7 @@ class OutputWatch:
     def begin(self) -> None:
         """Judge a new play; what was written before belongs to no play."""
         self._pieces.clear()
+        self._ear.begin()
         self._confirmed_ms = self._missing_ms = self._unread_ms = 0
 
     def end(self, now_ms: int) -> Grade:
@@ -114,17 +123,19 @@ class OutputWatch:
         """
         self._give_up_before(now_ms - self._rules.cover_ms)
         self._pieces.clear()
-        return Grade(
-            evidence=self._evidence(),
-            confirmed_ms=self._confirmed_ms,
-            missing_ms=self._missing_ms,
-            unread_ms=self._unread_ms,
-        )
+        self._ear.end(now_ms)
+        ear, evidence = self._ear, self._evidence()
+        sums = (self._confirmed_ms, self._missing_ms, self._unread_ms)
+        is_by_ear = evidence is Evidence.CONTENT or not self._confirmed_ms + self._missing_ms
+        if is_by_ear and ear.confirmed_ms + ear.missing_ms:
+            sums = (ear.confirmed_ms, ear.missing_ms, ear.unread_ms)
+        return Grade(evidence=evidence, confirmed_ms=sums[0], missing_ms=sums[1], unread_ms=sums[2])
 
     def wrote(self, rms_cdbfs: int, length_ms: int, now_ms: int) -> None:
         """Take note of a piece that was just written; pieces much shorter than a second."""
         if rms_cdbfs >= self._rules.sound_cdbfs and length_ms > 0:
             self._pieces.append((now_ms, length_ms))
+            self._ear.wrote(length_ms, now_ms)
         self._give_up_before(now_ms - 2 * self._rules.cover_ms)
 
     def read(self, reading: LineReading, now_ms: int) -> list[FaultChanged]:
@@ -137,13 +148,24 @@ class OutputWatch:
             self._judge(shown, sound_ms, now_ms)
         elif shown is None:
             self._unread_ms += sound_ms
-        wished = {FAULTS[reading.state]} if reading.state in FAULTS else set()
-        return self._set_faults(wished | self._silence_fault(now_ms))
+        self._line_faults = {FAULTS[reading.state]} if reading.state in FAULTS else set()
+        return self._set_faults(self._line_faults | self._silence_fault(now_ms))
 
     def lose(self) -> list[FaultChanged]:
         """Take note that the board does not answer: about the line nothing is known."""
-        self._missing_since_ms, self._missing_run_ms = None, 0
-        return self._set_faults({BOARD_SILENT})
+        self._missing_since_ms, self._missing_run_ms, self._judged_at_ms = None, 0, None
+        self._line_faults = {BOARD_SILENT}
+        return self._set_faults(self._line_faults)
+
+    def heard(self, heard: Heard) -> list[FaultChanged]:
+        """Take a comparison of the ear; return the faults that change."""
+        self._ear.heard(heard)
+        return self._set_faults(self._line_faults | self._silence_fault(heard.at_ms))
+
+    def lose_ear(self, now_ms: int) -> list[FaultChanged]:
+        """Take note that the ear is gone: only the line can tell."""
+        self._ear.lose()
+        return self._set_faults(self._line_faults | self._silence_fault(now_ms))
 
     def _shows_sound(self, reading: LineReading) -> bool | None:
         """Tell whether the line carries sound; None for a board that cannot measure it."""
@@ -156,6 +178,7 @@ class OutputWatch:
         return (reading.level_mv or 0) >= self._rules.line_mv
 
     def _judge(self, shown: bool, sound_ms: int, now_ms: int) -> None:
+        self._judged_at_ms = now_ms
         if shown:
             self._confirmed_ms += sound_ms
             self._missing_since_ms, self._missing_run_ms = None, 0
@@ -166,9 +189,15 @@ class OutputWatch:
             self._missing_since_ms = now_ms - sound_ms
 
     def _silence_fault(self, now_ms: int) -> set[str]:
-        since_ms = self._missing_since_ms
+        """Return the fault of sound that no sensor sees; one that does see it is enough."""
+        if self._ear.has_just_matched(now_ms):
+            return set()
+        judged_ms, since_ms = self._judged_at_ms, self._missing_since_ms
         enough = self._missing_run_ms >= self._rules.alarm_sound_ms
         alarming = since_ms is not None and now_ms - since_ms >= self._rules.alarm_ms and enough
+        is_line_read = judged_ms is not None and now_ms - judged_ms <= FRESH_MS
+        if since_ms is None and not is_line_read:
+            alarming = self._ear.misses_sound(now_ms)
         return {PLAYING_SILENT} if alarming else set()
 
     def _set_faults(self, wished: set[str]) -> list[FaultChanged]:
@@ -182,13 +211,19 @@ class OutputWatch:
         self._pieces = [piece for piece in self._pieces if piece[0] > limit_ms]
 
     def _evidence(self) -> Evidence:
-        judged_ms = self._confirmed_ms + self._missing_ms
-        written_ms = judged_ms + self._unread_ms
-        if judged_ms == 0:
-            return Evidence.UNVERIFIED
+        ear = self._ear
+        if ear.confirmed_ms * 1000 >= max(1, ear.written_ms * self._rules.content_permille):
+            return Evidence.CONTENT
+        if self._confirmed_ms + self._missing_ms == 0:
+            is_silent = self._is_silent(ear.confirmed_ms, ear.missing_ms, ear.unread_ms)
+            return Evidence.SILENT if is_silent else Evidence.UNVERIFIED
+        written_ms = self._confirmed_ms + self._missing_ms + self._unread_ms
         if self._confirmed_ms * 1000 >= written_ms * self._rules.share_permille:
             return Evidence.OUTPUT
-        seen_enough = 2 * judged_ms >= written_ms
-        if seen_enough and self._confirmed_ms * 1000 < judged_ms * self._rules.silent_permille:
-            return Evidence.SILENT
-        return Evidence.UNVERIFIED
+        is_silent = self._is_silent(self._confirmed_ms, self._missing_ms, self._unread_ms)
+        return Evidence.SILENT if is_silent else Evidence.UNVERIFIED
+
+    def _is_silent(self, confirmed_ms: int, missing_ms: int, unread_ms: int) -> bool:
+        judged_ms = confirmed_ms + missing_ms
+        seen_enough = judged_ms > 0 and judged_ms >= unread_ms
+        return seen_enough and confirmed_ms * 1000 < judged_ms * self._rules.silent_permille

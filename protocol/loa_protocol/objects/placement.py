@@ -20,6 +20,7 @@ class Device(enum.IntEnum):
     LINE_IN = 3
     SOUND_OUT = 4
     MODEM = 5  # for its messages and its clock
+    MICROPHONE = 6  # at the pole, or a tap on the line; what it hears never leaves the player
 
 
 class DeniedKind(enum.IntEnum):
