@@ -77,6 +77,7 @@ def test_the_development_distribution_needs_what_the_four_need() -> None:
     together = {each for each in declared if not house.ours(each)} | sound
     assert house.needs("") == together
     assert house.extra("", "audio") == house.extra("endpoint", "audio")
+    assert house.extra("", "audio") == house.extra("manager", "audio")
     assert house.extra("", "token") == house.extra("manager", "token")
 
 
@@ -86,7 +87,7 @@ def test_a_package_declares_what_it_imports_and_nothing_else(folder: str) -> Non
     if folder == "protocol":
         declared |= {house.name_of(each) for each in house.extra("protocol", "sound")}
     imported = house.imported(folder)
-    optional = {"endpoint": {"pyaudio"}, "manager": {"python-pkcs11"}}.get(folder, set())
+    optional = {"endpoint": {"pyaudio"}, "manager": {"python-pkcs11", "pyaudio"}}.get(folder, set())
     assert imported - declared - optional - {"nkeys"} == set()  # nkeys: an extra of nats-py
     assert declared - imported - UNIMPORTED == set()
 

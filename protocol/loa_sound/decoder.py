@@ -315,3 +315,12 @@ def decode(path: Path) -> Iterator[Samples]:
         check_length(decoder, decoder.position)
     finally:
         decoder.close()
+
+
+def decode_whole(path: Path) -> Samples:
+    """Return all of *path*; for what is short, as it stands in memory.
+
+    Raises:
+        SoundError: As `decode`.
+    """
+    return np.concatenate([np.zeros(0, dtype=np.float32), *decode(path)])

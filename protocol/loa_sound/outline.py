@@ -55,6 +55,12 @@ class Outline:
         starts = np.arange(count) * len(self.peaks) // count
         return np.minimum(np.maximum.reduceat(self.peaks, starts), np.float32(1.0))
 
+    def levels(self, count: int) -> bytes:
+        """Return *count* equal parts as a byte each: 0 at `GAP_DBFS` and below, 255 at the top."""
+        level_db = 20 * np.log10(np.maximum(self.bars(count), 1e-6))
+        scaled = np.clip((level_db - GAP_DBFS) / -GAP_DBFS * 255, 0, 255)
+        return bytes(scaled.round().astype(np.uint8).data)
+
 
 class OutlineMeter:
     """Takes a sound block by block and keeps its outline."""

@@ -124,7 +124,7 @@ def test_a_second_time_measures_and_transcodes_nothing(
     def never(*_arguments: object) -> None:
         raise AssertionError("measured again")
 
-    monkeypatch.setattr(media_module, "measure_file", never)
+    monkeypatch.setattr(media_module, "examine_file", never)
     monkeypatch.setattr(media_module, "transcode_to_opus", never)
     assert store.add(source) == first
     copy = Path(shutil.copy(source, tmp_path / "other-name.wav"))

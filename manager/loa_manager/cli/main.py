@@ -33,6 +33,7 @@ COMMANDS: Final = {
     "policy": "loa_manager.cli.policy:policy",
     "settings": "loa_manager.cli.settings:settings",
     "media": "loa_manager.cli.media:media",
+    "phrases": "loa_manager.cli.phrases:phrases",
     "playlist": "loa_manager.cli.playlist:playlist",
     "bulletin": "loa_manager.cli.bulletin:bulletin",
     "alert": "loa_manager.cli.alert:alert",

@@ -133,7 +133,7 @@ def _kept(home: Home, source: str) -> Kept:
             return kept
     place = home.content.media_path(digest)
     if place.is_file():
-        kept = store.add(place)
+        kept = store.add(place, trim=False)  # what was published is as it is
         if kept.facts.sha256 == digest:
             return kept
     raise ConfigError(source, [_("no sound of this hash is known here; name its file")])
@@ -143,7 +143,7 @@ def _coded_anew(home: Home, kept: Kept) -> Kept:
     with tempfile.TemporaryDirectory(prefix="loa-sound-") as folder:
         target = Path(folder) / f"{Path(kept.name).stem}.opus"
         transcode_to_opus(kept.path, target, INLINE_BITS_PER_S)
-        return media_store(home).add(target)
+        return media_store(home).add(target, trim=False)
 
 
 def _media(kept: Kept, policy: Policy) -> Media:

@@ -14,6 +14,7 @@ from typing import Final
 
 from loa_manager.content_tree import store_by_hash, write_durably
 from loa_manager.home import read_bytes
+from loa_manager.media.advice import advice
 from loa_manager.publish.compose import compose, wire_id
 from loa_manager.publish.entries import Schedule
 from loa_manager.publish.gain import MediaFacts, missing_cdb
@@ -29,6 +30,7 @@ from loa_protocol.objects.playlist import BulletinKind, Playlist
 from loa_protocol.objects.policy import Policy
 from loa_protocol.trust import Refusal, TrustError
 from loa_sound.errors import SoundError
+from loa_sound.quality import Trouble
 
 _ = translator("loa_manager")
 
@@ -78,13 +80,15 @@ def measure_media(
     """
     kept: dict[str, Kept] = {}
     faults: list[Fault] = []
+    whole = _with_meant_silence(schedule) | _of_bulletins(schedule)
     for name, place in schedule.files.items():
         path = find_file(folder, name)
         if path is None:
             faults.append(Fault(place, _("there is no file {name}").format(name=name)))
             continue
         try:
-            kept[name] = store.add(path, on_file(name, path.stat().st_size))
+            watch, trim = on_file(name, path.stat().st_size), False if name in whole else None
+            kept[name] = store.add(path, watch, trim=trim)
         except SoundError as error:
             fault = _("{name} cannot be used as sound: {why}")
             why = f"{error.reason}, {error.detail}" if error.detail else error.reason
@@ -127,7 +131,11 @@ def prepare(
         playlist=playlist,
         kept=kept,
         faults=faults,
-        warnings=[*_soft_files(schedule, media, policy), *_ordered_by_rule(slots)],
+        warnings=[
+            *_soft_files(schedule, media, policy),
+            *_poor_files(schedule, kept),
+            *_ordered_by_rule(slots),
+        ],
         places=_places(slots),
     )
 
@@ -197,6 +205,30 @@ def _soft_files(schedule: Schedule, media: Mapping[str, MediaFacts], policy: Pol
         if name in media
         and (missing := missing_cdb(media[name], policy.loudness_clufs)) >= _QUIETER_CDB
     ]
+
+
+def _poor_files(schedule: Schedule, kept: Mapping[str, Kept]) -> list[Fault]:
+    """Say what is the matter with the recordings; silence that was announced is not."""
+    silence, meant = {Trouble.MOSTLY_SILENT, Trouble.LONG_PAUSE}, _with_meant_silence(schedule)
+    return [
+        Fault(place, f"{name}: {advice(finding)}")
+        for name, place in schedule.files.items()
+        if name in kept
+        for finding in kept[name].findings
+        if not (name in meant and finding.trouble in silence)
+    ]
+
+
+def _with_meant_silence(schedule: Schedule) -> set[str]:
+    """Return the files whose pauses are wanted and counted from their start: they stay whole."""
+    items = (item for session in schedule.sessions for item in session.items)
+    return {item.file for item in items if item.file is not None and item.expected_silence}
+
+
+def _of_bulletins(schedule: Schedule) -> set[str]:
+    """Return the files that are a higher level's signed sound: another file would not be it."""
+    items = (item for session in schedule.sessions for item in session.items)
+    return {item.file for item in items if item.file is not None and item.bulletin is not None}
 
 
 def _ordered_by_rule(slots: list[Slot]) -> list[Fault]:

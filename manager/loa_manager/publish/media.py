@@ -1,8 +1,9 @@
-"""Sound files on the way into a playlist: measured, transcoded where need be, kept by hash.
+"""Sound files on the way into a playlist: measured, trimmed, transcoded, kept by hash.
 
 A :class:`MediaStore` is a folder in a home. A file once added is known by its hash: adding it again
 measures and transcodes nothing. What travels is the *kept* file, which is the source itself or its
-transcoding; what a playlist names is the kept file's hash.
+transcoding; what a playlist names is the kept file's hash. Silence at the ends is cut before that
+hash is taken, so nothing is ever changed behind a signature.
 """
 
 from __future__ import annotations
@@ -12,17 +13,20 @@ import json
 import tempfile
 import unicodedata
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from loa_manager.content_tree import store_by_hash, write_durably
+from loa_manager.media.sketch import Sketch, draw_sketch, parse_sketch
 from loa_manager.publish.gain import MediaFacts
 from loa_protocol.errors import ConfigError, FormatError, MessageError, StoreError
 from loa_protocol.language import translator
 from loa_sound.errors import SoundError
-from loa_sound.measure import Measurement, measure_file
+from loa_sound.measure import Measurement
+from loa_sound.quality import Examination, Finding, Trouble, examine_file
 from loa_sound.transcode import transcode_to_opus
+from loa_sound.trimming import Cut, plan_cut
 
 _ = translator("loa_manager")
 
@@ -32,6 +36,8 @@ KEPT_BITS_PER_S: Final = 320_000  # dearer files are transcoded: clusters pay by
 _OVERHEAD: Final = 16 * 1024  # bytes of headers and tags, which are no sound
 _CHUNK: Final = 1 << 20
 _NUMBERS: Final = ("size", "duration_ms", "loudness_clufs", "true_peak_cdbtp")
+_SPEECH_BITS_PER_S: Final = 32_000
+_MUSIC_BITS_PER_S: Final = 64_000  # what was coded once already is coded again with more care
 
 OnBytes = Callable[[int], None]
 """Told how many bytes each step has dealt with."""
@@ -46,13 +52,22 @@ def unwatched(_name: str, _size: int) -> OnBytes:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A file in the store: its facts, where it stands, and where it came from."""
+    """A file in the store: its facts, where it stands, and where it came from.
+
+    Attributes:
+        trim: Whether silence at its ends was to be cut; None where nobody noted it.
+        cut_ms: How much was cut, before and behind.
+        findings: What is the matter with the source, at places of the source.
+    """
 
     facts: MediaFacts
     path: Path
     name: str
     codec: str
     is_transcoded: bool
+    trim: bool | None = None
+    cut_ms: tuple[int, int] = (0, 0)
+    findings: tuple[Finding, ...] = field(default=())
 
 
 class MediaStore:
@@ -61,12 +76,16 @@ class MediaStore:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def add(self, source: Path, on_bytes: OnBytes | None = None) -> Kept:
-        """Measure *source*, keep it (transcoded where need be) and return what is kept.
+    def add(
+        self, source: Path, on_bytes: OnBytes | None = None, *, trim: bool | None = None
+    ) -> Kept:
+        """Measure *source*, keep it (trimmed, transcoded where need be) and return what is kept.
 
         Args:
             source: A sound file.
             on_bytes: Told how many bytes of *source* each step has dealt with.
+            trim: Whether silence at its ends is cut; None: as was said of this file before, and a
+                new one is trimmed.
 
         Raises:
             SoundError: it is no sound, or not whole.
@@ -74,7 +93,9 @@ class MediaStore:
             StoreError: it cannot be read, or the store not written.
         """
         known = self._known(_hash(source, on_bytes), source.name)
-        return known or self._keep(source)
+        if known is not None and trim in (None, known.trim):
+            return known
+        return self._keep(source, trim=trim is not False)
 
     def list(self) -> list[Kept]:
         """Return every kept file, by name."""
@@ -82,30 +103,58 @@ class MediaStore:
         kept = [self._known(bytes.fromhex(name), "") for name in notes if len(name) == 64]
         return sorted((each for each in kept if each is not None), key=lambda each: each.name)
 
-    def _keep(self, source: Path) -> Kept:
+    def sketch(self, path: Path, sha256: bytes) -> Sketch:
+        """Return what the file at *path*, whose hash is *sha256*, looks like; keep that.
+
+        Raises:
+            SoundError: it is no sound.
+            StoreError: it cannot be read, or the store not written.
+        """
+        try:
+            return parse_sketch(self._sketch_path(sha256.hex()).read_bytes())
+        except (OSError, MessageError):
+            return self._keep_sketch(sha256.hex(), _examine(path, path))
+
+    def _keep(self, source: Path, *, trim: bool) -> Kept:
         # measured is what is kept: the source itself may change under our eyes
         sha256 = store_by_hash(source, self.folder)
         copy = self.folder / sha256.hex()
         try:
-            measured = _measure(copy, source)
-            if is_fit(measured, copy.stat().st_size):
-                return self._note(sha256, source.name, copy, measured, is_transcoded=False)
+            examined = _examine(copy, source)
+            cut = plan_cut(examined.outline) if trim else None
+            fit = is_fit(examined.measurement, copy.stat().st_size)
+            if fit and not cut:
+                return self._note(sha256, source.name, copy, examined, examined, trim=trim)
             with tempfile.TemporaryDirectory(prefix=".new-", dir=self.folder) as place:
                 opus = Path(place) / "sound.opus"
-                _transcode(copy, opus, source)
+                _transcode(copy, opus, source, cut, _MUSIC_BITS_PER_S if fit else None)
                 final = self.folder / store_by_hash(opus, self.folder).hex()
-            copy.unlink()
-            return self._note(
-                sha256, source.name, final, _measure(final, source), is_transcoded=True
-            )
+            self._drop(copy)
+            sounds = _examine(final, source)
+            return self._note(sha256, source.name, final, examined, sounds, trim=trim, cut=cut)
         except (FormatError, ConfigError):
-            copy.unlink(missing_ok=True)
+            self._drop(copy)
             raise
 
+    def _drop(self, copy: Path) -> None:
+        """Remove *copy*, unless it is what is kept of some file."""
+        if copy.name not in {each.path.name for each in self.list()}:
+            copy.unlink(missing_ok=True)
+
     def _note(
-        self, source: bytes, name: str, path: Path, measured: Measurement, *, is_transcoded: bool
+        self,
+        source: bytes,
+        name: str,
+        path: Path,
+        examined: Examination,
+        sounds: Examination,
+        *,
+        trim: bool,
+        cut: Cut | None = None,
     ) -> Kept:
-        assert measured.integrated_lufs is not None  # _measure refuses such files
+        """Note what was found in the source (*examined*) and what the kept file *sounds* like."""
+        measured = sounds.measurement
+        assert measured.integrated_lufs is not None  # _examine refuses such files
         facts = MediaFacts(
             sha256=bytes.fromhex(path.name),
             size=path.stat().st_size,
@@ -113,16 +162,19 @@ class MediaStore:
             loudness_clufs=min(0, round(measured.integrated_lufs * 100)),
             true_peak_cdbtp=round(measured.true_peak_dbtp * 100),
         )
-        note = {
-            "sha256": facts.sha256.hex(),
-            **{key: getattr(facts, key) for key in _NUMBERS},
-            "name": name,
-            "codec": measured.codec,
-            "is_transcoded": is_transcoded,
-        }
-        text = json.dumps(note, ensure_ascii=False, sort_keys=True).encode()
-        write_durably(self.folder / "known" / source.hex(), text)
-        return Kept(facts, path, name, measured.codec, is_transcoded)
+        kept = Kept(
+            facts,
+            path,
+            name,
+            measured.codec,
+            is_transcoded=path.name != source.hex(),
+            trim=trim,
+            cut_ms=(cut.before_ms, cut.behind_ms) if cut else (0, 0),
+            findings=examined.findings,
+        )
+        self._keep_sketch(path.name, sounds)
+        write_durably(self.folder / "known" / source.hex(), _to_note(kept))
+        return kept
 
     def _known(self, source: bytes, name: str) -> Kept | None:
         """Return what is kept of the file with hash *source*; None where nothing usable is."""
@@ -137,7 +189,24 @@ class MediaStore:
         facts = MediaFacts(
             sha256=bytes.fromhex(note["sha256"]), **{key: note[key] for key in _NUMBERS}
         )
-        return Kept(facts, path, name or note["name"], note["codec"], note["is_transcoded"])
+        return Kept(
+            facts,
+            path,
+            name or note["name"],
+            note["codec"],
+            note["is_transcoded"],
+            trim=note.get("trim"),
+            cut_ms=tuple(note.get("cut_ms", (0, 0))),
+            findings=tuple(Finding(Trouble(a), b, c) for a, b, c in note.get("findings", ())),
+        )
+
+    def _keep_sketch(self, name: str, sounds: Examination) -> Sketch:
+        sketch = draw_sketch(sounds)
+        write_durably(self._sketch_path(name), sketch.to_bytes())
+        return sketch
+
+    def _sketch_path(self, name: str) -> Path:
+        return self.folder / "sketch" / name
 
 
 def is_fit(measured: Measurement, size: int) -> bool:
@@ -151,7 +220,7 @@ def is_fit(measured: Measurement, size: int) -> bool:
 
 
 def parse_note(data: bytes) -> dict[str, Any]:
-    """Parse a note of the store.
+    """Parse a note of the store; ``trim``, ``cut_ms`` and ``findings`` may be missing.
 
     Raises:
         MessageError: *data* is none.
@@ -166,12 +235,40 @@ def parse_note(data: bytes) -> dict[str, Any]:
         "codec": str,
         "is_transcoded": bool,
     }
-    if not isinstance(note, dict) or {key: type(value) for key, value in note.items()} != kinds:
+    later = {"trim": bool, "cut_ms": list, "findings": list}
+    if not isinstance(note, dict):
+        raise MessageError(f"expected an object of {', '.join(kinds)}")
+    found = {key: type(value) for key, value in note.items()}
+    if found != kinds | {key: kind for key, kind in later.items() if key in note}:
         raise MessageError(f"expected an object of {', '.join(kinds)}")
     digest = note["sha256"]
     if len(digest) != 64 or not set(digest) <= set("0123456789abcdef"):
         raise MessageError(f"not a hash: {digest:.80}")
+    _check_details(note.get("cut_ms", [0, 0]), note.get("findings", []))
     return note
+
+
+def _check_details(cut_ms: list[Any], findings: list[Any]) -> None:
+    if len(cut_ms) != 2 or any(type(each) is not int for each in cut_ms):
+        raise MessageError("cut_ms: expected two numbers")
+    for each in findings:
+        kinds = [type(value) for value in each] if isinstance(each, list) else []
+        if kinds != [str, int, int] or each[0] not in set(Trouble):
+            raise MessageError(f"not a finding: {each!r:.80}")
+
+
+def _to_note(kept: Kept) -> bytes:
+    note = {
+        "sha256": kept.facts.sha256.hex(),
+        **{key: getattr(kept.facts, key) for key in _NUMBERS},
+        "name": kept.name,
+        "codec": kept.codec,
+        "is_transcoded": kept.is_transcoded,
+        "trim": kept.trim,
+        "cut_ms": kept.cut_ms,
+        "findings": [[str(each.trouble), each.amount, each.at_ms] for each in kept.findings],
+    }
+    return json.dumps(note, ensure_ascii=False, sort_keys=True).encode()
 
 
 def find_file(folder: Path, name: str) -> Path | None:
@@ -206,20 +303,22 @@ def _hash(path: Path, on_bytes: OnBytes | None) -> bytes:
     return digest.digest()
 
 
-def _measure(path: Path, source: Path) -> Measurement:
-    """Measure *path*; faults name *source*, which is the file the officer knows."""
+def _examine(path: Path, source: Path) -> Examination:
+    """Examine *path*; faults name *source*, which is the file the officer knows."""
     try:
-        measured = measure_file(path)
+        examined = examine_file(path)
     except SoundError as error:
         raise SoundError(error.reason, source, error.detail) from None
-    if measured.integrated_lufs is None:
+    if examined.measurement.integrated_lufs is None:
         fault = _("too short or too soft to be measured: EBU R128 needs 0.4 s above -70 LUFS")
         raise ConfigError(str(source), [fault])
-    return measured
+    return examined
 
 
-def _transcode(copy: Path, target: Path, source: Path) -> None:
+def _transcode(
+    copy: Path, target: Path, source: Path, cut: Cut | None, bit_rate: int | None
+) -> None:
     try:
-        transcode_to_opus(copy, target)
+        transcode_to_opus(copy, target, bit_rate or _SPEECH_BITS_PER_S, cut=cut)
     except SoundError as error:
         raise SoundError(error.reason, source, error.detail) from None
