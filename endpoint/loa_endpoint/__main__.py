@@ -87,6 +87,7 @@ def bench(home: Path, port: Path, once: bool) -> None:
     help="Where sound goes instead of the settings' sound_out: wav:FILE, null:, pyaudio:NAME.",
 )
 @click.option("--line-in", help="Where the tuner's sound comes from: fifo:FILE, pyaudio:NAME.")
+@click.option("--ear", help="Where a microphone at the pole is heard: fifo:FILE, pyaudio:NAME.")
 @click.option(
     "--rtc",
     envvar="LOA_ENDPOINT_RTC",
@@ -104,6 +105,7 @@ def run_command(
     bench_port: Path | None,
     sink: str | None,
     line_in: str | None,
+    ear: str | None,
     rtc: str | None,
     sticks: tuple[str, ...],
 ) -> None:
@@ -119,7 +121,9 @@ def run_command(
             _wait_for_technician(server, store, bench_port, stop)
         if stop.is_set():
             return
-        options = Options(home=home, sink=sink, line_in=line_in, rtc=rtc, sticks=sticks or PLACES)
+        options = Options(
+            home=home, sink=sink, line_in=line_in, ear=ear, rtc=rtc, sticks=sticks or PLACES
+        )
         agent = Agent(options, store, _software()[:64])
         while asyncio.run(agent.run()):  # other settings: begin again, with what they say
             agent = Agent(options, store, _software()[:64])

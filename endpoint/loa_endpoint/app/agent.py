@@ -41,7 +41,7 @@ from loa_endpoint.store.orders import OrderStore
 from loa_endpoint.store.outbox import Outbox, Writer
 from loa_protocol.keys import Signer
 from loa_protocol.objects.playlist import Mark
-from loa_protocol.parameters import FallbackParameters, SoundProfile
+from loa_protocol.parameters import FallbackParameters, SoundProfile, SquealAction
 from loa_protocol.record import ClockTrust, Refused
 
 log = logging.getLogger("loa.endpoint")
@@ -70,7 +70,10 @@ class Agent:
         self.outbox = _open_outbox(store, signer, version, self.time)
         self.hardware = Hardware.of(options, settings)
         self.player = PlayerSupervisor(
-            self.hardware.sink, line_in=self.hardware.line_in, on_restart=self._on_player_restart
+            self.hardware.sink,
+            line_in=self.hardware.line_in,
+            ear=self.hardware.ear,
+            on_restart=self._on_player_restart,
         )
         self.tuner = self._make_tuner()
         self.line_board = self._make_line_board()
@@ -348,6 +351,7 @@ class Agent:
         desk = BearerDesk(Fallback(parameters, random.Random(seed)))
         is_horn = parameters.sound_profile == SoundProfile.HORN
         director = Director(place, desk, is_horn=is_horn)
+        director.squeals.action = SquealAction(parameters.squeal_action)
         parts = Parts(
             player=self.player,
             outbox=self.outbox,

@@ -18,6 +18,7 @@ class Options:
     home: Path
     sink: str | None = None
     line_in: str | None = None
+    ear: str | None = None
     rtc: str | None = None  # the battery clock: /dev/rtc0, file:PATH
     sticks: tuple[str, ...] = PLACES  # where memory sticks are looked for
 
@@ -28,6 +29,7 @@ class Hardware:
 
     sink: str
     line_in: str | None
+    ear: str | None
     tuner: str | None
     line_board: Fitting | None
     modem: str | None
@@ -43,6 +45,7 @@ class Hardware:
         return cls(
             sink=options.sink or port(Device.SOUND_OUT) or NULL_SINK,
             line_in=options.line_in or port(Device.LINE_IN),
+            ear=options.ear or port(Device.MICROPHONE),
             tuner=port(Device.TUNER),
             line_board=fitted.get(Device.LINE_BOARD),
             modem=port(Device.MODEM),

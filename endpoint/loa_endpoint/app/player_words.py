@@ -45,6 +45,7 @@ def to_message(effect: ask.Effect) -> messages.Message:
                 item=effect.play,
                 at_ns=_ns(effect.at_ms),
                 expected_silence=effect.expected_silence,
+                is_declared=effect.is_declared,
             )
         case ask.EndMeasure():
             said = messages.EndItem(item=effect.play, at_ns=_ns(effect.at_ms))

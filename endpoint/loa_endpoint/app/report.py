@@ -55,7 +55,8 @@ class StatusReport:
         """Every fault that stands, in alphabetical order."""
         stage = self._parts.stage
         carriers = self._parts.carriers.faults
-        return tuple(sorted({*stage.faults, *stage.output.faults, *carriers}))
+        own = (*stage.faults, *stage.hearing.alarms.faults)
+        return tuple(sorted({*own, *stage.output.faults, *carriers}))
 
     @property
     def state(self) -> State:
@@ -119,6 +120,8 @@ class StatusReport:
                 "player": parts.player.pid,
                 "restarts": parts.player.restarts,
                 "sink": parts.hardware.sink,
+                "ear": parts.hardware.ear,
+                **parts.stage.hearing.facts(),
                 "epoch_unix_ms": _unix(parts.stage.sink_epoch_ms, now),
             },
         }

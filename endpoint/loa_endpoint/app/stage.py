@@ -11,15 +11,15 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
+from loa_endpoint.app.hearing import Hearing, reading_of, to_heard, told
 from loa_endpoint.app.player_words import to_message
 from loa_endpoint.audio import messages
 from loa_endpoint.audio.supervisor import PlayerSupervisor
 from loa_endpoint.core import effect as ask
-from loa_endpoint.core import evidence, line_monitor, xdr
+from loa_endpoint.core import evidence, line_monitor, sound_alarms, xdr
 from loa_endpoint.core.clock import Reading
 from loa_endpoint.core.director import Director
 from loa_endpoint.core.orders import Kept, OrderBook
-from loa_endpoint.core.play import Measured
 from loa_endpoint.link.tuner import Tuner
 from loa_endpoint.store.outbox import Outbox
 from loa_protocol.errors import StoreError
@@ -33,6 +33,7 @@ from loa_protocol.record import (
     PlayEnded,
     PlayStarted,
     Record,
+    Recorded,
     Refused,
 )
 
@@ -95,6 +96,7 @@ class Stage:
     def __init__(self, director: Director, parts: Parts) -> None:
         self.director, self._parts = director, parts
         self.output = evidence.OutputWatch()
+        self.hearing = Hearing()
         self._main = _Judged(self.output)
         self._over = _Judged(evidence.OutputWatch())  # an announcement has its own record
         self.faults: set[str] = set()
@@ -273,6 +275,7 @@ class Stage:
             case messages.Ready(epoch_ns=epoch_ns):
                 self._samples = 0
                 self.sink_epoch_ms = epoch_ns // 1_000_000
+                self._on_new_player()
                 # the first player, or a later one: it knows nothing of what was said before
                 self.perform(self.director.on_player_restarted(now))
             case messages.Prepared(source=source):
@@ -287,7 +290,14 @@ class Stage:
                 level = round(rms * 100)
                 self.perform(self.director.on_line_in(level, round(flatness * 1000), now))
             case messages.ItemMeasured(item=item):
-                self.perform(self.director.on_measured(item, _measured(event)))
+                self.perform(self.director.on_measured(item, self.hearing.on_measured(event)))
+            case messages.ItemSoFar():
+                self.hearing.on_so_far(event)
+            case messages.SoundAlarm():
+                self._on_alarm(event, now)
+            case messages.EarHeard():
+                self._tell_changes(self.output.heard(to_heard(event)))
+                self._over.output.heard(to_heard(event))
             case messages.Fault(name=name, detail=detail):
                 self.keep(Happening(name=f"player_{name}"[:64], detail=detail[:300]))
 
@@ -311,9 +321,29 @@ class Stage:
             case line_monitor.BoardSilent():
                 changes = self.output.lose()
                 self._over.output.lose()
+        self._tell_changes(changes)
+
+    def _on_new_player(self) -> None:
+        """Write down what the player before had measured of plays that are over."""
+        director = self.director
+        current = {play.name for play in (director.play, director.announcer.play) if play}
+        for play, measured in self.hearing.on_new_player(current):
+            self.perform(director.on_measured(play, measured))
+        self._tell_changes(self.hearing.alarms.clear())
+
+    def _on_alarm(self, alarm: messages.SoundAlarm, now: Reading) -> None:
+        changes = self.hearing.alarms.handle(alarm.name, active=alarm.active)
+        done = ""
+        if changes and alarm.name == sound_alarms.SQUEAL and alarm.active:
+            done = self.director.on_squeal()
+        self._tell_changes(changes, reading_of(alarm), done)
+        if alarm.name == sound_alarms.EAR_SILENT and alarm.active:
+            self._over.output.lose_ear(now.mono_ms)
+            self._tell_changes(self.output.lose_ear(now.mono_ms))
+
+    def _tell_changes(self, changes: Iterable[evidence.FaultChanged], *details: str) -> None:
         for change in changes:
-            state = "active" if change.active else "idle"
-            self.keep(Happening(name=change.name, detail=state))
+            self.keep(told(change, *details))
 
     def _on_beat(self, beat: messages.Beat, now: Reading) -> None:
         length_ms = (beat.samples - self._samples) * 1000 // 48_000
@@ -321,16 +351,6 @@ class Stage:
         if length_ms > 0:
             for judged in (self._main, self._over):
                 judged.output.wrote(round(beat.rms_dbfs * 100), length_ms, now.mono_ms)
-
-
-def _measured(event: messages.ItemMeasured) -> Measured:
-    return Measured(
-        loudness_clufs=None if event.lufs is None else round(event.lufs * 100),
-        true_peak_cdb=round(max(event.true_peak_dbtp, -200.0) * 100),
-        silent_ms=event.silent_ms,
-        longest_gap_ms=event.longest_gap_ms,
-        xruns=event.xruns,
-    )
 
 
 def _tell(body: Body) -> None:

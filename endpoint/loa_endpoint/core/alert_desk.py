@@ -145,7 +145,7 @@ class AlertDesk:
         sounding.is_heard, sounding.source = False, _source(order, self._tries)
         sounding.begin_ms, sounding.length_ms = now.mono_ms, sounding.length_ms - position
         sound = self._sound(order, sounding, position_ms=position, at_ms=0)
-        return [*sound, Measure(sounding.play.name, now.mono_ms, ())]
+        return [*sound, Measure(sounding.play.name, now.mono_ms, (), is_declared=True)]
 
     # --- inside
 
@@ -222,7 +222,7 @@ class AlertDesk:
         plays = due.progress.plays + 1
         return [
             Judge(sounding.play.name),
-            Measure(sounding.play.name, sounding.begin_ms, ()),
+            Measure(sounding.play.name, sounding.begin_ms, (), is_declared=True),
             Tell(started),
             *self._orders.step(due.id, Step.BEGIN, "", begun_ms=begun_ms, plays=plays),
         ]

@@ -32,16 +32,11 @@ from loa_endpoint.core.place import Place
 from loa_endpoint.core.play import Measured, Play
 from loa_endpoint.core.schedule import Planned, allowed_volume, announced, sounding, upcoming
 from loa_endpoint.core.self_test import FREE_MS
+from loa_endpoint.core.sound_alarms import SquealGuard
 from loa_endpoint.core.turns import Turns, tell_held
 from loa_protocol.objects.playlist import BearerKind
 from loa_protocol.objects.policy import AfterAlert
-from loa_protocol.record import (
-    ClockTrust,
-    Evidence,
-    Outcome,
-    PlayEnded,
-    PlayStarted,
-)
+from loa_protocol.record import ClockTrust, Evidence, Outcome, PlayEnded, PlayStarted
 
 AHEAD_MS = 10_000  # open bearers so long before an item, for RDS to prove itself on FM
 _END_FADE_MS = 20
@@ -67,7 +62,8 @@ class Director:
         self._play: Play | None = None
         self._endings = Endings()
         self._turns = Turns(place.epoch)
-        self._fader, self._is_horn = Fader("programme"), is_horn
+        self.squeals = SquealGuard()
+        self._fader, self._is_horn = Fader("programme", self.squeals), is_horn
         self.announcer = Announcer(place, self._turns, self._endings)
         self.duty = Duty(place, self._endings, self._break_in)
         self._announced: Planned | None = None
@@ -158,6 +154,10 @@ class Director:
         """The output evidence of a play that has ended, or of a self-test."""
         tested = self.duty.on_evidence(play, grade, confirmed_ms)
         return tested + _keep(self._endings.on_evidence(play, grade, confirmed_ms))
+
+    def on_squeal(self) -> str:
+        """Hear that something squeals; tell what is done. The next round does it; no alert is."""
+        return "" if self._play is None or self.duty.play else self.squeals.squealed()
 
     def on_player_restarted(self, now: Reading) -> list[Effect]:
         """A new player knows nothing: let sound what should, at the right place in it."""

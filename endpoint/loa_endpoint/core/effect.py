@@ -159,11 +159,15 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """Measure what is written, from *at_ms* on, under the name of a play."""
+    """Measure what is written, from *at_ms* on, under the name of a play.
+
+    Of a *is_declared* signal (an alert, a test tone) no monitor complains.
+    """
 
     play: str
     at_ms: int
     expected_silence: tuple[tuple[int, int], ...]
+    is_declared: bool = False
 
 
 @dataclass(frozen=True, slots=True)

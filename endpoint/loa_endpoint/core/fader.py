@@ -6,6 +6,7 @@ from loa_endpoint.core.clock import Reading
 from loa_endpoint.core.effect import Effect, Keep, Part, SetGain
 from loa_endpoint.core.play import Play
 from loa_endpoint.core.schedule import asked_volume, volume_gain_cdb
+from loa_endpoint.core.sound_alarms import SquealGuard
 from loa_protocol.record import Happening
 
 CAP_RAMP_MS = 500  # a cap that changes while playing is followed, not jumped to
@@ -14,8 +15,10 @@ CAP_RAMP_MS = 500  # a cap that changes while playing is followed, not jumped to
 class Fader:
     """The volume of one part of the mix."""
 
-    def __init__(self, part: Part) -> None:
+    def __init__(self, part: Part, guard: SquealGuard | None = None) -> None:
         self._part = part
+        self._guard = guard or SquealGuard()
+        self._guarded = ""  # the play that the guard knows
         self._gain: int | None = None
         self._is_known = False
         self._told: dict[str, int] = {}  # the play that was told to be capped, and at what level
@@ -26,7 +29,10 @@ class Fader:
 
     def move(self, play: Play, level: int, now: Reading) -> list[Effect]:
         """Bring *play* to *level*: from its first sample on, or by a ramp where it sounds."""
-        gain = volume_gain_cdb(level)
+        if play.name != self._guarded:
+            self._guarded = play.name
+            self._guard.forget()
+        gain = self._guard.apply(volume_gain_cdb(level))
         if self._is_known and gain == self._gain:
             return []
         # a player that stands anywhere else must not be heard on its way

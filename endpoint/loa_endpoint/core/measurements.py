@@ -10,7 +10,7 @@ import itertools
 import math
 from dataclasses import dataclass
 
-from loa_endpoint.core.play import Measured
+from loa_endpoint.core.play import MOST_RECORDED, Measured
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +28,11 @@ class Measurements:
     def __init__(self) -> None:
         self._done: dict[str, list[Stretch]] = {}
         self._now: dict[str, Stretch] = {}
+
+    @property
+    def plays(self) -> tuple[str, ...]:
+        """The plays of which something is known."""
+        return tuple(sorted({*self._done, *self._now}))
 
     def so_far(self, play: str, stretch: Stretch) -> None:
         """Take what the present player has measured of *play* up to now."""
@@ -54,12 +59,6 @@ class Measurements:
             stretches.append(current)
         return join(stretches) if stretches else None
 
-    def keep_only(self, plays: frozenset[str]) -> None:
-        """Forget plays that nobody will ask for any more."""
-        for kept in (self._done, self._now):
-            for play in kept.keys() - plays:
-                del kept[play]
-
 
 def join(stretches: list[Stretch]) -> Measured:
     """Return the measurement of *stretches*, in order of time, as if one player had made it.
@@ -77,6 +76,7 @@ def join(stretches: list[Stretch]) -> Measured:
         silent_ms=sum(part.silent_ms for part in parts) + sum(seams),
         longest_gap_ms=max([part.longest_gap_ms for part in parts] + seams),
         xruns=sum(part.xruns for part in parts),
+        recorded=tuple(file for part in parts for file in part.recorded)[:MOST_RECORDED],
     )
 
 

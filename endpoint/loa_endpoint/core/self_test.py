@@ -99,7 +99,7 @@ class SelfTest:
         return [
             *self._orders.step(order, Step.BEGIN, "", begun_ms=now.unix_ms),
             Judge(test.name),
-            Measure(test.name, now.mono_ms, ()),
+            Measure(test.name, now.mono_ms, (), is_declared=True),
             Prepare(test.name, SOUND, 0, 0),
             SetGain(0, 0, 0),
             SoundMedia(test.name, 0, 0, _FADE_MS, _FADE_MS),

@@ -43,10 +43,14 @@ class SoundAlarms:
 
 
 class SquealGuard:
-    """How much quieter an item is because it squealed; to its end, and not beyond."""
+    """How much quieter an item is because it squealed; to its end, and not beyond.
+
+    Attributes:
+        action: What the settings ask for.
+    """
 
     def __init__(self, action: SquealAction = SquealAction.TELL) -> None:
-        self._action = action
+        self.action = action
         self._cut_cdb = 0
         self._is_mute = False
 
@@ -57,10 +61,10 @@ class SquealGuard:
 
     def squealed(self) -> str:
         """Do what the settings ask for, once for each squeal; return what that was, in words."""
-        if self._action is SquealAction.MUTE:
+        if self.action is SquealAction.MUTE:
             self._is_mute = True
             return "muted to the end of the item"
-        if self._action is SquealAction.LOWER:
+        if self.action is SquealAction.LOWER:
             self._cut_cdb = max(LOWEST_CDB, self._cut_cdb - LOWER_CDB)
             return f"lowered by {-self._cut_cdb // 100} dB"
         return ""
