@@ -14,7 +14,6 @@ FULL_SCALE: Final = 0.99995
 """A sample from here on is at full scale: one and a half steps of 16 bits below 1."""
 CLIPPED_RUN: Final = 4
 """So many in a row are a flat top. A clean tone at full scale has fewer above 60 Hz at 48 kHz."""
-MAX_PLACES: Final = 1000
 _WORST_LOSS_DB: Final = 99.0
 _EIGHT_BITS: Final = 0.99
 
@@ -26,7 +25,7 @@ class ChannelFacts:
     """What was found in the channels of a file.
 
     Attributes:
-        clipped_ms: Where flat tops begin, oldest first, at most `MAX_PLACES`.
+        clipped_ms: Where flat tops begin, oldest first, one for each tenth of a second.
         clipped_runs: How many flat tops there are.
         dc: The largest mean of a channel, of 1.
         mono_loss_db: Power that the mix of left and right loses against the two: 0 where they are
@@ -46,7 +45,7 @@ class ChannelMeter:
         self._at = 0  # samples of each channel
         self._rate = 1
         self._runs: list[int] = []  # per channel, how long the run at the end of a frame is
-        self._places: list[int] = []
+        self._places: dict[int, int] = {}  # tenth of a second -> ms of its first flat top
         self._count = 0
         self._sums: _Rows = np.zeros(0)
         self._each, self._mixed = 0.0, 0.0  # power of left and right, and of their mix
@@ -72,8 +71,8 @@ class ChannelMeter:
     def finish(self) -> ChannelFacts:
         """Return what was found."""
         dc = float(np.abs(self._sums).max() / self._at) if self._at and len(self._sums) else 0.0
-        places = sorted({at * 1000 // self._rate for at in self._places})
-        return ChannelFacts(tuple(places[:MAX_PLACES]), self._count, dc, self._loss_db())
+        places = tuple(sorted(self._places.values()))
+        return ChannelFacts(places, self._count, dc, self._loss_db())
 
     def _loss_db(self) -> float:
         if self._each < 1e-9:
@@ -95,8 +94,8 @@ class ChannelMeter:
             length = before + end - start
             if length >= CLIPPED_RUN > before:
                 self._count += 1
-                if len(self._places) < MAX_PLACES * 4:
-                    self._places.append(self._at + start)
+                at_ms = (self._at + start) * 1000 // self._rate
+                self._places[at_ms // 100] = min(at_ms, self._places.get(at_ms // 100, at_ms))
         last = int(ends[-1] - starts[-1])
         going_on = last + (carried if last == len(row) else 0)
         self._runs[channel] = going_on if sides[-1] else 0

@@ -21,12 +21,19 @@ from loa_manager.cli.playlist_standing import standing
 from loa_manager.cli.playlist_view import playlist_facts, show_playlist
 from loa_manager.cli.progress import progress
 from loa_manager.cli.question import confirm
+from loa_manager.cli.sound_view import check_picture_name, draw_sounds, write_picture
 from loa_manager.cli.texts import LoaGroup
 from loa_manager.home import Home
 from loa_manager.keyring import load_signer
 from loa_manager.publish.desk import Desk
 from loa_manager.publish.drafts import SUFFIX
-from loa_manager.publish.editing import check_draft, check_schedule, make_draft, seal_draft
+from loa_manager.publish.editing import (
+    check_draft,
+    check_schedule,
+    make_draft,
+    media_store,
+    seal_draft,
+)
 from loa_manager.publish.publication import judge_draft, published
 from loa_manager.publish.publication import publish as publish_draft
 from loa_protocol.errors import ConfigError
@@ -48,17 +55,26 @@ def playlist() -> None:
 @click.argument("file", type=_FILE)
 @home_option
 @allow_forbidden_option
+@click.option("--picture", type=_FILE, help="Draw its sounds into this file, .svg or .png.")
 @json_option
-def check(file: Path, home: Path, allow_forbidden: bool) -> None:
+def check(file: Path, home: Path, allow_forbidden: bool, picture: Path | None) -> None:
     """Show what the schedule or draft FILE will do in the next 24 hours, and every fault."""
+    if picture is not None:
+        check_picture_name(picture)
     place, desk = _open(home)
+    store = media_store(place)
     forbid = not allow_forbidden
     with progress(_("Measuring")) as on_file:
         if file.suffix == SUFFIX:
-            _draft, checked = check_draft(file, desk, forbid=forbid, on_file=on_file)
+            found, checked = check_draft(file, desk, forbid=forbid, on_file=on_file)
+            folder = found.media
         else:
             checked = check_schedule(file, place, desk, forbid=forbid, on_file=on_file)
-    show_playlist(checked, title=_("Checked: {path}").format(path=file))
+            folder = store.folder
+    sounds = draw_sounds(checked.playlist, folder, store)
+    show_playlist(checked, title=_("Checked: {path}").format(path=file), sounds=sounds)
+    if picture is not None:
+        write_picture(picture, sounds)
 
 
 @playlist.command(example="loa playlist draft --home nga tuan-04.toml -o tuan-04.draft")

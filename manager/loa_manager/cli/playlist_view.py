@@ -9,6 +9,8 @@ from typing import Any
 import click
 
 from loa_manager.cli.output import Column, show, show_facts, show_json, wants_json
+from loa_manager.cli.sound_view import show_sounds, sound_facts
+from loa_manager.media.waveform import Drawn
 from loa_manager.publish.editing import Checked
 from loa_manager.publish.order import Collision, titles_of
 from loa_manager.publish.preview import Preview, Remark
@@ -19,8 +21,10 @@ from loa_protocol.objects.playlist import Playlist
 _ = translator("loa_manager")
 
 
-def show_playlist(checked: Checked, *, title: str) -> None:
+def show_playlist(checked: Checked, *, title: str, sounds: Sequence[Drawn] = ()) -> None:
     """Show what a playlist is, its next day of plays in local time, and the policy's remarks.
+
+    What its *sounds* look like is shown where they are given.
 
     With ``--json`` all of it is one object.
     """
@@ -34,11 +38,13 @@ def show_playlist(checked: Checked, *, title: str) -> None:
         more = {"remarks": remarks, "warnings": list(checked.warnings)}
         more["state"] = "needs_order" if checked.needs_order else "ready"
         more["collisions"] = [_collision(each, preview) for each in checked.collisions]
+        more |= {"sounds": [sound_facts(each) for each in sounds]} if sounds else {}
         show_json({**facts, "plays_from": preview.start, "plays": shown, **more})
         return
     show_facts(_shown(facts, preview), _labels(), title=title)
     click.echo()
     show_plays(preview)
+    show_sounds(sounds)
     show_remarks(preview.remarks, checked.warnings)
     show_collisions(checked.collisions, preview)
 

@@ -28,7 +28,7 @@ class Sketch:
         length_ms: Of the sound.
         bars: How loud each of up to `BARS` equal parts gets: 0 at -60 dBFS, 255 at full scale.
         silences: Stretches in which nothing is heard, ends included, as pairs of ms.
-        clipped: Where it is clipped, in ms.
+        clipped: Where it is clipped, in ms; one for each of `BARS` parts at most.
     """
 
     length_ms: int
@@ -57,9 +57,11 @@ def draw_sketch(examined: Examination) -> Sketch:
         silences = sorted(
             outline.pauses(SILENCE_MS) + [each for each in ends if each[1] - each[0] >= SILENCE_MS]
         )
-    clipped = sorted({at // 100 * 100 for at in examined.channels.clipped_ms})
+    longest = sorted(silences, key=lambda each: each[0] - each[1])[:MAX_MARKS]
+    columns = {at * BARS // max(1, length_ms) for at in examined.channels.clipped_ms}
+    clipped = sorted(min(length_ms, column * length_ms // BARS) for column in columns)
     levels = outline.levels(BARS)
-    return Sketch(length_ms, levels, tuple(silences[:MAX_MARKS]), tuple(clipped[:MAX_MARKS]))
+    return Sketch(length_ms, levels, tuple(sorted(longest)), tuple(clipped[:BARS]))
 
 
 def parse_sketch(data: bytes) -> Sketch:
@@ -78,7 +80,8 @@ def parse_sketch(data: bytes) -> Sketch:
         )
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise MessageError(f"no sketch of a sound: {error!r:.80}") from None
-    if len(sketch.bars) > BARS or max(len(sketch.silences), len(sketch.clipped)) > MAX_MARKS:
+    marks = (len(sketch.silences) > MAX_MARKS, len(sketch.clipped) > BARS)
+    if len(sketch.bars) > BARS or any(marks):
         raise MessageError("a sketch larger than any that is drawn")
     return sketch
 
