@@ -53,7 +53,12 @@ class Played:
 
 
 def play(
-    folder: pathlib.Path, commands: Sequence[m.Command | bytes], *, sink: str = "", **env: str
+    folder: pathlib.Path,
+    commands: Sequence[m.Command | bytes],
+    *,
+    sink: str = "",
+    options: Sequence[str] = (),
+    **env: str,
 ) -> Played:
     """Let a player carry out *commands* as fast as it can, into a new WAV or into *sink*."""
     path = folder / "horn.wav"
@@ -61,7 +66,7 @@ def play(
         stale.unlink(missing_ok=True)
     lines = [line if isinstance(line, bytes) else m.encode(line) for line in commands]
     done = subprocess.run(
-        command_line("--sink", sink or f"wav:{path}", "--as-fast-as-possible"),
+        command_line("--sink", sink or f"wav:{path}", "--as-fast-as-possible", *options),
         check=False,
         input=b"".join(lines),
         capture_output=True,

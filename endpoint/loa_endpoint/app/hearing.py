@@ -13,7 +13,7 @@ from loa_endpoint.core.evidence import FaultChanged
 from loa_endpoint.core.measurements import Measurements, Stretch
 from loa_endpoint.core.play import NOTHING_MEASURED, Measured
 from loa_endpoint.core.sound_alarms import SQUEAL, SoundAlarms
-from loa_protocol.record import Happening
+from loa_protocol.record import Happening, Recorded
 
 
 class Hearing:
@@ -89,6 +89,14 @@ def _stretch(event: messages.ItemFigures) -> Stretch:
         silent_ms=event.silent_ms,
         longest_gap_ms=event.longest_gap_ms,
         xruns=event.xruns,
+        recorded=_recorded(event) if isinstance(event, messages.ItemMeasured) else (),
     )
     start_ms, end_ms = event.started_ns // 1_000_000, event.ended_ns // 1_000_000
     return Stretch(measured=measured, start_ms=start_ms, end_ms=end_ms)
+
+
+def _recorded(event: messages.ItemMeasured) -> tuple[Recorded, ...]:
+    return tuple(
+        Recorded(start_ms=each.start_ms, duration_ms=each.duration_ms, sha256=each.sha256)
+        for each in event.recorded
+    )

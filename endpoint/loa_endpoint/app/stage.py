@@ -33,7 +33,6 @@ from loa_protocol.record import (
     PlayEnded,
     PlayStarted,
     Record,
-    Recorded,
     Refused,
 )
 

@@ -155,6 +155,13 @@ class EndItem(Message, frozen=True, tag="end_item"):
     at_ns: Instant = 0
 
 
+class Clock(Message, frozen=True, tag="clock"):
+    """At *at_ns* it is *unix_ms*: by what the black box names its files. Before, it keeps none."""
+
+    unix_ms: Annotated[int, msgspec.Meta(ge=0, le=2**50)]
+    at_ns: Instant
+
+
 class Quit(Message, frozen=True, tag="quit"):
     """Fade out in 20 ms and end the process."""
 
@@ -173,6 +180,7 @@ Command = (
     | Profile
     | BeginItem
     | EndItem
+    | Clock
     | Quit
 )
 
@@ -289,8 +297,22 @@ class ItemFigures(Message, frozen=True):
     ended_ns: int
 
 
+class Recording(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """A file of the black box: from unix *start_ms* on, by the agent's clock."""
+
+    start_ms: int
+    duration_ms: int
+    sha256: bytes
+
+
 class ItemMeasured(ItemFigures, frozen=True, tag="item_measured"):
-    """What was measured of an item that is over."""
+    """What was measured of an item that is over.
+
+    Attributes:
+        recorded: The files of the black box that cover it.
+    """
+
+    recorded: tuple[Recording, ...] = ()
 
 
 class ItemSoFar(ItemFigures, frozen=True, tag="item_so_far"):

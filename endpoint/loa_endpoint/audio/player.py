@@ -10,6 +10,7 @@ ends when its standard input closes.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import gc
 import os
@@ -25,11 +26,22 @@ from typing import Final, NoReturn
 
 import numpy as np
 
+from loa_endpoint.audio.black_box import BlackBox
 from loa_endpoint.audio.capture import CardCapture
 from loa_endpoint.audio.desk import Desk
 from loa_endpoint.audio.ear import Ear
 from loa_endpoint.audio.line_in import Capture, FifoCapture, LineIn, PatientCapture
-from loa_endpoint.audio.messages import Beat, Event, Fault, LineInLevel, Quit, Ready
+from loa_endpoint.audio.messages import (
+    Beat,
+    Clock,
+    Command,
+    Event,
+    Fault,
+    ItemMeasured,
+    LineInLevel,
+    Quit,
+    Ready,
+)
 from loa_endpoint.audio.mixer import Mixer
 from loa_endpoint.audio.pipes import CommandPipe, EventPipe
 from loa_endpoint.audio.sink import Sink
@@ -62,8 +74,9 @@ class Player:
         commands: CommandPipe,
         events: EventPipe,
         ear: Ear | None = None,
+        black_box: BlackBox | None = None,
     ) -> None:
-        self._sink, self._line_in = sink, line_in
+        self._sink, self._line_in, self._black_box = sink, line_in, black_box
         self._commands, self._events = commands, events
         self._buffer: Samples = np.zeros(sink.block, dtype=np.float32)
         self._block = self._buffer
@@ -98,23 +111,40 @@ class Player:
             return EXIT_SINK
         finally:
             self._sink.close()
+            self._close_black_box()
         return 0
 
     def run_virtual(self) -> int:
         """Play as fast as possible: time is what has been rendered, the commands come first."""
         self._report_ready()
         for command in self._commands.take_all():
-            self._desk.handle(command)
+            self._handle(command)
         self._report_refused()
         while not self._desk.over and not self._desk.is_idle:
             self._desk.wait_for_sounds(len(self._block))
             self._play_block()
         self._desk.beat(self._written, self._instant(self._desk.now))
         self._sink.close()
+        self._close_black_box()
         return 0
 
     def _emit(self, event: Event) -> None:
-        self._events.send(event)
+        if self._black_box is not None and isinstance(event, ItemMeasured):
+            self._black_box.end_item(event)  # which tells it with the files that cover it
+        else:
+            self._events.send(event)
+
+    def _handle(self, command: Command) -> None:
+        if not isinstance(command, Clock):
+            self._desk.handle(command)
+        elif self._black_box is not None:
+            self._black_box.set_clock(command)
+
+    def _close_black_box(self) -> None:
+        if self._black_box is not None:
+            with contextlib.suppress(BrokenPipeError):
+                for event in self._black_box.close():
+                    self._events.send(event)
 
     def _due(self, now_ns: int) -> int:
         return -((self._sink.epoch_ns - now_ns) * RATE // _SECOND)
@@ -137,7 +167,7 @@ class Player:
         while True:
             left_ms = 0.0 if self._sink.paces else (due_ns - time.monotonic_ns()) / 1e6
             for command in self._commands.take(max(0.0, left_ms)):
-                self._desk.handle(command)
+                self._handle(command)
             if self._commands.refused:
                 self._report_refused()
             if self._commands.closed and not self._quitting:
@@ -180,6 +210,8 @@ class Player:
             self._sink.write(sample, self._block)
             self._written += len(self._block)
             self._sink_failed = False
+            if self._black_box is not None:
+                self._black_box.feed(sample, self._block)
         except StoreError as error:
             if not self._sink_failed:
                 self._sink_failed = True
@@ -188,6 +220,9 @@ class Player:
         self._desk.sink_xruns += self._sink.xruns - xruns
         self._desk.sink_drift_ppm = self._sink.drift_ppm
         self._unreported += len(self._block)
+        if self._black_box is not None:
+            for event in self._black_box.take_events():
+                self._events.send(event)
 
 
 def find_capture(url: str) -> Callable[[], Capture]:
@@ -208,6 +243,7 @@ USAGE: Final = f"""usage: python -m loa_endpoint.audio.player --sink URL [--line
   --sink URL             {KINDS}
   --line-in URL          fifo:PATH (raw s16le, mono, 48 kHz) or pyaudio:DEVICE
   --ear URL              a microphone at the pole, likewise; what it hears never leaves here
+  --black-box FOLDER     keep what was written, two weeks of it
   --epoch-ns N           CLOCK_MONOTONIC instant of sample 0 of a new file
   --as-fast-as-possible  virtual time: all commands are read first; sample 0 is at 1 s
 """
@@ -218,6 +254,7 @@ class _Options:
     sink: str = ""
     line_in: str = ""
     ear: str = ""
+    black_box: str = ""
     epoch_ns: int | None = None
     virtual: bool = False
 
@@ -233,7 +270,7 @@ def _parse(arguments: Sequence[str]) -> _Options:
         name = rest.pop(0)
         if name == "--as-fast-as-possible":
             options.virtual = True
-        elif name not in ("--sink", "--line-in", "--ear", "--epoch-ns") or not rest:
+        elif name not in ("--sink", "--line-in", "--ear", "--black-box", "--epoch-ns") or not rest:
             raise ConfigError("arguments", [f"{name}: unknown, or without its value", USAGE])
         elif name == "--epoch-ns":
             if not rest[0].isdecimal():
@@ -265,7 +302,10 @@ def main(arguments: Sequence[str]) -> int:
         return EXIT_CONFIG
     line_in = LineIn(PatientCapture(open_line_in), sink.block) if open_line_in else None
     ear = Ear(PatientCapture(open_ear)) if open_ear else None
-    player = Player(sink, line_in, commands, events, ear)
+    box = None
+    if options.black_box:
+        box = BlackBox(Path(options.black_box), sink, is_virtual=options.virtual)
+    player = Player(sink, line_in, commands, events, ear, box)
     if options.virtual:
         return player.run_virtual()
     _prepare_process()

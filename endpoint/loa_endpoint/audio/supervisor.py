@@ -18,6 +18,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, Literal
 
 from loa_endpoint.audio.messages import (
@@ -71,6 +72,7 @@ class PlayerSupervisor:
         *,
         line_in: str | None = None,
         ear: str | None = None,
+        black_box: Path | None = None,
         epoch_ns: int | None = None,
         on_restart: Callable[[Reason], None] | None = None,
         settings: StallSettings | None = None,
@@ -81,6 +83,7 @@ class PlayerSupervisor:
             sink: ``wav:PATH``, ``null:``, ``pyaudio:DEVICE`` or ``tee:SINK,SINK``.
             line_in: ``fifo:PATH`` or ``pyaudio:DEVICE``.
             ear: A microphone at the pole, likewise.
+            black_box: The folder in which what was written is kept; None for nowhere.
             epoch_ns: Instant of the first sample of a new WAV file; when it is opened otherwise.
             on_restart: Called when another player is ready after one was lost, with what happened
                 to that one. Its `Prepare`, `Play`, `Volume`, ... have to be sent again.
@@ -91,6 +94,8 @@ class PlayerSupervisor:
             self._arguments += ["--line-in", line_in]
         if ear is not None:
             self._arguments += ["--ear", ear]
+        if black_box is not None:
+            self._arguments += ["--black-box", str(black_box)]
         if epoch_ns is not None:
             self._arguments += ["--epoch-ns", str(epoch_ns)]
         self._on_restart = on_restart

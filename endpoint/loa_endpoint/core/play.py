@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 
 from loa_endpoint.core.schedule import Planned
 from loa_protocol.objects.playlist import BearerKind, Mark
-from loa_protocol.record import Evidence, Outcome, PlayEnded, PlayStarted, Segment
+from loa_protocol.record import Evidence, Outcome, PlayEnded, PlayStarted, Recorded, Segment
 
+MOST_RECORDED = 48  # files of the black box: with all else they fit into a record of 4,096 bytes
 MAX_SEGMENTS = 60  # the record holds 64; a flapping bearer is held long before
 
 
@@ -22,6 +23,7 @@ class Measured:
     silent_ms: int
     longest_gap_ms: int
     xruns: int
+    recorded: tuple[Recorded, ...] = ()  # the files of the black box that cover it
 
 
 NOTHING_MEASURED = Measured(
@@ -126,6 +128,7 @@ class Play:
             uncertainty_ms=min(self.uncertainty_ms, 2**49),
             loudness_clufs=measured.loudness_clufs,
             true_peak_cdb=measured.true_peak_cdb,
+            recorded=measured.recorded or None,
         )
 
     def _close(self, at_ms: int) -> None:
