@@ -15,6 +15,8 @@ from loa_endpoint.app.keeper import Keeper
 from loa_endpoint.app.live_door import LiveDoor
 from loa_endpoint.app.options import Hardware, Options
 from loa_endpoint.app.plane import ContentPlane
+from loa_endpoint.app.recall import FOLDER, BlackBoxDoor
+from loa_endpoint.app.recall import Parts as BlackBoxParts
 from loa_endpoint.app.report import Observed, StatusReport
 from loa_endpoint.app.self_test_sound import write_test_sound
 from loa_endpoint.app.stage import Parts, Stage
@@ -73,6 +75,7 @@ class Agent:
             self.hardware.sink,
             line_in=self.hardware.line_in,
             ear=self.hardware.ear,
+            black_box=options.home / FOLDER,
             on_restart=self._on_player_restart,
         )
         self.tuner = self._make_tuner()
@@ -89,6 +92,7 @@ class Agent:
             is_nudged=lambda: self.session.is_connected,
         )
         self.carriers = self._make_carriers(options)
+        self._black_box = self._make_black_box()
         self._start_wait = StartWait(wait_s=self._wait_s(), booted_ms=monotonic_ms())
         self._began_with, self._began_in = settings, self.keeper.scope
         self._listens_khz: int | None = None
@@ -214,6 +218,7 @@ class Agent:
             "content": self.plane.sync.run,
             "media": self.plane.media.run,
             "inbox": self.plane.inbox.run,
+            "recall": self._black_box.run,
             "uplink": self.session.run,
             "clocks": lambda: every(TICK_S, self._hear_clocks),
             "slow round": lambda: every(SLOW_ROUND_S, self._slow_round),
@@ -241,11 +246,13 @@ class Agent:
         self.stage.end()
         await self.player.stop()
         self.carriers.close()
+        self._black_box.close()
         self.plane.close()
         self.time.save_floor()
         self.outbox.close()
 
     def _round(self) -> None:
+        self._black_box.tell_time()
         self._await_head()
         self.stage.round()
 
@@ -290,6 +297,7 @@ class Agent:
 
     async def _hear_player(self) -> None:
         async for event in self.player.events():
+            self._black_box.on_player(event)
             self.stage.on_player(event)
 
     def _on_player_restart(self, reason: str) -> None:
@@ -330,6 +338,19 @@ class Agent:
             keep=self.stage.keep,
         )
         return Carriers(parts, modem=self.hardware.modem, sticks=options.sticks)
+
+    def _make_black_box(self) -> BlackBoxDoor:
+        parts = BlackBoxParts(
+            folder=self._home / FOLDER,
+            identity=self._signer.public.kid,
+            stage=self.stage,
+            tell_player=self.player.send,
+            read_clock=self.time.read,
+            service=self.plane.open_service(),
+            address=lambda: self.keeper.in_force.service[0],
+            is_mobile=self.hardware.modem is not None,
+        )
+        return BlackBoxDoor(parts)
 
     def _make_tuner(self) -> XdrTuner | None:
         url = self.hardware.tuner

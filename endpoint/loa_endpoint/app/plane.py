@@ -94,7 +94,7 @@ class ContentPlane:
         self._content, self._media = Fetcher(self._of_content), Fetcher(self._of_content)
         self.sticks = SticksFirst(self._media)
         self._must_renew = False
-        self._service = Fetcher(lambda _: tls_context(keeper, time, certificate=self._shown()))
+        self._service = self.open_service()
         self.inbox = self._open_inbox()
         self.inbox.listener = self
         identity = signer.public.kid
@@ -125,6 +125,10 @@ class ContentPlane:
         )
         self.on_identity: Callable[[], None] = lambda: None  # a new certificate is there
         self.on_settings: Callable[[], None] = lambda: None  # other settings are in force
+
+    def open_service(self) -> Fetcher:
+        """Return a line of its own to the service, with our certificate; its owner closes it."""
+        return Fetcher(lambda _: tls_context(self._keeper, self._time, certificate=self._shown()))
 
     def _open_inbox(self) -> Inbox:
         return Inbox(

@@ -180,6 +180,15 @@ class OrderDesk:
             and each.body.verb is verb
         ]
 
+    def unfinished(self, verb: Verb) -> list[Kept]:
+        """Return the commands of *verb* that are not over, oldest first."""
+        return [
+            each
+            for each in self._orders.values()
+            if isinstance(each.body, Command) and each.body.verb is verb
+            if not each.progress.is_over
+        ]
+
     @property
     def policy(self) -> Policy | None:
         """The policy in force, also where there is nothing to play."""
@@ -293,7 +302,7 @@ class OrderDesk:
             case Command(verb=Verb.ROTATE):
                 done = [RenewIdentity()]
             case _:
-                return []  # a self-test waits until nothing sounds
+                return []  # a self-test waits until nothing sounds, a recall for the server
         kept, *told = self.step(order.id, Step.FINISH, "done")
         assert isinstance(kept, KeepProgress)
         return [replace(kept, first=True), *told, *done]
