@@ -58,6 +58,8 @@ class ServiceClient:
         identity: Identity,
         address: str | None = None,
         clock: Clock = lambda: datetime.now(UTC),
+        *,
+        timeout_s: float = TIMEOUT_S,
     ) -> None:
         """Know whom to ask; nothing is sent yet.
 
@@ -73,7 +75,7 @@ class ServiceClient:
             raise ConfigError(self.address, [fault])
         self._host, self._identity, self._clock = parts.hostname, identity, clock
         self._connection = http.client.HTTPSConnection(
-            parts.hostname, parts.port or 443, timeout=TIMEOUT_S, context=_context(home)
+            parts.hostname, parts.port or 443, timeout=timeout_s, context=_context(home)
         )
 
     def close(self) -> None:
@@ -92,7 +94,18 @@ class ServiceClient:
             RefusedError: it said no; ``code`` is its reason.
             FetchError: it cannot be reached, or is not the province's.
         """
-        response = self._send(method, target, body, {})
+        return self._read(self._send(method, target, body, {}), target)
+
+    def post_bare(self, target: str, body: bytes) -> Answer:
+        """Send *body* without our seal, where it has its own; once only. Raises as :meth:`call`."""
+        try:
+            self._connection.request("POST", target, body)
+            return self._read(self._connection.getresponse(), target)
+        except (OSError, http.client.HTTPException) as error:
+            self.close()
+            raise FetchError(self.address + target, 0, _why(error)) from None
+
+    def _read(self, response: http.client.HTTPResponse, target: str) -> Answer:
         data = response.read(MAX_ANSWER + 1)
         if len(data) > MAX_ANSWER:
             self.close()

@@ -22,6 +22,8 @@ def homes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     make_homes(folder)
     return folder
 
+CHUNK = "/live/{word}/chunk"
+
 
 @pytest.fixture
 def quiet(homes: Path, tmp_path: Path) -> MailLab:
@@ -46,6 +48,8 @@ def walk(lab: MailLab, draft: Draft) -> Iterator[tuple[str, str, str, bytes]]:
         "sha256": draft.playlist.media[0].sha256.hex(),
         "offset:int": "0",
         "scope:path": STATION,
+        "grant": "0" * 32,
+        "word": "a-word-that-was-never-given",
         "path:path": "objects/" + lab.home("ls").content.index().root.digest.hex(),  # type: ignore[union-attr]  # init makes one
     }
     bodies = {"/mailbox/drafts": draft.data, "/mailbox/drafts/{digest}/approval": draft.data}
@@ -73,6 +77,8 @@ def test_every_route_is_public_on_purpose_or_wants_to_know_who_asks(
         assert answer.status_code == 401, target
         if method != "HEAD":
             reason = "no_certificate" if template in BOARDS else "no_signature"
+            if template == CHUNK:  # its own word opens it, which a sealed request has given
+                reason = "no_session"
             assert refusal(answer) == (401, reason)
     assert seen >= PUBLIC | BOARDS | {"/mailbox/drafts", "/mailbox/inbox/{scope:path}"}
 
@@ -97,6 +103,9 @@ def test_no_route_serves_a_foreign_commune_or_another_role(lab: MailLab, posted:
                 assert answer.json() == []  # who gives alerts follows orders for their own place
             elif template.startswith("/orders/{digest}"):
                 assert refusal(answer) == (404, "not_here")  # no order of theirs waits for it
+            elif template.startswith("/live"):
+                gone = (401, "no_session") if template == CHUNK else (404, "not_here")
+                assert refusal(answer) == gone
             else:
                 assert answer.status_code in (400, 403), (name, target)
     assert lab.everything() == before

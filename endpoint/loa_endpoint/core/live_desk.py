@@ -32,6 +32,7 @@ class _Open:
     kept: Kept
     session: LiveSession
     source: str = ""  # the player's name for it; empty while no bearer wants it
+    base_ms: int = 0  # unix: the instant that is position 0 to the player
     until_ms: int = 0  # unix: when the last sound that came is over
     recent: list[LiveChunk] = field(default_factory=list)
 
@@ -57,9 +58,11 @@ class LiveDesk:
         return None if found is None else found.session.grant
 
     def for_slot(self, playlist: bytes, item: str) -> bytes | None:
-        """Return the id of the grant that fills the live slot *item* of *playlist*, the newest.
+        """Return the id of the grant that fills the live slot *item* of *playlist*.
 
-        A grant without a slot is an item of its own, whose name is the grant's id.
+        Of several that is the one whose sound reaches farthest: a grant that is given ahead takes
+        over when its voice begins. A grant without a slot is an item of its own, whose name is the
+        grant's id.
         """
         fitting = [
             each
@@ -67,7 +70,8 @@ class LiveDesk:
             if (each.session.grant.playlist, each.session.grant.slot) == (playlist, item)
             or (each.session.grant.slot is None and each.kept.event.hex() == item)
         ]
-        return max(fitting, key=lambda each: each.kept.taken_ms).kept.event if fitting else None
+        newest = max(fitting, key=lambda each: (each.until_ms, each.kept.taken_ms), default=None)
+        return None if newest is None else newest.kept.event
 
     def on_chunk(self, data: bytes, now: Reading) -> tuple[bytes, list[FeedLive]]:
         """Judge one chunk; return whose it is, and what of it goes to the player now.
@@ -84,6 +88,8 @@ class LiveDesk:
         if sum(map(len, chunk.packets)) > MAX_CHUNK_BYTES:
             raise MessageError(f"more than {MAX_CHUNK_BYTES} bytes of sound in one chunk")
         found.until_ms = max(found.until_ms, chunk.at_ms + len(chunk.packets) * PACKET_MS)
+        if not found.source:
+            self._take_over(found)
         if found.source:
             return order, [_feed(found, chunk)]
         found.recent = [c for c in found.recent if c.at_ms >= now.unix_ms - KEPT_MS]
@@ -93,7 +99,7 @@ class LiveDesk:
     def attach(self, order: bytes, source: str) -> list[FeedLive]:
         """Let *source* of the player be fed from now on; return what came just before."""
         found = self._open[order]
-        found.source = source
+        found.source, found.base_ms = source, found.session.grant.start * 1000
         fed = [_feed(found, chunk) for chunk in found.recent]
         found.recent = []
         return fed
@@ -111,7 +117,19 @@ class LiveDesk:
 
     def position_ms(self, order: bytes, unix_ms: int) -> int:
         """Return which place of the session belongs to an instant."""
-        return max(0, unix_ms - self._open[order].session.grant.start * 1000)
+        found = self._open[order]
+        base_ms = found.base_ms if found.source else found.session.grant.start * 1000
+        return max(0, unix_ms - base_ms)
+
+    def _take_over(self, found: _Open) -> None:
+        """Let *found* go on where another grant of the same slot is being heard."""
+        grant = found.session.grant
+        if grant.slot is None:
+            return
+        for each in self._open.values():
+            other = each.session.grant
+            if each.source and (other.playlist, other.slot) == (grant.playlist, grant.slot):
+                found.source, found.base_ms = each.source, each.base_ms
 
 
 def _known(known: dict[bytes, _Open], kept: Kept) -> _Open | None:
@@ -120,5 +138,4 @@ def _known(known: dict[bytes, _Open], kept: Kept) -> _Open | None:
 
 
 def _feed(found: _Open, chunk: LiveChunk) -> FeedLive:
-    position = chunk.at_ms - found.session.grant.start * 1000
-    return FeedLive(found.source, position, chunk.packets)
+    return FeedLive(found.source, chunk.at_ms - found.base_ms, chunk.packets)

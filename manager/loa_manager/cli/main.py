@@ -38,6 +38,8 @@ COMMANDS: Final = {
     "bulletin": "loa_manager.cli.bulletin:bulletin",
     "alert": "loa_manager.cli.alert:alert",
     "order": "loa_manager.cli.order:order",
+    "live": "loa_manager.cli.live:live",
+    "relay": "loa_manager.cli.relay:relay",
     "provision": "loa_manager.cli.provision:provision",
     "serve": "loa_manager.cli.serve:serve",
     "sms": "loa_manager.cli.sms:sms",

@@ -39,7 +39,14 @@ ROUTES: Final = (
         f"/mailbox/drafts/{_NOTHING}/media/{_NOTHING}/0",
     ),
     ("/orders", "POST", "/orders"),
+    (
+        "/orders/{digest}/media/{sha256}/{offset:int}",
+        "POST",
+        f"/orders/{_NOTHING}/media/{_NOTHING}/0",
+    ),
     ("/orders/{scope:path}", "GET", "/orders/vn"),
+    ("/live/{grant}", "POST", "/live/0"),
+    ("/live/{word}/chunk", "POST", "/live/0/chunk"),
 )
 PUBLIC: Final = frozenset({"/content/{path:path}", "/enrol/cacerts"})
 REFUSALS: Final = (401, 403)

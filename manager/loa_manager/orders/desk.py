@@ -7,7 +7,7 @@ by the root's floors alone. Alerts need one.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -54,12 +54,16 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class OrderDesk:
-    """What orders are judged by; *rules* is None where no policy is in force."""
+    """What orders are judged by; *rules* is None where no policy is in force.
+
+    *slots* are live slots of playlists that were judged elsewhere: a person's home has none.
+    """
 
     home: Home
     trusted: Trusted
     rules: Desk | None
     now: Now
+    slots: Mapping[tuple[bytes, str], tuple[int, int]] = dataclasses.field(default_factory=dict)
 
     @classmethod
     def open(cls, home: Home, now: datetime) -> OrderDesk:
@@ -177,6 +181,8 @@ class OrderDesk:
         digest, slot = grant.playlist, grant.slot
         if digest is None or slot is None:
             return {}
+        if (digest, slot) in self.slots:
+            return {(digest, slot): self.slots[digest, slot]}
         if digest not in {leaf.digest for leaf in self.home.content.leaves()}:
             return {}
         bundle = Bundle.from_bytes(self.home.content.object(digest))

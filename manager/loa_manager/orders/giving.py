@@ -185,17 +185,18 @@ class Giver:
 
     def post(self, paper: Paper, secrets: Secrets, on_file: OnFile = unwatched) -> None:
         """Bring the order *paper* to the server; raises as :func:`sending.post`."""
-        with self._client(self._sealer(paper, secrets)) as client:
+        with self._client(self.sealer(paper, secrets)) as client:
             sending.post(client, self.home, paper, on_file)
 
     def must_bring_sound(self, paper: Paper, secrets: Secrets) -> bool:
         """Tell whether the server lacks a sound that *paper* names, so that it has to go first."""
         if self.is_province or not paper.media or not self._has_server():
             return False
-        with self._client(self._sealer(paper, secrets)) as client:
+        with self._client(self.sealer(paper, secrets)) as client:
             return sending.is_lacking(client, paper)
 
-    def _sealer(self, paper: Paper, secrets: Secrets) -> Identity:
+    def sealer(self, paper: Paper, secrets: Secrets) -> Identity:
+        """Return the key here that has sealed *paper*, or would; raises as :meth:`seal`."""
         return next(self._identities(paper, secrets, None))
 
     @contextlib.contextmanager

@@ -30,6 +30,7 @@ from loa_manager.serve.home_lock import HomeLock
 from loa_manager.serve.ingest_link import IngestLink
 from loa_manager.serve.key_folder import ServerKeys
 from loa_manager.serve.listener import Listener
+from loa_manager.serve.live_route import LiveRoutes, Push, push_nowhere
 from loa_manager.serve.mail_keeper import MailKeeper
 from loa_manager.serve.mail_route import MailRoutes
 from loa_manager.serve.message_plane import MessagePlane
@@ -142,8 +143,6 @@ async def _serve(
         inherited=(stores.lock.descriptor,),
     )
     office = Office(home)
-    app = make_web(home, keys, stores.engine, office).app()
-    listener = Listener(app, keys.tls, options.host, https_port)
     projector = Projector(functools.partial(records.project, stores.engine))
     link = IngestLink(
         host=_LOOPBACK.get(options.host, options.host),
@@ -153,6 +152,8 @@ async def _serve(
         on_commit=projector.wake,
         word=callout.word,
     )
+    app = make_web(home, keys, stores.engine, office, push=link.push).app()
+    listener = Listener(app, keys.tls, options.host, https_port)
     head = HeadKeeper(home.content, keys.head, home.trusted, link.nudge)
     courier = Courier(home, stores.engine, link.push)
     watch = functools.partial(_watch_certificates, keys, stores.ingest)
@@ -180,8 +181,9 @@ def make_web(
     engine: Engine,
     office: Office,
     clock: Clock = lambda: datetime.now(UTC),
+    push: Push = push_nowhere,
 ) -> Web:
-    """Return every route that the server of *home* answers."""
+    """Return every route that the server of *home* answers; live sound goes to *push*."""
     door = Doorkeeper(home, keys.tls.authorities.server, clock)
     return Web(
         content=home.content.path,
@@ -190,7 +192,11 @@ def make_web(
         enrolment=Enrolment(engine, keys.enrolment),
         time_signer=keys.time,
         clock=clock,
-        people=[*MailRoutes(office, door).routes(), *OrderRoutes(home, door).routes()],
+        people=[
+            *MailRoutes(office, door).routes(),
+            *OrderRoutes(home, door).routes(),
+            *LiveRoutes(home, door, push).routes(),
+        ],
     )
 
 

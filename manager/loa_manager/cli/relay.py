@@ -1,0 +1,220 @@
+"""``loa relay``: a radio's stream, heard under our seal in live slots of a playlist."""
+
+from __future__ import annotations
+
+import signal
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+
+from loa_manager.cli.live import speaking
+from loa_manager.cli.live_view import (
+    Ending,
+    MeterLine,
+    ending,
+    level_facts,
+    level_text,
+    line_text,
+    tell,
+)
+from loa_manager.cli.order_options import Scope, open_giver
+from loa_manager.cli.question import confirm
+from loa_manager.cli.texts import LoaCommand
+from loa_manager.keyring import Identity, Secrets
+from loa_manager.live.fetching import STALL_S, Way
+from loa_manager.live.line import CHUNK_S, CommonClock, Line
+from loa_manager.live.permit import OneHolder, slots_for, unsealed
+from loa_manager.live.relay import (
+    DELAY_MS,
+    SILENCE_S,
+    RelayWays,
+    Status,
+    relay_slot,
+    wait_for,
+)
+from loa_manager.live.slots import Slot, choose
+from loa_manager.live.upstream import Happening, Upstream
+from loa_manager.live.voice import GrantAsk, Voice
+from loa_manager.orders.giving import Giver
+from loa_manager.service_client import ServiceClient
+from loa_protocol.errors import LoaError
+from loa_protocol.exit_codes import INTERRUPTED
+from loa_protocol.language import translator
+
+_ = translator("loa_manager")
+
+_LINES = 60  # where there is no terminal, a line a minute
+_LOOK_S = 30.0  # for the next slot, where none is left
+
+
+@click.command(
+    cls=LoaCommand,
+    example="loa relay --home truc --url https://radio.example.vn/live.ogg --scope vn/ls"
+    " --slot 'dai-tinh-*'",
+)
+@click.option("--url", required=True, help="The stream: Icecast (Ogg/Opus, MP3) or HLS.")
+@click.option("--scope", required=True, type=Scope(), help="Whose playlist, and where it sounds.")
+@click.option("--slot", required=True, help="Its live slots, by id; * and ? stand for any letters.")
+@click.option("--once", is_flag=True, help="End with the slot; else the next one is waited for.")
+@click.option(
+    "--silence",
+    type=click.FloatRange(1, 600),
+    default=SILENCE_S,
+    show_default=True,
+    help="Seconds of silence after which nothing is sent on, and boards fall back.",
+)
+@click.option(
+    "--delay",
+    type=click.FloatRange(0.5, 20),
+    default=DELAY_MS / 1000,
+    show_default=True,
+    help="Seconds from here to the horn, the same at every board.",
+)
+@click.option(
+    "--ca-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Believe in these certificates (PEM) alone, instead of the system's.",
+)
+@click.option("--plain-http", is_flag=True, help="Take what anybody on the way could change.")
+@speaking
+def relay(**given: Any) -> None:  # noqa: ANN401 - click's own
+    """Send a stream on into live slots of the playlist in force, signed by the one key here.
+
+    A stream that dies or falls silent is not sent on: the boards fall back to what else their item
+    may sound from. It is asked for again, at growing intervals, until Ctrl-C.
+    """
+    way = Way.by(given["ca_file"], takes_plain=given["plain_http"], stall_s=STALL_S)
+    way.check(given["url"])
+    secrets = given["passphrase"].secrets()
+    giver = _giver(given)
+    question = _("Relay {url} into the live slots {slot} of {scope}?")
+    names = {name: given[name] for name in ("url", "slot", "scope")}
+    confirm(question.format(**names), where=_("relay"), yes=given["yes"])
+    identity = _identity(giver, secrets, given)
+    with ending() as asked:
+        _run(given, way, _Keys(secrets, identity), asked)
+    if asked.number == signal.SIGINT:
+        click.get_current_context().exit(INTERRUPTED)
+
+
+class _Keys:
+    """The one holder who signs here."""
+
+    def __init__(self, secrets: Secrets, identity: Identity) -> None:
+        self.secrets, self.identity = secrets, identity
+
+
+def _giver(given: dict[str, Any]) -> Giver:
+    return open_giver(given["home"], given["server"])
+
+
+def _identity(giver: Giver, secrets: Secrets, given: dict[str, Any]) -> Identity:
+    probe = _ask(given, Slot("", "", b"", given["scope"], 0, 1), 0, 1)
+    return giver.sealer(unsealed(Voice(probe)), secrets)
+
+
+def _run(given: dict[str, Any], way: Way, keys: _Keys, asked: Ending) -> None:
+    clock = CommonClock()
+    giver = _giver(given)
+    connect = partial(ServiceClient, giver.home, keys.identity, giver.server, timeout_s=CHUNK_S)
+    holder = OneHolder(partial(_giver, given), keys.secrets, clock)
+    line, meter = Line(connect, clock), MeterLine(_LINES)
+
+    def give(slot: Slot, start: int, end: int) -> Voice:
+        voice, word = holder.give(_ask(given, slot, start, end), slot)
+        line.know(voice, word)
+        tell("given", _("Given: live grant {id}.").format(id=voice.grant.id.hex()[:8]),
+            grant=voice.grant.id.hex(), start=start, end=end)  # fmt: skip
+        return voice
+
+    ways = RelayWays(
+        open_stream=lambda: Upstream(given["url"], way),
+        give=give,
+        line=line,
+        clock=clock,
+        on_status=partial(_show, meter),
+        on_news=_tell_news,
+    )
+    delay_ms = round(given["delay"] * 1000)
+    try:
+        while not asked.stop.is_set():
+            slot = _next_slot(given, keys, is_patient=not given["once"])
+            if slot is None:
+                asked.stop.wait(_LOOK_S)
+                continue
+            tell("slot", _("Next: {title}").format(title=slot.title), slot=slot.item,
+                start=slot.start, end=slot.end)  # fmt: skip
+            if wait_for(slot, clock, asked.stop):
+                relay_slot(slot, ways, asked.stop, delay_ms=delay_ms, silence_s=given["silence"])
+            if given["once"]:
+                return
+    finally:
+        line.close()
+
+
+def _next_slot(given: dict[str, Any], keys: _Keys, *, is_patient: bool) -> Slot | None:
+    """Return the next slot; None where there is none now, or nobody can tell."""
+    giver = _giver(given)
+    identity = None if giver.is_province else keys.identity
+    try:
+        return choose(slots_for(giver, identity, given["scope"]), given["slot"])
+    except LoaError as error:
+        if not is_patient:
+            raise
+        tell("no_slot", str(error), why=str(error))
+        return None
+
+
+def _ask(given: dict[str, Any], slot: Slot, start: int, end: int) -> GrantAsk:
+    return GrantAsk(
+        scope=given["scope"],
+        title=slot.title,
+        start=start,
+        end=end,
+        language=given["language"],
+        category=given["category"],
+        volume=given["volume"],
+        slot=slot.item,
+        playlist=slot.playlist,
+    )
+
+
+def _tell_news(happening: Happening) -> None:
+    texts = {
+        "stream_open": _("The stream is there."),
+        "stream_lost": _("The stream is lost: {why}. Next try in {seconds} s."),
+        "stream_flowing": _("Sending."),
+        "stream_silent": _("The stream is silent: nothing is sent, boards fall back."),
+        "stream_away": _("Nothing to play: nothing is sent, boards fall back."),
+    }
+    text = texts.get(happening.event, happening.event)
+    words = {"why": happening.detail, "seconds": happening.next_try_s}
+    tell(
+        happening.event,
+        text.format(**words),
+        detail=happening.detail,
+        next_try_s=happening.next_try_s,
+    )
+
+
+def _show(meter: MeterLine, status: Status) -> None:
+    told = [
+        level_text(status.tick.level),
+        _("{seconds} s sent").format(seconds=status.sent_ms // 1000),
+        _("no sound: {why}").format(why=status.stream) if status.stream else "",
+        _("no grant: {why}").format(why=status.permit) if status.permit else "",
+        line_text(status.line),
+    ]
+    meter.show(
+        "  ".join(part for part in told if part),
+        **level_facts(status.tick.level),
+        flow=status.flow.value,
+        slot=status.slot.item,
+        sent_s=round(status.sent_ms / 1000, 1),
+        lost=status.lost,
+        stream=status.stream,
+        permit=status.permit,
+        line=status.line,
+    )

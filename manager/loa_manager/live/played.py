@@ -1,0 +1,101 @@
+"""Sound that is read as fast as the clock goes: a file, or raw samples from a pipe."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from loa_manager.live.capture import PcmRest
+from loa_protocol.errors import ConfigError
+from loa_sound.blocks import BLOCK, RATE, Samples
+from loa_sound.decoder import Decoder
+from loa_sound.errors import SoundError
+
+MOST_BEHIND: Final = RATE // 5
+"""Samples: what a pipe that stood still owes by then it does not have to bring at once."""
+
+
+class Due:
+    """How many samples belong to the time that has passed. Pure."""
+
+    def __init__(self) -> None:
+        self._start_s: float | None = None
+        self._taken = 0
+
+    def count(self, now_s: float) -> int:
+        """Return how many are due at *now_s*, monotonic seconds."""
+        if self._start_s is None:
+            self._start_s = now_s
+        return round((now_s - self._start_s) * RATE) - self._taken
+
+    def took(self, count: int, due: int) -> None:
+        """Note that *count* of the *due* were there; what is far behind is forgiven."""
+        self._taken += count + max(0, due - count - MOST_BEHIND)
+
+
+class FileSource:
+    """A sound file, at the speed at which it sounds."""
+
+    trouble = ""
+
+    def __init__(self, path: Path) -> None:
+        """Open *path*; raises ConfigError where it is no sound that Loa plays."""
+        try:
+            self._decoder = Decoder(path)
+        except SoundError as error:
+            raise ConfigError(str(path), [str(error)]) from None
+        self._due = Due()
+        self._held: Samples = np.zeros(0, dtype=np.float32)
+        self.is_over = False
+
+    def take(self, now_s: float) -> Samples:
+        """Return what is due."""
+        due = self._due.count(now_s)
+        while len(self._held) < due and not self.is_over:
+            chunk = self._decoder.read()
+            self.is_over = chunk is None
+            if chunk is None:  # a whole block, or its last sounds would wait for ever
+                chunk = np.zeros(-len(self._held) % BLOCK, dtype=np.float32)
+                due = len(self._held) + len(chunk)
+            self._held = np.concatenate((self._held, chunk))
+        taken, self._held = self._held[:due], self._held[due:]
+        self._due.took(len(taken), due)
+        return taken
+
+    def close(self) -> None:
+        """Close the file."""
+        self._decoder.close()
+
+
+class PcmSource:
+    """Raw signed 16-bit little-endian samples from a pipe, mono at 48 kHz.
+
+    Whoever fills it may be faster than the clock: the pipe makes them wait.
+    """
+
+    trouble = ""
+
+    def __init__(self, descriptor: int) -> None:
+        """Read from *descriptor*, which is made not to wait."""
+        self._fd = descriptor
+        os.set_blocking(descriptor, False)
+        self._due, self._rest = Due(), PcmRest()
+        self.is_over = False
+
+    def take(self, now_s: float) -> Samples:
+        """Return what is due, or what of it is there."""
+        due = self._due.count(now_s)
+        try:
+            data = os.read(self._fd, 2 * due) if due > 0 else None
+        except BlockingIOError:
+            data = None
+        self.is_over = data == b""
+        samples = self._rest.samples(data or b"")
+        self._due.took(len(samples), due)
+        return samples
+
+    def close(self) -> None:
+        """Leave the pipe as it is: it is not ours."""
