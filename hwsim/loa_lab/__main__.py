@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import click
 
 from loa_hwsim.cli import board_command, cable_command, sms_command
+from loa_hwsim.sound_card.cli import card_command
 from loa_hwsim.texts import SimGroup
 from loa_lab.cli import fleet_command, village_command
 from loa_protocol.command_line import begin_speaking
@@ -27,6 +28,7 @@ def sim() -> None:
 sim.add_command(board_command)
 sim.add_command(cable_command)
 sim.add_command(sms_command)
+sim.add_command(card_command)
 sim.add_command(village_command)
 sim.add_command(fleet_command)
 

@@ -2,9 +2,9 @@
 
     python -m loa_endpoint.audio.capture "USB Audio"
 
-When the card goes, PortAudio spins in its ``read`` for ever (measured: all of a core), and a
-process that has PortAudio open is never told of cards that come. A process can be killed, and
-started anew. It writes raw signed 16-bit samples to its standard output.
+When the card goes, PortAudio does not return from its ``read`` any more, at worst spinning there
+with all of a core; and a process that has PortAudio open is never told of cards that come. A
+process can be killed, and started anew. It writes raw signed 16-bit samples to its standard output.
 """
 
 from __future__ import annotations

@@ -52,7 +52,8 @@ def open_device(name: str, **kind: Any) -> tuple[Any, Any]:  # noqa: ANN401 - Py
 def _hush() -> None:
     """Let the C libraries say nothing, and Python what it likes.
 
-    ALSA and PortAudio write to descriptor 2; when a card goes, 70,000 lines a second of the same.
+    ALSA and PortAudio write to descriptor 2: dozens of lines whenever cards are listed, and the
+    same four, 70,000 times a second, where a card answers EPIPE for ever.
     """
     if sys.stderr.fileno() != 2:
         return

@@ -6,6 +6,7 @@ with the outside are the files of its folder. (``loa_card.c`` lists them.)
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +14,12 @@ from typing import Final, Literal
 
 from loa_hwsim.sound_card.build import build_plugin
 from loa_hwsim.sound_card.diary import Diary, read_diary
-from loa_protocol.errors import StoreError
+from loa_protocol.errors import ConfigError, StoreError
 
 CONFIG: Final = "asound.conf"
 Fault = Literal["gone", "stalled", "xrun"]
+_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+_BREAKS: Final = re.compile(r'["\\\n]')
 _HEAD: Final = 'pcm_type.loa_card {{ lib "{plugin}" }}\n'
 _CARD: Final = 'pcm.{name} {{ type loa_card folder "{folder}" ppm {ppm:g} latency {latency} }}\n'
 _TAIL: Final = "pcm.default { type null }\n"
@@ -69,9 +72,12 @@ def plug_in(folder: Path, cards: Sequence[SoundCard], *, cache: Path | None = No
         What ``ALSA_CONFIG_PATH`` has to be for a program that is to find them.
 
     Raises:
-        ConfigError: The plug-in cannot be compiled.
+        ConfigError: The plug-in cannot be compiled, or a name or path would break ALSA's syntax.
         StoreError: The folders cannot be written.
     """
+    for card in cards:
+        if not _NAME.fullmatch(card.name) or _BREAKS.search(str(card.folder.absolute())):
+            raise ConfigError("sound card", [f"{card.name!r} in {card.folder}: letters and digits"])
     plugin = build_plugin(cache)
     try:
         for card in cards:

@@ -11,7 +11,7 @@
  *   stalled      while it is there, the clock stands still, and no call fails
  *   xrun         is taken away, and the card runs dry once
  *
- * It has no mixer, one rate, one format. Python: loa_hwsim.sound_card.
+ * It has no mixer, one rate, one format.
  */
 #define _GNU_SOURCE
 #include <alsa/asoundlib.h>
@@ -39,10 +39,10 @@ struct card {
 	double ppm;
 	long latency;       /* frames on their way behind the buffer, as in a USB cable */
 	bool running, still;
-	int64_t seen_ns;    /* when the clock was looked at last */
-	int64_t ran_ns;     /* and how long it had run by then */
+	int64_t seen_ns, ran_ns; /* when the clock was looked at, and how long it had run */
 	uint64_t handed;    /* frames handed over or fetched since prepare() */
 	uint64_t filed;     /* frames in played.raw */
+	snd_pcm_sframes_t pointer; /* the last one told */
 };
 
 static int64_t now_ns(void)
@@ -97,6 +97,8 @@ static uint64_t advance(struct card *card)
 
 static void arm(struct card *card, int64_t interval_ns)
 {
+	if (interval_ns < 1000000)
+		interval_ns = 1000000;
 	struct timespec every = { interval_ns / SECOND, interval_ns % SECOND };
 	struct itimerspec spec = { every, every };
 	timerfd_settime(card->timer, 0, &spec, NULL);
@@ -133,8 +135,8 @@ static int card_prepare(snd_pcm_ioplug_t *io)
 	card->running = false;
 	card->ran_ns = 0;
 	card->handed = 0;
-	int64_t eighth = (int64_t)io->period_size * SECOND / RATE / 8;
-	arm(card, eighth < 1000000 ? 1000000 : eighth);
+	card->pointer = 0;
+	arm(card, (int64_t)io->period_size * SECOND / RATE / 8);
 	return 0;
 }
 
@@ -173,8 +175,10 @@ static bool has_run_dry(struct card *card, uint64_t moved)
 static snd_pcm_sframes_t card_pointer(snd_pcm_ioplug_t *io)
 {
 	struct card *card = io->private_data;
-	if (is_there(card, "gone"))
-		return leave(card);
+	if (is_there(card, "gone")) {
+		leave(card);  /* the state says it; an error would become an xrun */
+		return card->pointer;
+	}
 	if (!card->running)
 		return 0;
 	uint64_t moved = advance(card);
@@ -185,7 +189,8 @@ static snd_pcm_sframes_t card_pointer(snd_pcm_ioplug_t *io)
 	}
 	if (io->stream == SND_PCM_STREAM_PLAYBACK && moved > card->handed)
 		moved = card->handed;
-	return (snd_pcm_sframes_t)(moved % io->buffer_size);
+	card->pointer = (snd_pcm_sframes_t)(moved % io->buffer_size);
+	return card->pointer;
 }
 
 static int card_delay(snd_pcm_ioplug_t *io, snd_pcm_sframes_t *delay)
@@ -194,10 +199,8 @@ static int card_delay(snd_pcm_ioplug_t *io, snd_pcm_sframes_t *delay)
 	if (is_there(card, "gone"))
 		return leave(card);
 	uint64_t moved = card->running ? advance(card) : 0;
-	if (io->stream == SND_PCM_STREAM_PLAYBACK)
-		*delay = (snd_pcm_sframes_t)(card->handed - moved) + card->latency;
-	else
-		*delay = (snd_pcm_sframes_t)(moved - card->handed) + card->latency;
+	snd_pcm_sframes_t held = (snd_pcm_sframes_t)(card->handed - moved);
+	*delay = card->latency + (io->stream == SND_PCM_STREAM_PLAYBACK ? held : -held);
 	return 0;
 }
 
@@ -250,7 +253,6 @@ static int card_poll_revents(snd_pcm_ioplug_t *io, struct pollfd *fds, unsigned 
 {
 	struct card *card = io->private_data;
 	bool plays = io->stream == SND_PCM_STREAM_PLAYBACK;
-	unsigned short ready = plays ? POLLOUT : POLLIN;
 	uint64_t ticks;
 	(void)count;
 	if ((fds->revents & POLLIN) && read(card->timer, &ticks, sizeof ticks) < 0)
@@ -267,7 +269,7 @@ static int card_poll_revents(snd_pcm_ioplug_t *io, struct pollfd *fds, unsigned 
 	uint64_t moved = advance(card);
 	uint64_t free = plays ? io->buffer_size - card->handed + moved : moved - card->handed;
 	if (free >= io->period_size)
-		*revents |= ready;
+		*revents |= plays ? POLLOUT : POLLIN;
 	if (plays ? moved >= card->handed : free > io->buffer_size)
 		*revents |= POLLERR;
 	return 0;
@@ -277,8 +279,7 @@ static void give_back(struct card *card)
 {
 	int owned[] = { card->folder, card->lock, card->timer, card->events, card->sound };
 	for (size_t i = 0; i < sizeof owned / sizeof *owned; i++)
-		if (owned[i] >= 0)
-			close(owned[i]);
+		close(owned[i]); /* -1 where it was not opened: no harm */
 	free(card);
 }
 
@@ -326,17 +327,16 @@ static int constrain(snd_pcm_ioplug_t *io)
 						 SND_PCM_ACCESS_MMAP_INTERLEAVED };
 	static const unsigned int rates[] = { RATE };
 	int error = snd_pcm_ioplug_set_param_list(io, SND_PCM_IOPLUG_HW_FORMAT, 1, formats);
-	if (error >= 0)
-		error = snd_pcm_ioplug_set_param_list(io, SND_PCM_IOPLUG_HW_ACCESS, 2, accesses);
-	if (error >= 0)
-		error = snd_pcm_ioplug_set_param_list(io, SND_PCM_IOPLUG_HW_RATE, 1, rates);
-	if (error >= 0)
-		error = snd_pcm_ioplug_set_param_minmax(io, SND_PCM_IOPLUG_HW_CHANNELS, 1, 2);
-	if (error >= 0)
-		error = snd_pcm_ioplug_set_param_minmax(io, SND_PCM_IOPLUG_HW_PERIOD_BYTES, 128, 65536);
-	if (error >= 0)
-		error = snd_pcm_ioplug_set_param_minmax(io, SND_PCM_IOPLUG_HW_PERIODS, 2, 64);
-	return error;
+	error = error < 0 ? error :
+		snd_pcm_ioplug_set_param_list(io, SND_PCM_IOPLUG_HW_ACCESS, 2, accesses);
+	error = error < 0 ? error :
+		snd_pcm_ioplug_set_param_list(io, SND_PCM_IOPLUG_HW_RATE, 1, rates);
+	error = error < 0 ? error :
+		snd_pcm_ioplug_set_param_minmax(io, SND_PCM_IOPLUG_HW_CHANNELS, 1, 2);
+	error = error < 0 ? error :
+		snd_pcm_ioplug_set_param_minmax(io, SND_PCM_IOPLUG_HW_PERIOD_BYTES, 128, 65536);
+	return error < 0 ? error :
+		snd_pcm_ioplug_set_param_minmax(io, SND_PCM_IOPLUG_HW_PERIODS, 2, 64);
 }
 
 static int read_settings(snd_config_t *conf, struct card *card, const char **folder)
