@@ -72,9 +72,10 @@ class BandTrace:
 
     def feed(self, sound: Samples) -> None:
         """Take the next samples, any number of them."""
-        new = [self._measure(chunk) for chunk in self._chunks.feed(sound)][-len(self._kept) :]
+        new = [self._measure(chunk) for chunk in self._chunks.feed(sound)]
+        self.frames += len(new)
+        new = new[-len(self._kept) :]
         if new:
-            self.frames += len(new)
             self._kept = np.concatenate((self._kept[len(new) :], np.stack(new)))
 
     def clear(self) -> None:

@@ -113,7 +113,11 @@ class SquealWatch:
         at = int(np.argmax(alone))
         if not alone[at] or not _stands_out(heard, at):
             return None
-        hz = round((at + self._heard.low) * RATE / SIZE)
+        top = np.arange(max(0, at - SPAN), min(len(alone), at + 2 * SPAN + 1))
+        middle = float(
+            top[alone[top] >= 0.9 * alone[at]].mean()
+        )  # what SPAN adds up has a flat top
+        hz = round((middle + self._heard.low) * RATE / SIZE)
         return Squeal(active=True, hz=hz, share=round(min(1.0, float(alone[at])), 3))
 
     def _most_written(self) -> Power:

@@ -45,8 +45,8 @@ class EvidenceRules:
         share_permille: Of the sound written that must be confirmed for ``output``.
         silent_permille: Of the sound that a sensor judged; confirmed less than this is ``silent``,
             if it judged at least half of what was written.
-        content_permille: Of the sound written that the ear must have heard for ``content``: less
-            than on the line, as a lorry that passes hides a sentence.
+        content_permille: Of the sound written that the ear must have heard for ``content``, and
+            *share_permille* of what it could judge: a lorry that passes hides a sentence.
         judged_ms: Sound that a reading must cover to be judged by it.
         cover_ms: How far back from a reading its measurement reaches, the player's reports being
             a little late.
@@ -211,8 +211,10 @@ class OutputWatch:
         self._pieces = [piece for piece in self._pieces if piece[0] > limit_ms]
 
     def _evidence(self) -> Evidence:
-        ear = self._ear
-        if ear.confirmed_ms * 1000 >= max(1, ear.written_ms * self._rules.content_permille):
+        ear, rules = self._ear, self._rules
+        judged_ms = ear.confirmed_ms + ear.missing_ms
+        heard_enough = ear.confirmed_ms * 1000 >= max(1, ear.written_ms * rules.content_permille)
+        if heard_enough and ear.confirmed_ms * 1000 >= judged_ms * rules.share_permille:
             return Evidence.CONTENT
         if self._confirmed_ms + self._missing_ms == 0:
             is_silent = self._is_silent(ear.confirmed_ms, ear.missing_ms, ear.unread_ms)
