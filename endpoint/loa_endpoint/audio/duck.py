@@ -44,6 +44,12 @@ class Gain:
         self._target, self._left = target, max(samples, DECLICK)
         self._step = (target - self._db) / self._left
 
+    def jump(self, target: float) -> None:
+        """Be at *target* dB: only where nobody hears it."""
+        self._db = self._target = target
+        self._left = 0
+        self._ratio = float(_to_ratio(np.array([target]))[0])
+
     def apply(self, out: Samples) -> None:
         """Multiply *out* by the gain, which goes on moving."""
         if self._left:

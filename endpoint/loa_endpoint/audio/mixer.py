@@ -129,10 +129,12 @@ class Mixer:
     def set_volume(
         self, sample: int, gain_db: float, ramp: int, part: Part = Part.PROGRAMME
     ) -> None:
-        """Plan that the volume moves to *gain_db* in even dB steps over *ramp* samples."""
+        """Plan that the volume moves to *gain_db* in even dB steps over *ramp* samples.
+
+        Where nothing sounds it is there at once: what begins then must not be heard on the way.
+        """
         for each in self._volumes if part is Part.ALL else (part,):
-            gain = self._volumes[each]
-            self._plan(sample, functools.partial(gain.move, gain_db, ramp))
+            self._plan(sample, functools.partial(self._move_volume, each, gain_db, ramp))
 
     def set_horn(self, *, is_on: bool) -> None:
         """Shape the sound for a horn loudspeaker, or leave it as it is; best done in silence."""
@@ -222,6 +224,12 @@ class Mixer:
                 voice.leave(fade)
         if part is not Part.PROGRAMME:
             self._duck_from = None
+
+    def _move_volume(self, part: Part, gain_db: float, ramp: int) -> None:
+        if any(_part_of(voice) is part for voice in self.voices):
+            self._volumes[part].move(gain_db, ramp)
+        else:
+            self._volumes[part].jump(gain_db)
 
     def _make_room(self, start: Start) -> None:
         """Lower the programme ahead of an announcement that will be there in time."""

@@ -8,7 +8,7 @@ sound, so its alignment stays what it is.
 
 from __future__ import annotations
 
-from math import cos, pi, sin
+from math import cos, exp, log10, pi, sin
 from typing import Final, Protocol
 
 import numpy as np
@@ -25,14 +25,16 @@ _SIZE: Final = 2048
 _PIECE: Final = _SIZE - _TAPS + 1
 """Samples filtered by one transform."""
 
-PIVOT_DB: Final = -23.0
-"""RMS that keeps its level: what is levelled to -23 LUFS stays there."""
+PIVOT_DB: Final = -20.0
+"""RMS that keeps its level: the syllables of speech that is levelled to -23 LUFS."""
 RATIO: Final = 3.0
-MOST_DB: Final = 8.0
-"""What is soft is raised by so much at most: 12 dB below the pivot and further."""
+MOST_DB: Final = 10.0
+"""What is soft is raised by so much at most: 15 dB below the pivot and further."""
 FLOOR_DB: Final = -50.0
-"""From here down what is raised is noise, and is raised less: not at all `_FADE_DB` below."""
+"""Where it is softer than this for longer than a pause, what would be raised is noise: the softer,
+the less it is raised, and not at all `_FADE_DB` below."""
 _FADE_DB: Final = 15.0
+_PAUSE_S: Final = 0.4
 _WINDOW: Final = RATE // 100
 """The level is the RMS of 10 ms."""
 _RISE_DB: Final = 30.0 / RATE
@@ -92,28 +94,32 @@ class _Compressor:
 
     def __init__(self) -> None:
         self._squares = np.zeros(_WINDOW, dtype=np.float64)  # of the samples before
-        self._gain_db = 0.0
+        self._gain_db = self._most_db = 0.0
+        self._slow_power = 0.0
 
     def process(self, out: Samples) -> None:
         if not out.any() and not self._squares.any():
-            self._gain_db = 0.0
+            self._gain_db = self._most_db = self._slow_power = 0.0
             return
         squares = np.concatenate((self._squares, np.square(out, dtype=np.float64)))
         self._squares = squares[-_WINDOW:]
         sums = np.cumsum(squares)
         power = (sums[_WINDOW:] - sums[:-_WINDOW]) / _WINDOW
-        wanted = _gain_for(10 * np.log10(np.maximum(power, 1e-12)))
+        level_db = 10 * np.log10(np.maximum(power, 1e-12))
+        wanted = np.minimum((PIVOT_DB - level_db) * (1 - 1 / RATIO), self._follow_floor(power))
         steps = _RISE_DB * np.arange(1, len(out) + 1)
         held = np.minimum.accumulate(wanted - steps)
         gain = np.minimum(held, self._gain_db) + steps
         self._gain_db = float(gain[-1])
         np.multiply(out, 10 ** (gain / 20), out=out, casting="same_kind")
 
-
-def _gain_for(level_db: NDArray[np.float64]) -> NDArray[np.float64]:
-    gain = np.minimum((PIVOT_DB - level_db) * (1 - 1 / RATIO), MOST_DB)
-    noise = MOST_DB * (1 - (FLOOR_DB - level_db) / _FADE_DB)
-    return np.where(level_db < FLOOR_DB, np.maximum(noise, 0.0), gain)
+    def _follow_floor(self, power: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return by how much the samples may be raised at most."""
+        before, share = self._most_db, 1 - exp(-len(power) / (_PAUSE_S * RATE))
+        self._slow_power += (float(power.mean()) - self._slow_power) * share
+        above_db = 10 * log10(max(self._slow_power, 1e-12)) - FLOOR_DB
+        self._most_db = MOST_DB * min(1.0, max(0.0, 1 + above_db / _FADE_DB))
+        return np.linspace(before, self._most_db, len(power))
 
 
 def _answer() -> NDArray[np.float64]:
