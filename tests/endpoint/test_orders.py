@@ -73,7 +73,7 @@ def test_a_hold_silences_at_once_lets_alerts_through_and_survives_a_restart() ->
     assert scene.is_silent()
     scene.order(alert())
     assert scene.is_alerting
-    scene.wait(12)
+    scene.wait(14)
     assert scene.is_silent()
     scene.reboot()
     scene.run(BEGIN + 70_000)

@@ -116,7 +116,7 @@ class Scene(Stage):
             if source is not None and self.can_start:
                 unix_ms = at - now.mono_ms + now.unix_ms
                 self.heard.append(Heard(source, unix_ms, source.startswith("alert-")))
-                self.director.on_started(at, now)
+                self.director.on_started(at, now, source)
 
     # --- what a test asks
 
@@ -126,12 +126,16 @@ class Scene(Stage):
 
     @property
     def is_alerting(self) -> bool:
-        """Whether an alert sounds."""
-        return self.sounding is not None and self.sounding.startswith("alert-")
+        """Whether an alert sounds, be it by its tone."""
+        return self.sounding is not None and self.sounding.startswith(("alert-", "tone-"))
 
     def alerts(self) -> list[Heard]:
         """Return every repeat of every alert that was heard."""
         return [each for each in self.heard if each.is_alert]
+
+    def tones(self) -> list[Heard]:
+        """Return every attention tone that was heard."""
+        return [each for each in self.heard if each.source.startswith("tone-")]
 
     def state(self, order: bytes) -> OrderState:
         """Return how far an order has come, by the disk."""

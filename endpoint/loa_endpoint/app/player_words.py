@@ -20,6 +20,8 @@ def to_message(effect: ask.Effect) -> messages.Message:
             said = messages.Release(source=effect.source)
         case ask.OpenLive():
             said = messages.OpenLive(source=effect.source)
+        case ask.OpenTone():
+            said = messages.OpenTone(source=effect.source, length_ms=effect.length_ms)
         case ask.FeedLive():
             said = messages.Feed(
                 source=effect.source,

@@ -22,6 +22,7 @@ from loa_endpoint.audio.limiter import LOOK_AHEAD, Limiter
 from loa_endpoint.audio.line_in import LineIn
 from loa_endpoint.audio.live_sound import LiveSound
 from loa_endpoint.audio.mixer import Mixer, Part, Start
+from loa_endpoint.audio.tone import ToneSound
 from loa_endpoint.audio.voice import NEVER, Happening
 from loa_endpoint.audio.written_monitor import Expectation
 from loa_sound.blocks import RATE, Samples
@@ -68,7 +69,7 @@ class Desk:
         self._timeline = timeline
         self._emit = emit
         self._line_in = line_in
-        self._sounds: dict[str, FileSound | LiveSound] = {}
+        self._sounds: dict[str, FileSound | LiveSound | ToneSound] = {}
         self._items = ItemMeters(emit, self._instant_of)
         self._notices: SimpleQueue[Notice] = SimpleQueue()
         self._limiter = Limiter()
@@ -80,6 +81,7 @@ class Desk:
         self._handlers: dict[type, Callable[[Any], None]] = {
             m.Prepare: self._prepare,
             m.OpenLive: self._open_live,
+            m.OpenTone: self._open_tone,
             m.Feed: self._feed,
             m.Release: self._release,
             m.Play: self._play,
@@ -213,6 +215,12 @@ class Desk:
             sound = LiveSound(command.source, gain=_to_ratio(command.gain_db))
             self._sounds[command.source] = sound
 
+    def _open_tone(self, command: m.OpenTone) -> None:
+        if self._has_room(command.source):
+            gain, length = _to_ratio(command.gain_db), to_samples(command.length_ms)
+            tone = ToneSound(command.source, command.kind, gain=gain, length=length)
+            self._sounds[command.source] = tone
+
     def _feed(self, command: m.Feed) -> None:
         sound = self._sounds.get(command.source)
         if isinstance(sound, LiveSound):
@@ -336,10 +344,10 @@ class Desk:
         self._emit(
             m.Ended(source=sound.name, reason=happening.kind, at_ns=at_ns, detail=happening.detail)
         )
-        if isinstance(sound, FileSound | LiveSound) and not self.mixer.uses(sound):
+        if isinstance(sound, FileSound | LiveSound | ToneSound) and not self.mixer.uses(sound):
             self._forget(sound)
 
-    def _forget(self, sound: FileSound | LiveSound) -> None:
+    def _forget(self, sound: FileSound | LiveSound | ToneSound) -> None:
         sound.close()
         if self._sounds.get(sound.name) is sound:
             del self._sounds[sound.name]

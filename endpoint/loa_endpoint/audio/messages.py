@@ -57,6 +57,19 @@ class OpenLive(Message, frozen=True, tag="open_live"):
     gain_db: Gain = 0.0
 
 
+class OpenTone(Message, frozen=True, tag="open_tone"):
+    """Open *source* as a sound that the player makes itself; it is ready at once.
+
+    Attributes:
+        kind: ``attention``, before an alert, or ``chime``, which has its own length.
+    """
+
+    source: Name
+    kind: Literal["attention", "chime"] = "attention"
+    length_ms: Duration = 10_000
+    gain_db: Gain = 0.0
+
+
 class Feed(Message, frozen=True, tag="feed"):
     """Opus packets of 20 ms for a live source; the first sample belongs at *position_ms*."""
 
@@ -171,6 +184,7 @@ class Quit(Message, frozen=True, tag="quit"):
 Command = (
     Prepare
     | OpenLive
+    | OpenTone
     | Feed
     | Release
     | Play

@@ -1,21 +1,27 @@
-"""The alert desk: when the sound of the due alert begins, repeats and ends.
+"""The alert desk: when the tone and the sound of the due alert begin, repeat and end.
 
 An alert goes around the fallback machine: its sound is a file in the cache, nothing stands in for
-it, and FM has no part in it. Its first sample waits for nothing: no record, no disk. Everybody
-repeats on the same instants (those of ``speech_ms``), or one after the other where it names none.
+it, and FM has no part in it. Its first sample waits for nothing: no record, no disk, no decoding,
+for it is the attention tone's (`loa_endpoint.core.attention`), which the player makes itself.
+Everybody repeats on the same instants (those of ``speech_ms``), or one after the other where it
+names none.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from loa_endpoint.core import attention
+from loa_endpoint.core.alert_plan import alert_of, next_number, period_ms, planned
 from loa_endpoint.core.clock import Reading
 from loa_endpoint.core.effect import (
     Effect,
     EndMeasure,
     Judge,
     Measure,
+    OpenTone,
     Prepare,
+    Release,
     SetGain,
     Silence,
     SoundMedia,
@@ -26,9 +32,9 @@ from loa_endpoint.core.order_desk import OrderDesk
 from loa_endpoint.core.orders import Kept, Step
 from loa_endpoint.core.place import Place
 from loa_endpoint.core.play import Play, play_id
-from loa_endpoint.core.schedule import Planned, volume_gain_cdb
+from loa_endpoint.core.schedule import volume_gain_cdb
 from loa_protocol.objects.alert import Alert
-from loa_protocol.objects.playlist import Bearer, BearerKind, BulletinKind, Item, Mark, Session
+from loa_protocol.objects.playlist import BearerKind, Mark
 from loa_protocol.record import ClockTrust, Outcome
 
 FADE_MS = 50  # of what an alert interrupts
@@ -36,8 +42,7 @@ LEAD_MS = 250  # a common instant is prepared so long before it
 LATE_MS = 10_000  # the player gives a sound up that is not there by then
 _NEAR_END_MS = 1000  # files end a few frames before or after what was signed
 _AGAIN_MS = 5000  # a file that could not be opened is tried again
-_SESSION = "alert"  # in play records
-_CATEGORY = "emergency"
+_TONE = "tone-"  # how the names of tones begin
 
 
 @dataclass(slots=True, kw_only=True)
@@ -56,12 +61,23 @@ class _Sounding:
         return self.begin_ms + self.length_ms
 
 
+@dataclass(slots=True, kw_only=True)
+class _Tone:
+    """The attention tone under way, or over while the speech is still to come."""
+
+    order: bytes
+    source: str
+    begin_ms: int
+    speech: str | None  # the file, opened ahead; None where that failed
+
+
 class AlertDesk:
     """Sounds the most urgent alert of an order desk, and no other thing."""
 
     def __init__(self, orders: OrderDesk, endings: Endings, place: Place) -> None:
         self._orders, self._endings, self._place = orders, endings, place
         self._sounding: _Sounding | None = None
+        self._tone: _Tone | None = None
         self._rest_until: dict[bytes, int] = {}  # order -> when its next repeat may begin
         self._tries = 0
 
@@ -72,21 +88,25 @@ class AlertDesk:
 
     @property
     def current(self) -> bytes | None:
-        """The alert that sounds."""
-        return None if self._sounding is None else self._sounding.order
+        """The alert that sounds, be it by its tone."""
+        under_way = self._sounding or self._tone
+        return None if under_way is None else under_way.order
 
     def due(self, now: Reading) -> Kept | None:
         """Return the alert that everything else makes room for now; it may be between repeats."""
         for order in self._orders.alerts_due(now):
-            begins_ms = self._next_ms(order, now)
+            tone_ms, next_ms = self._tone_ms(order, now), self._next_ms(order, now)
+            is_near = next_ms <= now.mono_ms + LEAD_MS or (tone_ms or next_ms) <= now.mono_ms
             has_begun = order.id == self.current or order.progress.plays > 0
-            if has_begun or begins_ms <= now.mono_ms + LEAD_MS or self._is_late(order, now):
+            if has_begun or is_near or self._is_late(order, now):
                 return order
         return None
 
     def end_what_is_over(self, due: Kept | None, now: Reading) -> list[Effect]:
         """End the repeat that has come to its end, or that *due* has taken the place of."""
-        sounding = self._sounding
+        sounding, tone = self._sounding, self._tone
+        if tone is not None and (due is None or due.id != tone.order):
+            return self._drop_tone()
         if sounding is None:
             return []
         if now.mono_ms >= sounding.end_ms:
@@ -97,27 +117,43 @@ class AlertDesk:
             return []
         return self._end(now, Outcome.STOPPED if due is None else Outcome.PREEMPTED)
 
-    def begin(self, due: Kept | None, now: Reading) -> tuple[list[Effect], list[Effect]]:
-        """Return what lets the next repeat of *due* sound, and what is written down of it.
+    def begin(
+        self, due: Kept | None, now: Reading, *, over: bool = False
+    ) -> tuple[list[Effect], list[Effect]]:
+        """Return what lets the tone or next repeat of *due* sound, and what is written down of it.
 
         Both are empty where it sounds already, or rests between two repeats.
+
+        Args:
+            due: The alert that everything makes room for.
+            now: The time.
+            over: Something fades out meanwhile, at its own volume.
         """
         if due is None or self._sounding is not None:
             return [], []
+        ramp_ms, tone_ms = FADE_MS if over else 0, self._tone_ms(due, now)
+        if tone_ms is not None and tone_ms <= now.mono_ms:
+            return self._begin_tone(due, ramp_ms, now)
         at_ms = self._next_ms(due, now)
         if at_ms > now.mono_ms + LEAD_MS:
             return [], []
-        return self._begin(due, max(at_ms, now.mono_ms), now)
+        return self._begin(due, max(at_ms, now.mono_ms), ramp_ms, now)
 
     def stop(self, now: Reading) -> list[Effect]:
         """Fade out what sounds: a lockdown, a stop, or the end of the agent."""
+        if self._tone is not None:
+            return self._drop_tone()
         return [] if self._sounding is None else self._end(now, Outcome.STOPPED)
 
-    def on_started(self, at_ms: int, now: Reading) -> bool:
-        """Hear that a sound began at monotonic *at_ms*; tell whether it was an alert's."""
-        sounding = self._sounding
+    def on_started(self, at_ms: int, now: Reading, source: str = "") -> bool:
+        """Hear that *source* began at monotonic *at_ms*; tell whether it was an alert's."""
+        sounding, tone = self._sounding, self._tone
+        if tone is not None and source == tone.source and tone.order in self._rest_until:
+            self._rest_until[tone.order] = at_ms + attention.LEAST_MS
         if sounding is None:
-            return False
+            return tone is not None
+        if source.startswith(_TONE):
+            return True
         if not sounding.is_heard and at_ms >= sounding.begin_ms - LEAD_MS:
             sounding.is_heard, sounding.begin_ms = True, at_ms
             sounding.play.carry(BearerKind.MEDIA, at_ms - now.mono_ms + now.unix_ms)
@@ -125,7 +161,12 @@ class AlertDesk:
 
     def on_source_ended(self, source: str, reason: str, now: Reading) -> list[Effect] | None:
         """Hear that *source* will not sound any more; None where it is no alert's."""
-        sounding = self._sounding
+        if source.startswith(_TONE):
+            return []
+        sounding, tone = self._sounding, self._tone
+        if tone is not None and source == tone.speech:
+            tone.speech = None
+            return []
         if sounding is None or sounding.source != source:
             return None
         is_done = reason == "end" and now.mono_ms >= sounding.end_ms - _NEAR_END_MS
@@ -135,7 +176,7 @@ class AlertDesk:
         """Let a new player go on where the old one was lost."""
         sounding = self._sounding
         if sounding is None:
-            return []
+            return self._resume_tone(now)
         position = max(0, now.mono_ms - sounding.begin_ms)
         order = self._orders.order(sounding.order)
         if order is None or position >= sounding.length_ms:
@@ -144,14 +185,67 @@ class AlertDesk:
         self._tries += 1  # the first player may have heard the words meant for it after all
         sounding.is_heard, sounding.source = False, _source(order, self._tries)
         sounding.begin_ms, sounding.length_ms = now.mono_ms, sounding.length_ms - position
-        sound = self._sound(order, sounding, position_ms=position, at_ms=0)
+        sound = self._sound(order, sounding, position_ms=position)
         return [*sound, Measure(sounding.play.name, now.mono_ms, (), is_declared=True)]
+
+    # --- the tone
+
+    def _tone_ms(self, order: Kept, now: Reading) -> int | None:
+        """Return when the tone before the first speech of *order* is to begin; None: it is not."""
+        is_known = order.progress.plays or order.id in self._rest_until
+        if is_known or order.id == self.current:
+            return None
+        body = alert_of(order)
+        if self._common_ms(body, now) is None:
+            return attention.alone_from(body, now)
+        number, next_ms = next_number(body, now), self._next_ms(order, now)
+        return attention.common_from(body, order.taken_ms, number, next_ms, now)
+
+    def _begin_tone(
+        self, due: Kept, ramp_ms: int, now: Reading
+    ) -> tuple[list[Effect], list[Effect]]:
+        if self._common_ms(alert_of(due), now) is None:
+            self._rest_until[due.id] = now.mono_ms + attention.LEAST_MS
+        self._tone = _Tone(order=due.id, source="", begin_ms=now.mono_ms, speech=None)
+        sound = [Silence(0, FADE_MS), *self._sound_tone(due, self._tone, ramp_ms=ramp_ms)]
+        begun_ms = due.progress.begun_ms or now.unix_ms
+        return sound, self._orders.step(due.id, Step.BEGIN, "", begun_ms=begun_ms)
+
+    def _sound_tone(
+        self, order: Kept, tone: _Tone, *, ramp_ms: int = 0, position_ms: int = 0
+    ) -> list[Effect]:
+        body = alert_of(order)
+        assert body.media is not None  # it is due
+        self._tries += 1
+        tone.source, tone.speech = _source(order, self._tries, _TONE), _source(order, self._tries)
+        return [
+            OpenTone(tone.source, attention.MOST_MS),
+            SetGain(volume_gain_cdb(body.volume), 0, ramp_ms),
+            SoundMedia(tone.source, position_ms, 0, 0, FADE_MS),
+            Prepare(tone.speech, body.media.sha256, body.media.gain_cdb, 0),
+        ]
+
+    def _resume_tone(self, now: Reading) -> list[Effect]:
+        """Let a new player go on with the tone, and open what is said after it."""
+        tone = self._tone
+        order = None if tone is None else self._orders.order(tone.order)
+        if tone is None or order is None:
+            return []
+        return self._sound_tone(order, tone, position_ms=now.mono_ms - tone.begin_ms)
+
+    def _drop_tone(self) -> list[Effect]:
+        """End the tone before its alert has spoken; it is owed again if that comes back."""
+        tone, self._tone = self._tone, None
+        assert tone is not None  # callers have looked
+        self._rest_until.pop(tone.order, None)
+        let_go: list[Effect] = [] if tone.speech is None else [Release(tone.speech)]
+        return [Silence(0, FADE_MS), *let_go]
 
     # --- inside
 
     def _next_ms(self, order: Kept, now: Reading) -> int:
         """Return the monotonic instant at which the next repeat of *order* is to begin."""
-        body = _alert(order)
+        body = alert_of(order)
         rest_until = self._rest_until.get(order.id, 0)
         common = self._common_ms(body, now)
         if common is None:
@@ -166,18 +260,21 @@ class AlertDesk:
         """
         if not body.speech_ms or now.trust < ClockTrust.T2:
             return None
-        number, period = _next_number(body, now), _period_ms(body)
+        number, period = next_number(body, now), period_ms(body)
         return None if number >= body.repeats else body.speech_ms + number * period
 
     @staticmethod
     def _is_late(order: Kept, now: Reading) -> bool:
         """Whether others sound it already: we are silent with them until the next repeat."""
-        body = _alert(order)
+        body = alert_of(order)
         is_common = bool(body.speech_ms) and now.trust >= ClockTrust.T2
         return is_common and now.unix_ms >= body.speech_ms
 
-    def _begin(self, due: Kept, at_ms: int, now: Reading) -> tuple[list[Effect], list[Effect]]:
-        body, self._tries = _alert(due), self._tries + 1
+    def _begin(
+        self, due: Kept, at_ms: int, ramp_ms: int, now: Reading
+    ) -> tuple[list[Effect], list[Effect]]:
+        body, self._tries = alert_of(due), self._tries + 1
+        tone, self._tone = self._tone, None
         assert body.media is not None  # it is due, so it has a sound
         start_ms = at_ms - now.mono_ms + now.unix_ms
         left_ms = min(
@@ -187,35 +284,44 @@ class AlertDesk:
         key = f"{due.progress.plays}.{self._tries}"
         play = Play(
             id=play_id(due.digest, key, self._place.epoch),
-            planned=_planned(due, body, start_ms, length_ms),
+            planned=planned(due, body, start_ms, length_ms),
             volume=body.volume,
             uncertainty_ms=now.uncertainty_ms,
         )
         sounding = self._sounding = _Sounding(
             order=due.id,
             play=play,
-            source=_source(due, self._tries),
+            source=(tone and tone.speech) or _source(due, self._tries),
             begin_ms=at_ms,
             length_ms=length_ms,
         )
         instant = at_ms if at_ms > now.mono_ms else 0
-        fade = Silence(instant, FADE_MS)
-        sound = [fade, *self._sound(due, sounding, position_ms=0, at_ms=instant)]
+        sound = self._sound(due, sounding, at_ms=instant, ramp_ms=ramp_ms)
+        if tone is None:  # which else goes on until the speech takes its place
+            sound.insert(0, Silence(instant, FADE_MS))
+        elif tone.speech is not None:
+            sound = [each for each in sound if not isinstance(each, Prepare)]
         return sound, self._write_down(due, sounding, now)
 
     def _sound(
-        self, order: Kept, sounding: _Sounding, *, position_ms: int, at_ms: int
+        self,
+        order: Kept,
+        sounding: _Sounding,
+        *,
+        position_ms: int = 0,
+        at_ms: int = 0,
+        ramp_ms: int = 0,
     ) -> list[Effect]:
-        body, source = _alert(order), sounding.source
+        body, source = alert_of(order), sounding.source
         assert body.media is not None  # it sounds
         return [
             Prepare(source, body.media.sha256, body.media.gain_cdb, position_ms),
-            SetGain(volume_gain_cdb(body.volume), at_ms, 0),
+            SetGain(volume_gain_cdb(body.volume), at_ms, ramp_ms),
             SoundMedia(source, position_ms, at_ms, 0, FADE_MS),
         ]
 
     def _write_down(self, due: Kept, sounding: _Sounding, now: Reading) -> list[Effect]:
-        body = _alert(due)
+        body = alert_of(due)
         mark = Mark(self._place.mark or body.mark)
         started = sounding.play.started(playlist=due.digest, scope=self._place.scope, mark=mark)
         begun_ms = due.progress.begun_ms or now.unix_ms
@@ -239,7 +345,7 @@ class AlertDesk:
         ]
         if order is None or order.progress.is_over:
             return effects
-        body = _alert(order)
+        body = alert_of(order)
         was_silent = outcome is Outcome.BROKEN and not sounding.is_heard
         rest_ms = _AGAIN_MS if was_silent else body.gap_s * 1000
         self._rest_until[order.id] = now.mono_ms + rest_ms
@@ -251,51 +357,13 @@ class AlertDesk:
         is_done = (
             plays >= body.repeats
             or sounded_ms >= body.duration_s * 1000
-            or (is_common and plays > 0 and _next_number(body, now) >= body.repeats)
+            or (is_common and plays > 0 and next_number(body, now) >= body.repeats)
         )
         step, detail = (Step.FINISH, f"sounded {plays} times") if is_done else (Step.BEGIN, "")
         facts = {"sounded_ms": sounded_ms, "plays": plays}
         return effects + self._orders.step(order.id, step, detail, **facts)
 
 
-def _alert(order: Kept) -> Alert:
-    assert isinstance(order.body, Alert)  # nothing else is due
-    return order.body
-
-
-def _source(order: Kept, number: int) -> str:
-    """Return a name for the player that no other opening of the file has."""
-    return f"alert-{order.id.hex()}#{number}"
-
-
-def _period_ms(body: Alert) -> int:
-    """Return how far apart the common instants of an alert's repeats are."""
-    assert body.media is not None  # it sounds
-    return max(1, body.media.duration_ms + body.gap_s * 1000)
-
-
-def _next_number(body: Alert, now: Reading) -> int:
-    """Return the number, from 0, of the first common instant that has not passed."""
-    return max(0, -((body.speech_ms - now.unix_ms) // _period_ms(body)))
-
-
-def _planned(order: Kept, body: Alert, start_ms: int, length_ms: int) -> Planned:
-    """Return one repeat in the form in which plays are written down."""
-    item = Item(
-        id=order.event.hex(),
-        session=0,
-        title=body.title,
-        kind=BulletinKind.EMERGENCY,
-        level=order.level,
-        language=body.language,
-        category=_CATEGORY,
-        offset_ms=0,
-        duration_ms=length_ms,
-        bearers=(Bearer(kind=BearerKind.MEDIA, reference=0, cost=0),),
-        expected_silence=(),
-    )
-    session = Session(
-        id=_SESSION, start=start_ms // 1000, duration_s=body.duration_s, volume=body.volume
-    )
-    end_ms = start_ms + length_ms
-    return Planned(item=item, session=session, start_ms=start_ms, end_ms=end_ms, block=None)
+def _source(order: Kept, number: int, kind: str = "alert-") -> str:
+    """Return a name for the player that no other opening of a sound has."""
+    return f"{kind}{order.id.hex()}#{number}"

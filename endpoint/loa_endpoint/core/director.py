@@ -127,7 +127,7 @@ class Director:
         """The player let *source* sound at monotonic *at_ms*, maybe later than it was asked to."""
         if self.announcer.on_started(source, at_ms, now):
             return
-        if not self.duty.on_started(at_ms, now) and self._play is not None:
+        if not self.duty.on_started(at_ms, now, source) and self._play is not None:
             self._play.sounded(at_ms - now.mono_ms + now.unix_ms)
 
     def on_prepared(self, source: str, now: Reading) -> list[Effect]:

@@ -107,9 +107,9 @@ class Duty:
         self.has_moved_gain |= bool(tested)
         return effects + tested
 
-    def on_started(self, at_ms: int, now: Reading) -> bool:
+    def on_started(self, at_ms: int, now: Reading, source: str = "") -> bool:
         """Hear that a sound began; tell whether it was an alert's."""
-        return self._alerts.on_started(at_ms, now)
+        return self._alerts.on_started(at_ms, now, source)
 
     def on_source_ended(self, source: str, reason: str, now: Reading) -> list[Effect] | None:
         """Hear that *source* will not sound any more; None where it is no alert's."""
@@ -138,11 +138,12 @@ class Duty:
         due, quiet = self._alerts.due(now), self.orders.quiet(now)
         ended = self._alerts.end_what_is_over(due, now)
         due = self._alerts.due(now)  # its last repeat may just have ended
-        sound, begun = self._alerts.begin(due, now)
         self._is_alert_due = due is not None
         if due is not None or quiet:
             outcome = Outcome.STOPPED if due is None else Outcome.PREEMPTED
             ended += self._break_in(now, outcome) + self._test.stop(now)
+        is_over = any(isinstance(each, Silence) for each in ended)
+        sound, begun = self._alerts.begin(due, now, over=is_over)
         if quiet and self.orders.is_restored:
             told = told + self._test.refuse_all()
         first: list[Effect] = [each for each in ended if isinstance(each, Silence)]
@@ -156,6 +157,8 @@ class Duty:
     def _stop_alert(self, level: Level | None, now: Reading) -> list[Effect]:
         """End the alert that is under way for good, unless it is above *level*."""
         due = self._alerts.due(now)
-        if due is None or not due.progress.plays or (level is not None and level < due.level):
+        if due is None or not (due.progress.plays or due.id == self._alerts.current):
+            return []
+        if level is not None and level < due.level:
             return []
         return self.orders.step(due.id, Step.FINISH, "stopped")

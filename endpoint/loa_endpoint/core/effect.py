@@ -97,6 +97,14 @@ class OpenLive:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenTone:
+    """Open the attention tone, *length_ms* of it, which the player makes itself."""
+
+    source: str
+    length_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class FeedLive:
     """Give live sound packets whose first sample belongs at *position_ms* of it."""
 
@@ -206,6 +214,7 @@ Effect = (
     | Prepare
     | Release
     | OpenLive
+    | OpenTone
     | FeedLive
     | SoundMedia
     | SoundLineIn

@@ -116,7 +116,7 @@ def _counts_before(each: Kept, alert: Kept, policy: Policy) -> bool:
         return False
     days = (local_day(policy, _counts_from(taken)) for taken in (each, alert))
     is_earlier = (each.taken_ms, each.id) < (alert.taken_ms, alert.id)
-    return (is_earlier or each.progress.plays > 0) and len(set(days)) == 1
+    return (is_earlier or each.progress.begun_ms > 0) and len(set(days)) == 1
 
 
 def _counts_from(alert: Kept) -> int:
