@@ -120,6 +120,16 @@ def test_a_player_that_stalls_is_replaced_before_the_watchdog_bites(
     assert not psutil.pid_exists(stalled) or psutil.Process(stalled).status() == "zombie"
 
 
+@pytest.mark.needs("portaudio")
+def test_a_board_whose_sound_card_is_away_is_not_started_anew_for_it(
+    manager: Manager, pole: Pole, people: Crew
+) -> None:
+    sink = ("--sink", "pyaudio:no such card")
+    pole.process = people.start("c01", "loa-endpoint", "run", "--home", pole.home, *sink)
+    soon(lambda: manager.count(FED) >= 4, within_s=WITHIN_S)
+    assert pole.status()["sound"]["restarts"] == 0
+
+
 @pytest.mark.parametrize("port", [(), ("--bench-port", "no-such-line")])
 def test_a_board_that_waits_for_its_technician_is_well(
     manager: Manager, people: Crew, tmp_path: Path, port: tuple[str, ...]

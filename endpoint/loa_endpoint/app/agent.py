@@ -304,8 +304,9 @@ class Agent:
         self.stage.on_player_restarted(reason)
 
     def _feed_watchdog(self) -> None:
-        moved = monotonic_ms() * 1_000_000 - self.player.last_moving_ns
-        if self.player.last_moving_ns and moved < _DEAF_NS:
+        # A card that is away does not come back because the agent is started anew.
+        last_ns = max(self.player.last_moving_ns, self.player.last_waiting_ns)
+        if last_ns and monotonic_ms() * 1_000_000 - last_ns < _DEAF_NS:
             self._manager.say("WATCHDOG=1")
 
     def _wait_s(self) -> int:

@@ -63,6 +63,7 @@ class PlayerSupervisor:
     Attributes:
         last_moving_ns: CLOCK_MONOTONIC instant at which samples were last seen to move; 0 before.
             What feeds the watchdog of systemd.
+        last_waiting_ns: Likewise, at which a player said that its card is away, and that it looks.
         restarts: How many players were started after the first one.
     """
 
@@ -108,7 +109,7 @@ class PlayerSupervisor:
         self._control: socket.socket | None = None
         self._lost: Reason | None = None
         self._stopping = False
-        self.last_moving_ns = 0
+        self.last_moving_ns = self.last_waiting_ns = 0
         self.restarts = 0
 
     @property
@@ -231,7 +232,8 @@ class PlayerSupervisor:
         if isinstance(event, Beat):
             self._watch.beat(event.samples, now)
             if not self._ready.is_set():
-                return  # it waits for its card
+                self.last_waiting_ns = time.monotonic_ns()
+                return
             if self._watch.moved_at == now:
                 self.last_moving_ns = time.monotonic_ns()
         elif isinstance(event, Ready):
