@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from loa_manager.cli.main import run
 from loa_manager.media.sketch import BARS, Sketch, draw_sketch
 from loa_manager.media.waveform import CLIPPED, SILENT, Drawn, line, to_png, to_svg
+from loa_sound.measure import measure_file
 from loa_sound.quality import examine_file
 from support.schedules import item, session, text
 from support.sound_files import RATE, tone, write_wav
@@ -139,5 +140,9 @@ def test_check_shows_the_sounds_of_a_schedule_and_of_its_draft(
     assert abs(end - 4000) < 60
     assert all(3900 <= at < 6100 for at in sounds[0]["clipped_ms"])
     assert sounds[1]["silences_ms"] == sounds[1]["clipped_ms"] == []
+    heard = tmp_path / "heard.wav"
+    policy = ("--scope", "vn/ls/st0137", "--to", str(heard))
+    assert run(["media", "play", str(tmp_path / "nhac.wav"), *policy, *home]) == 0
+    assert measure_file(heard).integrated_lufs == pytest.approx(-23, abs=0.1)
     assert run(["playlist", "check", draft, "--picture", "x.jpg", *home]) == 2
     assert ".svg or .png" in capsys.readouterr().err

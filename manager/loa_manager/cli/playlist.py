@@ -121,7 +121,8 @@ def sign(
     place, desk = _open(home)
     with progress(_("Checking")) as on_file:
         found, checked = check_draft(file, desk, forbid=not allow_forbidden, on_file=on_file)
-    show_playlist(checked, title=_("To be signed: {path}").format(path=file))
+    sounds = draw_sounds(checked.playlist, found.media, media_store(place))
+    show_playlist(checked, title=_("To be signed: {path}").format(path=file), sounds=sounds)
     if sys.stdin.isatty():
         confirm(_("Sign this as {role}?").format(role=role), where=str(file), yes=yes)
     identity = load_signer(place.own_keys / role, passphrase.read())
