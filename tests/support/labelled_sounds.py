@@ -42,6 +42,7 @@ def at_level(sound: Samples, dbfs: float) -> Samples:
     return (sound * (10 ** (dbfs / 20) / rms)).astype(np.float32)
 
 
+@functools.cache
 def syllables(seconds: float, seed: int = 1, dbfs: float = -20.0) -> Samples:
     """Return a voice that says nothing: vowels of changing pitch and timbre, and pauses."""
     random, t = np.random.default_rng(seed), times(seconds)
