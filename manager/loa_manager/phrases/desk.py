@@ -76,8 +76,9 @@ def say(bank: PhraseBank, template: Template, values: Mapping[str, str]) -> Asse
     sounds = {each.id: bank.sound(each) for each in used}
     try:
         sound = assemble([_played(each, sounds) for each in found.pieces])
-    except ValueError as error:
-        raise ConfigError(template.title, [str(error)]) from error
+    except ValueError:
+        fault = _("there is nothing to say, or a recording is too soft to be measured")
+        raise ConfigError(template.title, [fault]) from None
     text = text_of(tokens, {each.id: each.text for each in phrases})
     return Assembled(template, text, sound, used)
 
