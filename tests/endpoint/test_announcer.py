@@ -10,6 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from loa_endpoint.core.orders import Kept, Taking
+from loa_protocol.envelope import Kind
+from loa_protocol.live import seal_chunk
+from loa_protocol.objects.authority import Level
+from loa_protocol.objects.command import Verb
+from loa_protocol.objects.live import Grant, LiveChunk
 from loa_protocol.objects.playlist import (
     Bearer,
     BearerKind,
@@ -20,10 +26,14 @@ from loa_protocol.objects.playlist import (
     ProofKind,
     Session,
 )
+from loa_protocol.objects.policy import AfterAlert, Hours, VolumeCap
 from loa_protocol.record import Happening, Outcome, PlayEnded, PlayStarted, Refused
+from loa_sound.opus import OpusEncoder
 from support.director_stage import BEGIN, GOOD_FM
 from support.mixing_pole import Pole, level_db
-from support.province import playlist, policy
+from support.order_scene import Scene
+from support.orders import SIREN, alert, command, grant
+from support.province import person, playlist, policy
 from support.sound_files import Wave, tone, write, write_wav
 
 MUSIC_HZ, VOICE_HZ = 500.0, 2000.0
@@ -233,3 +243,121 @@ def test_fm_makes_room_too(files: dict[bytes, pathlib.Path]) -> None:
     assert voice(pole, OVER_MS + 1_000) == pytest.approx(LOUD, abs=0.1)
     assert music(pole, OVER_MS + SPOKEN_MS + 500) == pytest.approx(before, abs=0.3)
     assert [each for each in pole.kept(Happening) if each.name == "fallback"] == []
+
+
+# --- over live sound
+
+
+SPEAKER = person("session").signer
+
+
+def say(pole: Pole, body: Grant, number: int, packets: list[bytes]) -> None:
+    """Bring the chunk of second *number* of a live session."""
+    at_ms = body.start * 1000 + number * 1000
+    chunk = LiveChunk(grant=body.id, number=number, at_ms=at_ms, packets=tuple(packets))
+    pole.stage.on_live_chunk(seal_chunk(chunk, SPEAKER))
+
+
+def seconds_of(sound: Wave) -> list[list[bytes]]:
+    """Encode *sound* into the packets of each second."""
+    encoder = OpusEncoder()
+    packets = [
+        packet
+        for at in range(0, len(sound), 960)
+        for packet in encoder.encode(sound[at : at + 960])
+    ]
+    packets += encoder.finish()
+    return [packets[at : at + 50] for at in range(0, len(sound) // 960, 50)]
+
+
+@pytest.mark.requirement("AUD-6", "VOL-1")
+def test_live_sound_makes_room_and_follows_the_cap_of_the_hour(
+    files: dict[bytes, pathlib.Path],
+) -> None:
+    nine_pm = (BEGIN // 1000 + 7 * 3600) // 86_400 * 86_400 + 21 * 3600 - 7 * 3600
+    schedule = with_announcement()
+    session = Session(id="s1", start=nine_pm - 10, duration_s=60, volume=15)
+    over_ms = (nine_pm - 5) * 1000
+    rules = {
+        "hours": (Hours(weekdays=127, start_min=300, end_min=1320),),
+        "volume_caps": (VolumeCap(start_min=1260, end_min=1440, level=9),),
+    }
+    schedule = dataclasses.replace(schedule, sessions=(session,), items=schedule.items[1:])
+    pole = Pole(schedule, policy(**rules), files, begin_ms=(nine_pm - 25) * 1000)
+    body = grant(SPEAKER, start=nine_pm - 20, end=nine_pm + 10, volume=15)
+    taking = Taking(level=Level.COMMUNE, taken_ms=pole.now_ms, holders=("an", "bình"))
+    pole.stage.on_order(Kept(kind=Kind.GRANT, digest=body.id * 2, body=body, taking=taking))
+    for number, packets in enumerate(seconds_of(tone(30, MUSIC_HZ))):
+        pole.run((body.start + number) * 1000 - 2_000)
+        say(pole, body, number, packets)
+    pole.run((nine_pm + 9) * 1000)
+    before = music(pole, over_ms - 500)
+    assert before == pytest.approx(LOUD, abs=0.5)
+    assert music(pole, over_ms + 1_000) == pytest.approx(before - 15, abs=0.5)
+    assert voice(pole, over_ms + 1_000) == pytest.approx(LOUD, abs=0.2)
+    assert music(pole, over_ms + SPOKEN_MS + 500) == pytest.approx(before, abs=0.5)
+    assert music(pole, nine_pm * 1000 + 1_000) == pytest.approx(before - 12, abs=0.5)
+    capped = [each for each in pole.kept(Happening) if each.name == "volume_capped"]
+    assert [each.detail.split(": ")[1] for each in capped] == ["asked 15, cap 9"]
+
+
+# --- orders
+
+
+def is_speaking(scene: Scene) -> bool:
+    return scene.director.announcer.play is not None
+
+
+@pytest.mark.requirement("AUD-6", "MSG-3")
+@pytest.mark.parametrize("after", [AfterAlert.RESUME, AfterAlert.DROP])
+def test_an_alert_takes_the_place_of_both_and_then_the_policy_says_what_follows(
+    after: AfterAlert,
+) -> None:
+    schedule = with_announcement(duration_ms=40_000)
+    scene = Scene(schedule, cached=(MUSIC, VOICE, SIREN.sha256), after_alert=after)
+    scene.run(OVER_MS + 2_000)
+    assert is_speaking(scene)
+    scene.order(alert(start=OVER_MS // 1000, expires=OVER_MS // 1000 + 600, repeats=1))
+    scene.wait(1)
+    assert scene.is_alerting
+    outcomes = [each.outcome for each in scene.kept(PlayEnded)]
+    assert outcomes[:2] == [Outcome.PREEMPTED] * 2
+    scene.wait(16)
+    spoken = [each for each in scene.kept(PlayStarted) if each.item == "over"]
+    assert len(spoken) == len({each.play for each in spoken})
+    assert len(spoken) == (2 if after is AfterAlert.RESUME else 1)
+
+
+@pytest.mark.requirement("AUD-6")
+def test_a_hold_silences_what_is_said_and_what_it_is_said_over() -> None:
+    scene = Scene(with_announcement(duration_ms=40_000), cached=(MUSIC, VOICE))
+    scene.run(OVER_MS + 2_000)
+    scene.order(command(Verb.HOLD, issued=OVER_MS // 1000, expires=OVER_MS // 1000 + 600))
+    scene.wait(3)
+    assert scene.is_silent()
+    assert not is_speaking(scene)
+    assert [each.outcome for each in scene.kept(PlayEnded)] == [Outcome.STOPPED] * 2
+
+
+@pytest.mark.requirement("AUD-6")
+def test_a_start_that_cannot_be_kept_does_not_touch_the_programme() -> None:
+    scene = Scene(with_announcement(), cached=(MUSIC, VOICE))
+    scene.run(OVER_MS - 100)
+    spoken = next(each for each in scene.kept(PlayStarted) if each.item == "over")
+    scene.do(scene.director.on_not_kept(scene.reading(), spoken.play))
+    assert scene.director.play is not None
+    assert not is_speaking(scene)
+    scene.run(OVER_MS + 6_000)
+    assert [each.item for each in scene.kept(PlayStarted)] == ["i0", "over"], "too late by then"
+
+
+@pytest.mark.requirement("AUD-6")
+def test_another_playlist_ends_what_it_does_not_have() -> None:
+    schedule = with_announcement(duration_ms=40_000)
+    scene = Scene(schedule, cached=(MUSIC, VOICE))
+    scene.run(OVER_MS + 1_000)
+    scene.replace(schedule)
+    assert is_speaking(scene), "the same one goes on"
+    scene.replace(dataclasses.replace(schedule, items=schedule.items[:1]))
+    assert not is_speaking(scene)
+    assert scene.director.play is not None
