@@ -175,6 +175,8 @@ def _end(body: PlayEnded) -> dict[str, Any]:
         "uncertainty_ms": body.uncertainty_ms,
         "loudness_clufs": body.loudness_clufs,
         "true_peak_cdb": body.true_peak_cdb,
+        "recorded": body.recorded
+        and [[each.start_ms, each.duration_ms, each.sha256.hex()] for each in body.recorded],
     }
 
 

@@ -266,6 +266,7 @@ play = Table(
     Column("uncertainty_ms", BigInteger),
     Column("loudness_clufs", Integer),
     Column("true_peak_cdb", Integer),
+    Column("recorded", JSON(none_as_null=True)),  # [[start_ms, duration_ms, sha256], ...]
     Index("ix_play_endpoint", "endpoint", "began_ms"),
     Index("ix_play_began", "began_ms"),
 )

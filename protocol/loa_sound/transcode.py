@@ -43,6 +43,21 @@ def transcode_to_opus(
         partial.unlink(missing_ok=True)
 
 
+def encode_opus(blocks: Iterable[Samples], target: Path, bit_rate: int) -> None:
+    """Write *blocks* of 20 ms (the last may be shorter) as mono Ogg/Opus, or nothing at all.
+
+    Raises:
+        SoundError: where the blocks come from is refused; *target* is as before.
+        OSError: *target* cannot be written.
+    """
+    partial = target.with_name(target.name + ".part")
+    try:
+        _encode(blocks, partial, bit_rate)
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
 def _kept(source: Path, cut: Cut) -> Iterator[Samples]:
     """Yield what *cut* leaves of *source*, in blocks; the rest is decoded, since it may lie."""
     blocks, at = Chunker(BLOCK), 0

@@ -49,6 +49,7 @@ COMMANDS: Final = {
     "health": "loa_manager.cli.health:health",
     "doctor": "loa_manager.cli.doctor:doctor",
     "report": "loa_manager.cli.report:report",
+    "recall": "loa_manager.cli.recall:recall",
     "records": "loa_manager.cli.records:records",
     "audit": "loa_manager.cli.audit:audit",
     "database": "loa_manager.cli.database:database",

@@ -214,6 +214,7 @@ def what_text(word: str) -> str:
         "reboot": _("reboot"),
         "self-test": _("self-test"),
         "rotate": _("new certificate"),
+        "recall": _("recall"),
         "reset-floor": _("reset of the clock"),
         "standing-programme": _("standing programme"),
     }.get(word, word)
@@ -263,6 +264,7 @@ def _show_paper(giver: Giver, paper: Paper) -> None:
         "sessions": _("Sessions"),
         "items": _("Items"),
         "sound": _("Sound"),
+        "since": _("What was said from"),
         "duration": _("For how long"),
         "speech": _("Speech begins"),
         "volume": _("Volume"),
@@ -276,6 +278,7 @@ def _show_paper(giver: Giver, paper: Paper) -> None:
         "begins": _instant(facts["from"]) if _lasts(paper) else None,
         "sound": _sound_text(facts),
         "duration": None if is_cancel else _length_text(facts.get("duration_s")),
+        "since": _instant(facts.get("since")),
         "speech": _instant(facts.get("speech")),
         "volume": facts.get("volume", facts.get("value")) or None,
         "expires": _instant(facts["expires"]),

@@ -26,6 +26,7 @@ _ = translator("loa_manager")
 
 YEAR_S: Final = 366 * 86_400
 BRIEF_S: Final = 600  # an order that is done once is not carried out long after
+RECALL_S: Final = 7 * 86_400  # a board that is off answers when it is back
 MAX_LIFE_S: Final = 86_400  # of an alert's message
 MAX_REFERENCES: Final = 16
 LASTING: Final = frozenset({Verb.STOP, Verb.HOLD, Verb.LOCKDOWN, Verb.VOLUME})
@@ -97,6 +98,7 @@ class CommandAsk:
     references: tuple[bytes, ...] = ()
     endpoint: bytes | None = None
     nonce: bytes | None = None
+    since: int | None = None
 
 
 def compose_alert(ask: AlertAsk, event: bytes, now_s: int) -> Alert:
@@ -209,6 +211,7 @@ def compose_command(ask: CommandAsk, event: bytes, number: int, now_s: int) -> C
         references=ask.references,
         endpoint=ask.endpoint,
         nonce=ask.nonce,
+        since=ask.since,
     )
 
 
@@ -241,4 +244,6 @@ def referred_media(body: Body) -> Media | None:
 def _life_s(ask: CommandAsk) -> int:
     if ask.verb is Verb.RELEASE or (ask.verb in LASTING and not ask.duration_s):
         return BRIEF_S if ask.verb is Verb.STOP else YEAR_S
+    if ask.verb is Verb.RECALL:
+        return RECALL_S
     return max(BRIEF_S, ask.duration_s)

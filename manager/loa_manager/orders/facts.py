@@ -128,6 +128,7 @@ def _command_facts(body: Command) -> dict[str, Any]:
         "value": body.value,
         "references": [each.hex() for each in body.references],
         "endpoint": None if body.endpoint is None else body.endpoint.hex(),
+        "since": None if body.since is None else _iso(body.since),
     }
 
 

@@ -37,6 +37,7 @@ from loa_manager.serve.message_plane import MessagePlane
 from loa_manager.serve.order_route import OrderRoutes
 from loa_manager.serve.parts import Part, notify, run_parts
 from loa_manager.serve.projector import Projector
+from loa_manager.serve.recall_route import RecallRoutes
 from loa_manager.serve.repeats import Repeats
 from loa_manager.serve.roster import RegistryRoster
 from loa_manager.serve.signed_request import Doorkeeper
@@ -185,6 +186,7 @@ def make_web(
 ) -> Web:
     """Return every route that the server of *home* answers; live sound goes to *push*."""
     door = Doorkeeper(home, keys.tls.authorities.server, clock)
+    recalls = RecallRoutes(home, engine, door)
     return Web(
         content=home.content.path,
         authorities=keys.tls.authorities,
@@ -196,7 +198,9 @@ def make_web(
             *MailRoutes(office, door).routes(),
             *OrderRoutes(home, door).routes(),
             *LiveRoutes(home, door, push).routes(),
+            *recalls.for_people(),
         ],
+        boards=recalls.for_boards,
     )
 
 

@@ -48,6 +48,7 @@ _STATUS: Final = {"too_early": 409, "too_many": 429}
 
 log = logging.getLogger(__name__)
 Clock = Callable[[], datetime]
+Identify = Callable[[Request], Awaitable[Admitted]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,7 @@ class Web:
     clock: Clock = lambda: datetime.now(UTC)
     repeats: Repeats = field(default_factory=Repeats)
     people: Sequence[Route] = ()  # routes that ask for a sealed request, see signed_request
+    boards: Callable[[Identify], Sequence[Route]] = lambda _: ()  # routes for certified boards
     _threads: Threads = field(default_factory=lambda: Threads("web", THREADS))
 
     def app(self) -> Starlette:
@@ -72,6 +74,7 @@ class Web:
                 Route("/enrol/cacerts", self._authorities),
                 Route("/enrol/simpleenroll", self._enrol, methods=["POST"]),
                 Route("/time", self._time, methods=["POST"]),
+                *self.boards(self.identify),
                 *self.people,
             ],
             exception_handlers={
@@ -92,7 +95,7 @@ class Web:
         return _certificates(format_certificates(known.device, *known.enrolment))
 
     async def _enrol(self, request: Request) -> Response:
-        by = await self._identify(request)
+        by = await self.identify(request)
         body = await read_body(request, MAX_BODY)
         try:
             answer = await self._threads.run(self.enrolment.enrol, body, by, self.clock())
@@ -103,12 +106,13 @@ class Web:
         return _certificates(answer)
 
     async def _time(self, request: Request) -> Response:
-        await self._identify(request)
+        await self.identify(request)
         nonce = await read_body(request, MAX_NONCE)
         answer = answer_time(nonce, self.time_signer, self.clock())
         return Response(answer, media_type="application/octet-stream")
 
-    async def _identify(self, request: Request) -> Admitted:
+    async def identify(self, request: Request) -> Admitted:
+        """Return the board that asks; raise HTTPException where none of ours does."""
         verdict = await self._threads.run(
             admit, peer_certificate(request.scope), self.authorities, self.roster, self.clock()
         )
