@@ -17,7 +17,9 @@ CLIPPED_RUN: Final = 4
 _WORST_LOSS_DB: Final = 99.0
 _EIGHT_BITS: Final = 0.99
 
-_Rows = NDArray[np.float64]
+_LOUDEST: Final = 8.0  # as the resampler's: beyond it a float file holds nonsense
+
+_Rows = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,25 +49,27 @@ class ChannelMeter:
         self._runs: list[int] = []  # per channel, how long the run at the end of a frame is
         self._places: dict[int, int] = {}  # tenth of a second -> ms of its first flat top
         self._count = 0
-        self._sums: _Rows = np.zeros(0)
+        self._sums: NDArray[np.float64] = np.zeros(0)
         self._each, self._mixed = 0.0, 0.0  # power of left and right, and of their mix
 
     def feed(self, frame: av.AudioFrame) -> None:
         """Take the next frame. What changes its channels midway is looked at from then on."""
-        rows = _to_rows(frame)
+        rows, peak = _to_rows(frame)
         if len(rows) != len(self._runs):
-            self._runs, self._sums = [0] * len(rows), np.zeros(len(rows))
+            self._runs, self._sums = [0] * len(rows), np.zeros(len(rows), dtype=np.float64)
         self._rate = frame.sample_rate or self._rate
         top = _EIGHT_BITS if frame.format.name.startswith("u8") else FULL_SCALE
-        if rows.size and np.abs(rows).max() >= top:
+        if peak >= top:
             for channel, row in enumerate(rows):
                 self._find_runs(channel, row, top)
         else:
             self._runs = [0] * len(rows)
         self._sums += rows.sum(axis=1)
         if len(rows) > 1:
-            self._each += float(np.square(rows[:2]).sum()) / 2
-            self._mixed += float(np.square(rows[:2].mean(axis=0)).sum())
+            left, right = rows[0], rows[1]
+            both = float(np.dot(left, left) + np.dot(right, right))
+            self._each += both / 2
+            self._mixed += max(0.0, both + 2 * float(np.dot(left, right))) / 4
         self._at += rows.shape[1]
 
     def finish(self) -> ChannelFacts:
@@ -78,9 +82,9 @@ class ChannelMeter:
         if self._each < 1e-9:
             return 0.0
         share = self._mixed / self._each
-        return _WORST_LOSS_DB if share < 1e-9 else max(0.0, -10 * log10(share))
+        return _WORST_LOSS_DB if share < 1e-6 else max(0.0, -10 * log10(share))
 
-    def _find_runs(self, channel: int, row: NDArray[np.float64], top: float) -> None:
+    def _find_runs(self, channel: int, row: _Rows, top: float) -> None:
         """Note each flat top that begins or goes on in *row*."""
         sides = np.where(np.abs(row) >= top, np.sign(row), 0).astype(np.int8)
         borders = np.flatnonzero(np.diff(sides)) + 1
@@ -101,15 +105,22 @@ class ChannelMeter:
         self._runs[channel] = going_on if sides[-1] else 0
 
 
-def _to_rows(frame: av.AudioFrame) -> _Rows:
-    """Return the samples of *frame*, a row a channel, full scale at 1."""
+def _to_rows(frame: av.AudioFrame) -> tuple[_Rows, float]:
+    """Return the samples of *frame*, a row a channel, full scale at 1, and the largest of them."""
     data: NDArray[np.generic] = frame.to_ndarray()
     kind = data.dtype
-    rows = data.astype(np.float64)
+    rows = data.astype(np.float32)
     if not frame.format.is_planar:
-        rows = rows.reshape(-1, frame.layout.nb_channels).T
+        rows = np.ascontiguousarray(rows.reshape(-1, frame.layout.nb_channels).T)
     if kind == np.uint8:
-        return (rows - 128) / 128
-    if np.issubdtype(kind, np.integer):
-        return rows / -float(np.iinfo(str(kind)).min)
-    return np.nan_to_num(np.clip(rows, -8.0, 8.0), nan=0.0)
+        rows -= 128
+        rows /= 128
+    elif np.issubdtype(kind, np.integer):
+        rows /= -float(np.iinfo(str(kind)).min)
+    if not rows.size:
+        return rows, 0.0
+    peak = float(max(rows.max(), -rows.min()))
+    if not peak <= _LOUDEST:  # true for not-a-number too
+        rows = np.clip(np.nan_to_num(rows, nan=0.0), -_LOUDEST, _LOUDEST)
+        peak = float(max(rows.max(), -rows.min()))
+    return rows, peak
