@@ -29,6 +29,7 @@ HISS_BAND_HZ: Final = (300, 8_000)
 """Where an untuned FM receiver's noise is flat, and speech and music are not."""
 
 _STEP: Final = RATE // 1000
+_TAPER: Final = np.linspace(1, 0, 16, dtype=np.float32)
 _QUIETEST_LUFS: Final = -70.0
 """EBU R128's absolute gate (ITU-R BS.1770-4): at it, nothing was loud enough to be measured."""
 _PEAK_FACT: Final = "lavfi.r128.true_peak"
@@ -105,6 +106,7 @@ class LoudnessMeter:
     def __init__(self) -> None:
         self._chunks = Chunker()
         self._facts: dict[str, str] = {}
+        self._held: Samples | None = None  # the newest 100 ms: maybe they are the last
         graph = av.filter.Graph()
         graph.threads = 1
         self._source = graph.add(
@@ -124,11 +126,11 @@ class LoudnessMeter:
     def feed(self, block: Samples) -> None:
         """Take the next samples, any number of them."""
         for chunk in self._chunks.feed(block):
-            self._push(chunk)
-            self._pull_one()
+            self._push_held()
+            self._held = chunk.copy()
 
     def read(self) -> LoudnessNow:
-        """Return what was measured up to the last 100 ms, and measure on."""
+        """Return what was measured up to the last 200 ms, and measure on."""
         integrated = self._lufs("I")
         spread = 0.0 if integrated is None else float(self._facts.get("lavfi.r128.LRA", 0.0))
         so_far = Loudness(integrated, to_db(float(self._facts.get(_PEAK_FACT, 0.0))), spread)
@@ -142,10 +144,14 @@ class LoudnessMeter:
         """Return the result; the meter is spent afterwards."""
         # The standard leaves out a gating block that is not full, so what follows the last 100 ms
         # counts for the peak only; silence behind it lets the filter come to its end.
-        integrated = self._lufs("I")
         rest = self._chunks.rest()
+        if self._held is not None and not len(rest):
+            _taper(self._held)
+        self._push_held()
+        integrated = self._lufs("I")
         tail = np.zeros(CHUNK, dtype=np.float32)
         tail[: len(rest)] = rest
+        _taper(tail[: len(rest)])
         self._push(tail)
         self._source.push(None)
         while self._pull_one():
@@ -153,6 +159,11 @@ class LoudnessMeter:
         so_far = self.read().so_far
         spread = 0.0 if integrated is None else so_far.range_lu
         return Loudness(integrated, so_far.true_peak_dbtp, spread)
+
+    def _push_held(self) -> None:
+        if self._held is not None:
+            self._push(self._held)
+            self._pull_one()
 
     def _push(self, chunk: Samples) -> None:
         frame = av.AudioFrame.from_ndarray(chunk.reshape(1, -1), format="flt", layout="mono")
@@ -166,6 +177,16 @@ class LoudnessMeter:
             return False
         self._facts = frame.metadata or self._facts
         return True
+
+
+def _taper(end: Samples) -> None:
+    """Lead the last third of a millisecond to zero.
+
+    A wave that is cut off where it stands rings between the samples, up to 1 dB above its peak.
+    """
+    count = min(len(_TAPER), len(end))
+    if count:
+        end[-count:] *= _TAPER[-count:]
 
 
 class GapMeter:
