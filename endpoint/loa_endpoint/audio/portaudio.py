@@ -19,6 +19,8 @@ from loa_endpoint.audio.device import FRAMES, open_device
 from loa_endpoint.audio.sink import PcmBuffer
 from loa_sound.blocks import RATE, Samples
 
+READY: Final = FRAMES + FRAMES // 2
+"""Samples kept ready for the card beyond what PortAudio holds: the loop may be late by 75 ms."""
 ASK_MS: Final = 100
 """How often a loop that waits for room looks whether there is still a stream."""
 FIRST_S: Final = 1.0
@@ -64,7 +66,7 @@ class PortAudioSink:
         Raises:
             OSError: The card has ended the stream.
         """
-        while self._feed.held >= FRAMES:
+        while self._feed.held >= READY:
             self._feed.wait(ASK_MS)
             if not self._stream.is_active():
                 raise OSError(errno.ENODEV, f"{self._name}: the card has gone")
@@ -78,6 +80,7 @@ class PortAudioSink:
         if self._stream.is_active():
             self._stream.stop_stream()
         self._stream.close()
+        self._feed.close()
 
     def _expect_first(self) -> None:
         """Wait until the card asks, so that the timeline is right before anything is planned."""
