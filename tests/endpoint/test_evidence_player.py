@@ -16,13 +16,16 @@ import msgspec
 import numpy as np
 import pytest
 
+from loa_endpoint.app.options import Hardware, Options
 from loa_endpoint.audio import messages as m
 from loa_endpoint.audio.ear import DEAF_AFTER, TURN, Ear
 from loa_endpoint.audio.supervisor import PlayerSupervisor
 from loa_hwsim.ear import Ear as Follower
 from loa_hwsim.microphone import Microphone, Place
+from loa_manager.settings_file import parse_settings
 from loa_sound.blocks import CHUNK, RATE, Samples
 from support import labelled_sounds as sounds
+from support.content_lab import settings
 from support.player_lab import LivePlayer, at, play
 from support.sound_files import write_wav
 
@@ -153,6 +156,24 @@ def test_samples_that_are_torn_apart_are_put_together_again() -> None:
 def test_the_supervisor_hands_the_microphone_to_the_player() -> None:
     supervisor = PlayerSupervisor("null:", ear="fifo:/tmp/ear")
     assert supervisor._arguments == ["--sink", "null:", "--ear", "fifo:/tmp/ear"]
+
+
+def test_a_microphone_is_a_fitting_of_the_signed_settings() -> None:
+    text = """
+[fallback]
+squeal_action = 2
+
+[[fitting]]
+device = "microphone"
+port = "pyaudio:USB PnP"
+"""
+    signed = parse_settings(text, settings())
+    assert signed.fallback == {41: 2}
+    fitted = Hardware.of(Options(home=pathlib.Path("x")), signed)
+    assert fitted.ear == "pyaudio:USB PnP"
+    tried = Hardware.of(Options(home=pathlib.Path("x"), ear="fifo:/tmp/ear"), signed)
+    assert tried.ear == "fifo:/tmp/ear"
+    assert Hardware.of(Options(home=pathlib.Path("x")), settings()).ear is None
 
 
 # --- what is measured is what was written
