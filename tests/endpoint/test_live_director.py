@@ -104,6 +104,40 @@ def test_a_live_slot_falls_back_to_its_media_when_the_voice_stalls() -> None:
     assert media.position_ms == pytest.approx(15_000, abs=2500)  # where the item is by then
 
 
+@pytest.mark.requirement("SRC-1")
+def test_a_voice_that_begins_late_in_its_slot_is_heard_over_the_file() -> None:
+    scene, begin_s = Scene(slot_playlist()), BEGIN // 1000
+    body = spoken(start=begin_s, end=begin_s + 60, slot="i0", playlist=b"d" * 32)
+    scene.order(body)
+    scene.run(BEGIN + 5_000)
+    assert scene.sounding is not None
+    assert scene.sounding.startswith("media-")
+    for number in range(7, 17):
+        say(scene, body, number)
+    assert live(scene)
+
+
+@pytest.mark.requirement("SRC-1")
+def test_a_grant_that_is_given_ahead_takes_over_when_its_voice_begins() -> None:
+    scene, begin_s = Scene(slot_playlist()), BEGIN // 1000
+    slot: dict[str, Any] = {"slot": "i0", "playlist": b"d" * 32}
+    first = spoken(start=begin_s, end=begin_s + 8, id=b"1" * 16, **slot)
+    second = spoken(start=begin_s + 8, end=begin_s + 60, id=b"2" * 16, **slot)
+    scene.order(first)
+    for number in range(8):
+        if number == 3:
+            scene.order(second)
+        say(scene, first, number)
+        assert live(scene) or number < 2
+    for number in range(10):
+        say(scene, second, number)
+        assert live(scene)
+    (opened,) = scene.all(OpenLive)  # one sound, without a seam
+    positions = [each.position_ms for each in scene.all(FeedLive)]
+    assert positions == [n * 1000 for n in range(18)]
+    assert {each.source for each in scene.all(FeedLive)} == {opened.source}
+
+
 def test_a_live_slot_without_a_grant_plays_what_stands_behind_it() -> None:
     scene = Scene(slot_playlist())
     scene.run(BEGIN + 10_000)

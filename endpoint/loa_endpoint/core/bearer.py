@@ -31,6 +31,7 @@ class Bearer:
         offset_ms: How much later than the reference this bearer sounds.
         frequency_khz: FM only; 0 else.
         pi: FM only: the PI that the signed window names as proof; None where it names none.
+        is_voice: Somebody speaks now, under a grant: no file is heard to its end before.
     """
 
     id: str
@@ -39,6 +40,7 @@ class Bearer:
     offset_ms: int = 0
     frequency_khz: int = 0
     pi: int | None = None
+    is_voice: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -190,16 +190,18 @@ class Fallback:
                 yield Signal.BETTER_LOST
         elif self._history.has_dwelt(now_ms):
             yield Signal.BETTER_WELL
-            if self._is_due(sounding):
+            if self._is_due(sounding, better):
                 yield Signal.DUE_BEST if self._roster.is_best(better) else Signal.DUE_OTHER
 
-    def _is_due(self, sounding: BearerWatch) -> bool:
+    def _is_due(self, sounding: BearerWatch, better: BearerWatch) -> bool:
         if self._asked:
             return True
         mode = self._parameters.return_mode
         if mode == ReturnMode.BY_BEARER:
+            # a file is heard to its end, but not over somebody who speaks now
             media = sounding.bearer.kind is BearerKind.MEDIA
-            mode = ReturnMode.ITEM_END if media else ReturnMode.AUTO
+            waits = media and not better.bearer.is_voice
+            mode = ReturnMode.ITEM_END if waits else ReturnMode.AUTO
         if mode == ReturnMode.MANUAL:
             return False
         limit_ms = self._waiting_since_ms + self._parameters.return_limit_ms

@@ -14,7 +14,8 @@ def machine_bearer(playlist: Playlist | None, item: Item, index: int) -> machine
     """Return the bearer *index* of *item* as the fallback machine knows it; None for no way."""
     signed = item.bearers[index]
     if is_live(signed):
-        return machine.Bearer(id=live_id(item), kind=signed.kind, cost=signed.cost)
+        name = live_id(item)
+        return machine.Bearer(id=name, kind=signed.kind, cost=signed.cost, is_voice=True)
     if playlist is None:
         return None
     if signed.kind is BearerKind.MEDIA and signed.reference < len(playlist.media):
