@@ -18,6 +18,7 @@ pytest_plugins = ("requirement_table",)
 NEEDS: dict[str, Callable[[], bool]] = {
     "ffmpeg": lambda: shutil.which("ffmpeg") is not None,
     "openssl": lambda: shutil.which("openssl") is not None,
+    "icecast2": lambda: shutil.which("icecast2") is not None,
     "espeak-ng": lambda: shutil.which("espeak-ng") is not None,
     "portaudio": lambda: importlib.util.find_spec("pyaudio") is not None,
     "sound-card": lambda: (

@@ -3,7 +3,7 @@
 # The tests themselves find out what is there (tests/conftest.py) and name what they did not run.
 set -eu
 bin=$1
-packages="portaudio19-dev libasound2-dev libasound2-plugins pulseaudio ffmpeg openssl e2fsprogs gcc python3-dev systemd faketime softhsm2 espeak-ng"
+packages="portaudio19-dev libasound2-dev libasound2-plugins pulseaudio ffmpeg openssl e2fsprogs gcc python3-dev systemd faketime softhsm2 espeak-ng icecast2"
 
 apt=""
 if command -v apt-get >/dev/null 2>&1; then

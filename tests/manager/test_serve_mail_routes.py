@@ -13,7 +13,12 @@ from loa_manager.serve.web import PUBLIC
 from support.mail_asking import ask, copied, refusal, send, submitted
 from support.mail_lab import STATION, MailLab, make_homes
 
-BOARDS = {"/enrol/simpleenroll", "/time"}  # these ask for a TLS certificate instead
+BOARDS = {  # these ask for a TLS certificate instead
+    "/enrol/simpleenroll",
+    "/time",
+    "/recall/{order}/offer",
+    "/recall/{order}/{sha256}/{offset:int}",
+}
 
 
 @pytest.fixture(scope="module")
@@ -21,6 +26,7 @@ def homes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("homes")
     make_homes(folder)
     return folder
+
 
 CHUNK = "/live/{word}/chunk"
 
@@ -49,6 +55,8 @@ def walk(lab: MailLab, draft: Draft) -> Iterator[tuple[str, str, str, bytes]]:
         "offset:int": "0",
         "scope:path": STATION,
         "grant": "0" * 32,
+        "order": "0" * 32,
+        "at_ms:int": "0",
         "word": "a-word-that-was-never-given",
         "path:path": "objects/" + lab.home("ls").content.index().root.digest.hex(),  # type: ignore[union-attr]  # init makes one
     }
@@ -103,6 +111,10 @@ def test_no_route_serves_a_foreign_commune_or_another_role(lab: MailLab, posted:
                 assert answer.json() == []  # who gives alerts follows orders for their own place
             elif template.startswith("/orders/{digest}"):
                 assert refusal(answer) == (404, "not_here")  # no order of theirs waits for it
+            elif template.startswith("/recall/board"):
+                assert refusal(answer) == (403, reason), (name, target)
+            elif template.startswith("/recall"):
+                assert refusal(answer) == (404, "not_here")  # there is no such recall
             elif template.startswith("/live"):
                 gone = (401, "no_session") if template == CHUNK else (404, "not_here")
                 assert refusal(answer) == gone
@@ -117,6 +129,9 @@ def test_no_get_changes_database_content_or_mailbox(lab: MailLab, posted: Draft)
     for template, method, target, _body in walk(lab, posted):
         if method == "GET":
             answer = ask(lab, "son", "GET", target)
+            if template.startswith("/recall"):  # of no recall, and for another role than theirs
+                assert answer.status_code in (403, 404), target
+                continue
             assert answer.status_code in ((200,) if template not in BOARDS else (405,)), target
         elif method == "POST" and template not in BOARDS:
             assert send(lab, "GET", target).status_code in (401, 405), target

@@ -63,6 +63,7 @@ HEARTBEAT_S = 1
 WITHIN_S = 40.0  # for what takes two seconds on a machine that has nothing else to do
 _SECRET = cheap("một hai ba bốn")
 _FILE = "passphrase"
+_VOICE = Bearer(kind=BearerKind.STREAM, reference=0, cost=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,12 +248,22 @@ class Hamlet:
         *,
         start_s: int,
         fm_windows: tuple[FmWindow, ...] = (),
+        is_live: bool = False,
     ) -> Playlist:
-        """Sign a session of *pieces* at *start_s* by two people and put it into the tree."""
+        """Sign a session of *pieces* at *start_s* by two people and put it into the tree.
+
+        What *is_live* are live slots, behind whose voice the pieces stand.
+        """
         serial = self._serials[pole.scope] = self._serials.get(pole.scope, 0) + 1
         schedule = dataclasses.replace(
             _playlist(pole.scope, serial, pieces, start_s), fm_windows=fm_windows
         )
+        if is_live:
+            slots = tuple(
+                dataclasses.replace(each, bearers=(_VOICE, *each.bearers))
+                for each in schedule.items
+            )
+            schedule = dataclasses.replace(schedule, items=slots)
         chains = [certificate for each in self.people for certificate in each.chain]
         signers = [each.signer for each in self.people]
         data = sign_bundle(Kind.PLAYLIST, schedule.to_bytes(), signers, certificates=chains)

@@ -18,6 +18,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from loa_manager.authority import Authority
 from loa_manager.home import Home, read_bytes
 from loa_manager.keyring import parse_request
 from loa_manager.people import install_chain, make_own_key
@@ -37,13 +38,18 @@ SECRET = cheap("một hai ba bốn")  # the hamlet's own
 
 def speaker(here: Hamlet, name: str, scope: str = STATION) -> Home:
     """Make the home of somebody who may speak live for *scope*."""
-    home, now = Home(here.folder / name), datetime.now(UTC)
-    request, _kid = make_own_key(home, Role.LIVE, name.title(), SECRET)
+    return certified_speaker(here.home, here.authority, here.folder / name, scope)
+
+
+def certified_speaker(province: Home, authority: Authority, folder: Path, scope: str) -> Home:
+    """Make a home in *folder* with a key of role live, certified for *scope*."""
+    home, now = Home(folder), datetime.now(UTC)
+    request, _kid = make_own_key(home, Role.LIVE, folder.name.title(), SECRET)
     home.root_path.parent.mkdir(parents=True, exist_ok=True)
-    home.root_path.write_bytes(here.home.root_bundle)
-    home.device_ca_path.write_bytes(read_bytes(here.home.device_ca_path))
-    export_rules(here.home, home)
-    chain = here.authority.certify(parse_request(request.read_bytes()), (scope,), now)
+    home.root_path.write_bytes(province.root_bundle)
+    home.device_ca_path.write_bytes(read_bytes(province.device_ca_path))
+    export_rules(province, home)
+    chain = authority.certify(parse_request(request.read_bytes()), (scope,), now)
     install_chain(home, chain, now)
     return home
 

@@ -15,11 +15,11 @@ import click
 from loa_manager.cli.live_view import (
     Ending,
     MeterLine,
+    Teller,
     ending,
     level_facts,
     level_text,
     line_text,
-    tell,
 )
 from loa_manager.cli.options import home_option, json_option, passphrase_option
 from loa_manager.cli.order_frame import begin
@@ -31,7 +31,7 @@ from loa_manager.live.boards import Boards
 from loa_manager.live.icecast import IcecastSource
 from loa_manager.live.line import CHUNK_S, CommonClock, Line
 from loa_manager.live.opening import open_source
-from loa_manager.live.permit import knowing, slots_for, unsealed, wait_open
+from loa_manager.live.permit import knowing, live_identity, slots_for, unsealed, wait_open
 from loa_manager.live.slots import Slot, choose
 from loa_manager.live.source import Source, parse_source
 from loa_manager.live.speaking import Speech, Tick, run
@@ -151,10 +151,7 @@ def _find_slot(giver: Giver, secrets: Secrets, given: dict[str, Any]) -> tuple[G
         if given["title"] is None:
             raise ConfigError(_("live"), [_("give --title")])
         return giver, None
-    identity = None
-    if not giver.is_province:
-        probe = Voice(_ask({**given, "title": ""}, giver.now_s, None))
-        identity = giver.sealer(unsealed(probe), secrets)
+    identity = None if giver.is_province else live_identity(giver.home, secrets)
     slot = choose(slots_for(giver, identity, given["scope"]), given["slot"], given["playlist"])
     return knowing(giver, slot), slot
 
@@ -183,12 +180,12 @@ def _ask(given: dict[str, Any], now_s: int, slot: Slot | None) -> GrantAsk:
 
 def _speak(desk: _Desk, asked: Ending) -> None:
     """Give the grant, wait until it stands, and send what comes until somebody ends it."""
-    paper = unsealed(desk.voice)
+    paper, tell = unsealed(desk.voice), Teller()
     confirm_order(desk.giver, [paper], yes=desk.given["yes"])
     identity = desk.giver.sealer(paper, desk.secrets)
     judged = desk.giver.seal(Kind.GRANT, desk.voice.grant, desk.secrets)
-    _tell_given(deliver(desk.giver, judged, desk.secrets, output=None))
-    _tell_encoder(desk.source)
+    _tell_given(tell, deliver(desk.giver, judged, desk.secrets, output=None))
+    _tell_encoder(tell, desk.source)
     clock, client = CommonClock(), desk.client(identity)
     try:
         opened = wait_open(client, desk.voice, clock, asked.stop)
@@ -258,7 +255,7 @@ def _show(
     )
 
 
-def _tell_given(outcome: Outcome) -> None:
+def _tell_given(tell: Teller, outcome: Outcome) -> None:
     judged = outcome.judged
     facts = {
         "grant": judged.paper.id.hex(),
@@ -276,7 +273,7 @@ def _tell_given(outcome: Outcome) -> None:
     tell("given", text, **facts)
 
 
-def _tell_encoder(source: Source) -> None:
+def _tell_encoder(tell: Teller, source: Source) -> None:
     if isinstance(source, IcecastSource):
         text = _("An encoder on this machine sends to {address}").format(address=source.address)
         tell("encoder", text, address=source.address)

@@ -49,14 +49,20 @@ def ending() -> Iterator[Ending]:
             signal.signal(each, handler)
 
 
-def tell(event: str, text: str, **facts: Any) -> None:  # noqa: ANN401 - JSON of any shape
-    """Tell of something that happened: *text* for people, or *event* and *facts* as JSON."""
-    if wants_json(click.get_current_context(silent=True)):
-        click.echo(json.dumps({"event": event, **facts}, ensure_ascii=False))
-        return
-    if sys.stderr.isatty():
-        click.echo("\r\x1b[K", nl=False, err=True)  # where the meter stands
-    click.echo(text, err=True)
+class Teller:
+    """Tells of what happens, from any thread: it knows how from where it was made."""
+
+    def __init__(self) -> None:
+        self._as_json = wants_json(click.get_current_context(silent=True))
+
+    def __call__(self, event: str, text: str, **facts: Any) -> None:  # noqa: ANN401 - any JSON
+        """Tell *text* to people, or *event* and *facts* as a line of JSON."""
+        if self._as_json:
+            click.echo(json.dumps({"event": event, **facts}, ensure_ascii=False))
+            return
+        if sys.stderr.isatty():
+            click.echo("\r\x1b[K", nl=False, err=True)  # where the meter stands
+        click.echo(text, err=True)
 
 
 class MeterLine:

@@ -13,11 +13,11 @@ from loa_manager.cli.live import speaking
 from loa_manager.cli.live_view import (
     Ending,
     MeterLine,
+    Teller,
     ending,
     level_facts,
     level_text,
     line_text,
-    tell,
 )
 from loa_manager.cli.order_options import Scope, open_giver
 from loa_manager.cli.question import confirm
@@ -25,7 +25,7 @@ from loa_manager.cli.texts import LoaCommand
 from loa_manager.keyring import Identity, Secrets
 from loa_manager.live.fetching import STALL_S, Way
 from loa_manager.live.line import CHUNK_S, CommonClock, Line
-from loa_manager.live.permit import OneHolder, slots_for, unsealed
+from loa_manager.live.permit import OneHolder, live_identity, slots_for
 from loa_manager.live.relay import (
     DELAY_MS,
     SILENCE_S,
@@ -46,7 +46,7 @@ from loa_protocol.language import translator
 _ = translator("loa_manager")
 
 _LINES = 60  # where there is no terminal, a line a minute
-_LOOK_S = 30.0  # for the next slot, where none is left
+_LOOK_S = 10.0  # for the next slot, where none is left
 
 
 @click.command(
@@ -92,7 +92,7 @@ def relay(**given: Any) -> None:  # noqa: ANN401 - click's own
     question = _("Relay {url} into the live slots {slot} of {scope}?")
     names = {name: given[name] for name in ("url", "slot", "scope")}
     confirm(question.format(**names), where=_("relay"), yes=given["yes"])
-    identity = _identity(giver, secrets, given)
+    identity = live_identity(giver.home, secrets)
     with ending() as asked:
         _run(given, way, _Keys(secrets, identity), asked)
     if asked.number == signal.SIGINT:
@@ -110,17 +110,12 @@ def _giver(given: dict[str, Any]) -> Giver:
     return open_giver(given["home"], given["server"])
 
 
-def _identity(giver: Giver, secrets: Secrets, given: dict[str, Any]) -> Identity:
-    probe = _ask(given, Slot("", "", b"", given["scope"], 0, 1), 0, 1)
-    return giver.sealer(unsealed(Voice(probe)), secrets)
-
-
 def _run(given: dict[str, Any], way: Way, keys: _Keys, asked: Ending) -> None:
     clock = CommonClock()
     giver = _giver(given)
     connect = partial(ServiceClient, giver.home, keys.identity, giver.server, timeout_s=CHUNK_S)
     holder = OneHolder(partial(_giver, given), keys.secrets, clock)
-    line, meter = Line(connect, clock), MeterLine(_LINES)
+    line, meter, tell = Line(connect, clock), MeterLine(_LINES), Teller()
 
     def give(slot: Slot, start: int, end: int) -> Voice:
         voice, word = holder.give(_ask(given, slot, start, end), slot)
@@ -135,12 +130,12 @@ def _run(given: dict[str, Any], way: Way, keys: _Keys, asked: Ending) -> None:
         line=line,
         clock=clock,
         on_status=partial(_show, meter),
-        on_news=_tell_news,
+        on_news=partial(_tell_news, tell),
     )
     delay_ms = round(given["delay"] * 1000)
     try:
         while not asked.stop.is_set():
-            slot = _next_slot(given, keys, is_patient=not given["once"])
+            slot = _next_slot(given, keys, tell)
             if slot is None:
                 asked.stop.wait(_LOOK_S)
                 continue
@@ -154,14 +149,14 @@ def _run(given: dict[str, Any], way: Way, keys: _Keys, asked: Ending) -> None:
         line.close()
 
 
-def _next_slot(given: dict[str, Any], keys: _Keys, *, is_patient: bool) -> Slot | None:
+def _next_slot(given: dict[str, Any], keys: _Keys, tell: Teller) -> Slot | None:
     """Return the next slot; None where there is none now, or nobody can tell."""
     giver = _giver(given)
     identity = None if giver.is_province else keys.identity
     try:
         return choose(slots_for(giver, identity, given["scope"]), given["slot"])
     except LoaError as error:
-        if not is_patient:
+        if given["once"]:
             raise
         tell("no_slot", str(error), why=str(error))
         return None
@@ -181,7 +176,7 @@ def _ask(given: dict[str, Any], slot: Slot, start: int, end: int) -> GrantAsk:
     )
 
 
-def _tell_news(happening: Happening) -> None:
+def _tell_news(tell: Teller, happening: Happening) -> None:
     texts = {
         "stream_open": _("The stream is there."),
         "stream_lost": _("The stream is lost: {why}. Next try in {seconds} s."),

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
 
-from loa_manager.keyring import Identity, Secrets
+from loa_manager.home import Home
+from loa_manager.keyring import Identity, Secrets, has_key, load_signer
 from loa_manager.live.line import CHUNK_S, NOT_THERE, Clock, CommonClock, Opened, open_session
 from loa_manager.live.slots import Slot, find_slots
 from loa_manager.live.voice import GrantAsk, Voice
@@ -19,6 +20,7 @@ from loa_manager.service_client import ServiceClient
 from loa_protocol.envelope import Kind, sign_bundle
 from loa_protocol.errors import ConfigError, LoaError, PeerError, RefusedError
 from loa_protocol.language import translator
+from loa_protocol.objects.authority import Role
 
 _ = translator("loa_manager")
 
@@ -32,6 +34,14 @@ _LOOK_S: Final = 1.0
 def unsealed(voice: Voice) -> Paper:
     """Return the grant of *voice* as an order that nobody has sealed yet."""
     return open_paper(sign_bundle(Kind.GRANT, voice.grant.to_bytes(), []))
+
+
+def live_identity(home: Home, secrets: Secrets) -> Identity:
+    """Return the key with role live at *home*; raise ConfigError where there is none."""
+    folder = home.own_keys / Role.LIVE.name.lower()
+    if not has_key(folder):
+        raise ConfigError(str(folder), [_("no key for this here: loa key make --role live")])
+    return load_signer(folder, secrets)
 
 
 def slots_for(giver: Giver, identity: Identity | None, scope: str) -> list[Slot]:
