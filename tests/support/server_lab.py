@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
 from sqlalchemy import Engine
+from starlette.routing import Route
 
 from loa_manager import database, devices
 from loa_manager.content_tree import ContentTree
 from loa_manager.serve.enrolment import Enrolment
 from loa_manager.serve.listener import Listener
 from loa_manager.serve.roster import RegistryRoster
-from loa_manager.serve.web import Web
+from loa_manager.serve.web import Identify, Web
 from loa_protocol.envelope import Bundle, Kind, sign_bundle
 from loa_protocol.schema import Wire
 from support import province, registry
@@ -42,6 +43,7 @@ class ServerLab:
     folder: Path
     x509: X509Lab = field(default_factory=X509Lab)
     shift_s: float = 0  # of the server's clock
+    boards: Callable[[Identify], Sequence[Route]] = lambda _: ()  # more routes for boards
     engine: Engine = field(init=False)
     tree: ContentTree = field(init=False)
     port: int = field(init=False, default=0)
@@ -76,8 +78,12 @@ class ServerLab:
             roster=RegistryRoster(self.engine),
             enrolment=Enrolment(self.engine, self.x509.enrolment),
             time_signer=OnlineKey(),
-            clock=lambda: datetime.fromtimestamp(datetime.now(UTC).timestamp() + self.shift_s, UTC),
+            clock=self.now,
+            boards=self.boards,
         )
+
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(datetime.now(UTC).timestamp() + self.shift_s, UTC)
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

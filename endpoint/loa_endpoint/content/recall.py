@@ -31,7 +31,7 @@ class Answers:
             ConfigError: the address is none.
             FormatError: the answer is none.
         """
-        return await self._ask("POST", "", offer.to_bytes())
+        return await self._ask("POST", "/offer", offer.to_bytes())
 
     async def send(self, sha256: bytes, offset: int, piece: bytes) -> Lack:
         """Send *piece* of a file from byte *offset* on; return what is lacking of that file.

@@ -47,6 +47,11 @@ ROUTES: Final = (
     ("/orders/{scope:path}", "GET", "/orders/vn"),
     ("/live/{grant}", "POST", "/live/0"),
     ("/live/{word}/chunk", "POST", "/live/0/chunk"),
+    ("/recall/{order}/offer", "POST", f"/recall/{_NOTHING}/offer"),
+    ("/recall/{order}/{sha256}/{offset:int}", "PUT", f"/recall/{_NOTHING}/{_NOTHING}/0"),
+    ("/recall/board/{at_ms:int}/{scope:path}", "GET", "/recall/board/0/vn"),
+    ("/recall/{order}", "GET", f"/recall/{_NOTHING}"),
+    ("/recall/{order}/{sha256}", "GET", f"/recall/{_NOTHING}/{_NOTHING}"),
 )
 PUBLIC: Final = frozenset({"/content/{path:path}", "/enrol/cacerts"})
 REFUSALS: Final = (401, 403)

@@ -35,7 +35,7 @@ from loa_protocol.recall import MOST_BYTES, MOST_OFFER, MOST_PIECE, Lack, Offer
 from loa_protocol.scope import is_scope
 
 log = logging.getLogger(__name__)
-_STATUS: Final = {"not_offered": 404, "too_long": 413, "hash": 422}
+_STATUS: Final = {"not_offered": 409, "too_long": 413, "hash": 422}
 _MOST_KNOWN: Final = 64
 _PRIVATE: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
@@ -67,7 +67,7 @@ class RecallRoutes:
             return _answer(await self._work(self._room.take, order, sha256, offset, body))
 
         return [
-            Route("/recall/{order}", offer, methods=["POST"]),
+            Route("/recall/{order}/offer", offer, methods=["POST"]),
             Route("/recall/{order}/{sha256}/{offset:int}", piece, methods=["PUT"]),
         ]
 
