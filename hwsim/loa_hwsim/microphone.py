@@ -123,7 +123,7 @@ def _response(random: np.random.Generator) -> Samples:
     for hz, width, lift in ((1_200, 200, 1.0), (2_800, 150, 0.7)):
         passed *= 1 + lift * np.exp(-(((frequencies - hz) / width) ** 2))
     direct = np.roll(np.fft.irfft(passed), _TAPS // 8)[:_TAPS]
-    length = int(4 * _ECHO_S * RATE)
+    length = int(2 * _ECHO_S * RATE)
     echo = random.standard_normal(length) * np.exp(-np.arange(length) / (_ECHO_S * RATE))
     echo *= _ECHO / np.sqrt(np.square(echo).sum())
     echo[0] += 1.0

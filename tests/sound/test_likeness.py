@@ -70,7 +70,7 @@ def test_the_delay_is_found_whatever_it_is(delay_ms: int) -> None:
         assert each.lag_ms == pytest.approx(delay_ms, abs=80)
 
 
-@settings(max_examples=8)
+@settings(max_examples=4)
 @given(st.floats(-45.0, 0.0), st.integers(0, 1900), st.integers(0, 1000))
 def test_neither_gain_nor_delay_nor_the_place_count(gain: float, delay_ms: int, seed: int) -> None:
     written = sounds.syllables(8.0, seed)
@@ -85,7 +85,7 @@ def test_of_what_has_no_shape_nothing_is_said(written: Samples) -> None:
         assert not each.is_match
 
 
-@settings(max_examples=20)
+@settings(max_examples=8)
 @given(st.lists(st.integers(200, 9_000), min_size=1, max_size=8))
 def test_a_trace_does_not_depend_on_how_the_sound_is_cut(sizes: list[int]) -> None:
     sound = sounds.syllables(3.0)

@@ -131,7 +131,7 @@ def test_only_changes_are_told() -> None:
     assert told == [("written_hiss", True)]
 
 
-@settings(max_examples=12)
+@settings(max_examples=6)
 @given(st.lists(st.integers(1, 7_000), min_size=1, max_size=10), st.integers(0, 3))
 def test_what_is_told_does_not_depend_on_how_the_sound_is_cut(sizes: list[int], kind: int) -> None:
     sound = [sounds.hiss(7), silence(9), silence(3) + np.float32(0.3), tone(3)][kind]

@@ -13,9 +13,9 @@ from loa_sound.squeal import Squeal, SquealWatch
 from support import labelled_sounds as sounds
 from support.sound_files import tone
 
-LONG = 12.0
-START = 4.0
-PITCHES = (400, 700, 1000, 1700, 2500, 4000)
+LONG = 9.0
+START = 3.0
+PITCHES = (400, 1000, 2500, 4000)
 CLEAN: dict[str, Callable[[], Samples]] = {
     "speech": lambda: sounds.spoken(sounds.VIETNAMESE, "vi"),
     "speech, English": lambda: sounds.spoken(sounds.ENGLISH, "en-gb"),
@@ -71,7 +71,7 @@ def test_no_sound_of_ours_is_a_squeal_and_every_squeal_in_it_is_found_within_two
             row.append(f"{hz}: {found[0][0]:+.1f} s" if found else f"{hz}: -")
             if hz in HIDES.get(name, set()):
                 continue
-            if not found or found[0][0] > 2 or abs(found[0][1] - hz) > 0.02 * hz:
+            if not found or found[0][0] > 2 or abs(found[0][1] - hz) > max(15, 0.01 * hz):
                 wrong.append((name, "missed", hz, found))
         print(f"{name:16} {', '.join(row)}")
     assert wrong == []

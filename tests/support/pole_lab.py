@@ -33,6 +33,7 @@ from loa_sound.blocks import CHUNK, RATE, Samples
 from support import orders
 from support.director_stage import BEGIN, MONO, SHA
 from support.director_stage import Stage as DirectorStage
+from support.province import playlist
 
 BLOCK_MS = 100
 Kind = TypeVar("Kind")
@@ -56,7 +57,7 @@ class Pole:
         *,
         ear: Place | None = None,
         board: bool = True,
-        schedule: Playlist | None = None,
+        item_s: int = 60,
         squeal_action: SquealAction = SquealAction.TELL,
     ) -> None:
         self.records: list[Any] = []
@@ -66,7 +67,7 @@ class Pole:
         self.now_ms = BEGIN - 2000
         self.epoch_ns = (self.now_ms - BEGIN + MONO) * 1_000_000
         self._sounds = sounds
-        scene = DirectorStage(schedule, cached=tuple(sounds))
+        scene = DirectorStage(_schedule(item_s), cached=tuple(sounds))
         scene.director.squeals.action = squeal_action
         self.stage = Stage(scene.director, Parts(**self._parts()))
         line, rating = FaultPlan(()), LineRating()
@@ -191,6 +192,13 @@ class Pole:
         if self.board is not None and self._beats % 10 == 0:
             self.board.advance(mono_ms)
             self.stage.on_line(LineRead(mono_ms, self.board.reading(mono_ms)))
+
+
+def _schedule(item_s: int) -> Playlist:
+    """Return items of that length; the second begins a minute after the first."""
+    base = playlist()
+    items = (dataclasses.replace(item, duration_ms=item_s * 1000) for item in base.items)
+    return dataclasses.replace(base, items=tuple(items))
 
 
 SIREN = orders.SIREN.sha256
