@@ -32,7 +32,7 @@ BLOCKS = 200
 
 def run() -> list[dict[str, Any]]:
     """Time each part, and measure what the limiter lets through."""
-    soft, near, loud = tone(1, 440, 0.2), tone(1, 440, 0.85), noise(1, 1.0)
+    soft, near, loud = tone(1, 400, 0.2), tone(1, 400, 0.85), noise(1, 1.0)
     timed: list[tuple[str, Callable[[Samples], None], Samples]] = [
         ("limiter, nothing near the ceiling", Limiter().process, soft),
         ("limiter, peaks looked for and none found", Limiter().process, near),
