@@ -17,6 +17,7 @@ from loa_endpoint.app.stage import Parts, Stage
 from loa_endpoint.audio import messages as m
 from loa_endpoint.audio.desk import Desk
 from loa_endpoint.audio.line_in import LineIn
+from loa_endpoint.audio.live_sound import LiveSound
 from loa_endpoint.audio.mixer import Mixer
 from loa_endpoint.audio.sink import NullSink
 from loa_endpoint.core import bearer as machine
@@ -150,7 +151,12 @@ class Pole:
     def send(self, command: m.Message) -> bool:
         """Take a command, as the player's supervisor does."""
         self.said.append(command)
+        live = self.desk._sounds.get(command.source) if isinstance(command, m.Feed) else None
+        before = live._decoded.qsize() if isinstance(live, LiveSound) else 0
         self.desk.handle(cast("m.Command", command))
+        if isinstance(live, LiveSound):
+            sound = live
+            soon(lambda: sound._decoded.qsize() > before)
         if isinstance(command, m.Prepare):
             self.desk.wait_for_sounds(0)
             name = command.source
