@@ -249,6 +249,7 @@ def test_expected_silence_and_a_mute_are_no_silence_and_dead_air_is(
         ([], (), {"written_silent"}),
         ([], ((1_500, 15_900),), set()),
         ([m.Volume(gain_db=-100.0)], (), set()),
+        ([m.Volume(gain_db=-100.0), m.Volume(gain_db=0.0, part="all")], (), {"written_silent"}),
     ):
         played = play(
             tmp_path,

@@ -211,6 +211,23 @@ def test_a_siren_of_a_minute_plays_whole_while_everything_squeals(
 
 
 @pytest.mark.requirement("HLT-3")
+def test_an_alert_sounds_at_full_level_though_the_item_before_it_was_muted_for_its_squeal(
+    speech: pathlib.Path, siren: pathlib.Path
+) -> None:
+    pole = Pole({PROGRAMME: speech, SIREN: siren}, ear=NOISY, squeal_action=SquealAction.MUTE)
+    assert pole.microphone is not None
+    pole.run(8)
+    pole.microphone.squeal = (1800.0, -20.0)
+    run_until(pole, "squeal", 3)
+    pole.run(2)
+    assert level_dbfs(pole.written[-1]) < -100
+    sound_alert(pole)
+    pole.run(10)
+    assert level_dbfs(pole.written[-1]) == pytest.approx(-13.47, abs=0.2)
+    assert level_dbfs(pole.written[-80]) > -20  # the attention tone before it
+
+
+@pytest.mark.requirement("HLT-3")
 def test_our_own_tones_are_no_squeal(siren: pathlib.Path) -> None:
     pole = Pole({PROGRAMME: siren}, ear=NOISY, squeal_action=SquealAction.MUTE)
     pole.run(30)

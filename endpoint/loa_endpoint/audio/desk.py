@@ -75,7 +75,7 @@ class Desk:
         self._limiter = Limiter()
         self._ahead = 0  # samples that the mixer is ahead of what is written
         self._power, self._powered = 0.0, 0
-        self._volumes_db: dict[Part, float] = {}
+        self._volume_db = 0.0
         self._beats = 0
         self.on_mixed: Callable[[Samples], None] = lambda _: None  # before the limiter
         self._handlers: dict[type, Callable[[Any], None]] = {
@@ -164,12 +164,11 @@ class Desk:
     @property
     def expected(self) -> Expectation:
         """What is expected of the samples that are written now."""
-        volume_db = sum(self._volumes_db.values())
-        is_played = self.mixer.current is not None and volume_db > MUTE_DB
+        is_played = self.mixer.current is not None and self._volume_db > MUTE_DB
         return Expectation(
             sound=is_played and self._items.expects_sound(self.now),
             is_declared=self._items.is_declared(self.now),
-            volume_db=volume_db,
+            volume_db=self._volume_db,
         )
 
     @property
@@ -297,7 +296,7 @@ class Desk:
         sample, ramp = self._sample_at(command.at_ns), to_samples(command.ramp_ms)
         part = Part(command.part)
         if part is not Part.OVER:
-            self._volumes_db[part] = command.gain_db
+            self._volume_db = command.gain_db
         self.mixer.set_volume(sample, command.gain_db, ramp, part)
 
     def _set_profile(self, command: m.Profile) -> None:
