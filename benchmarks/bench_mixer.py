@@ -26,6 +26,7 @@ from loa_sound.meters import LoudnessMeter
 from support.sound_files import noise, tone
 from support.tape import Tape, start
 
+REQUIREMENTS = ("AUD-2",)
 ROUNDS = 15
 BLOCKS = 200
 
