@@ -68,10 +68,12 @@ def command(verb: Verb, **changes: Any) -> Command:
         "reason": "Kiểm tra",
         "issued": NOW.unix_s - 5,
         "expires": NOW.unix_s + 600,
-        "duration_s": 3600 if verb is Verb.LOCKDOWN else 0,
+        "duration_s": {Verb.LOCKDOWN: 3600, Verb.RECALL: 600}.get(verb, 0),
         "value": 9 if verb is Verb.VOLUME else 0,
         "references": (event_id(),) if verb is Verb.RELEASE else (),
         "nonce": bytes(16) if verb is Verb.RESET_FLOOR else None,
+        "endpoint": bytes(16) if verb is Verb.RECALL else None,
+        "since": NOW.unix_s - 3600 if verb is Verb.RECALL else None,
     }
     return Command(**{**facts, **changes})
 

@@ -38,7 +38,9 @@ log = logging.getLogger("loa.endpoint")
 class Stage(Protocol):
     """What the orders are on."""
 
-    director: Director
+    @property
+    def director(self) -> Director:
+        """What decides, and holds the orders."""
 
     def perform(self, effects: list[Effect]) -> None:
         """Carry out effects."""
