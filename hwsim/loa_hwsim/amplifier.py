@@ -1,7 +1,8 @@
 """Amplifier and loudspeaker line: from samples to volts and amperes.
 
-Minimal: gain, wake-up and standby, mains off. A sine at full scale gives the line's rated voltage
-(100 V RMS on a 100 V line), so that a sample's peak is rated voltage × √2.
+Minimal: gain, wake-up and standby, mute, mains off. A sine at full scale gives the line's rated
+voltage (100 V RMS on a 100 V line), so that a sample's peak is rated voltage × √2. It goes to sleep
+by what it hears, or by command, and then only a command wakes it (`loa_hwsim.amplifier_port`).
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from typing import Final
+
+import numpy as np
 
 from loa_hwsim.faults import FaultPlan, Kind, Place
 from loa_hwsim.noise import Samples, to_amplitude
@@ -52,17 +55,47 @@ class Amplifier:
         self._awake_from_ms = 0.0  # powered up long ago
         self._heard_ms: float | None = None
         self._is_asleep = idle_ms is not None
+        self._is_commanded = False
+        self.is_muted = False
+
+    @property
+    def is_asleep(self) -> bool:
+        """Whether it is in standby; one that wakes is not."""
+        return self._is_asleep
+
+    def command(self, *, is_asleep: bool, is_muted: bool, now_ms: float) -> None:
+        """Obey its bus: standby or not, mute or not."""
+        if self._is_asleep and not is_asleep:
+            self._awake_from_ms = now_ms + self._wake_ms
+        self._is_asleep, self.is_muted, self._is_commanded = is_asleep, is_muted, True
+
+    def lose_power(self) -> None:
+        """Begin anew, in standby where it is led by commands."""
+        self._is_asleep, self.is_muted = True, self._is_commanded
+
+    def is_dead(self, now_ms: float) -> bool:
+        """Tell whether its mains are off."""
+        standing = self._faults.standing(Place.AMPLIFIER, now_ms)
+        return any(fault.kind is Kind.AMPLIFIER_DEAD for fault in standing)
+
+    def at_the_horn(self, samples: Samples, start_ms: float) -> Samples:
+        """Return what is left of *samples*, the first of which comes at *start_ms*: 0 or 1 each."""
+        if self._is_asleep or self.is_muted or self.is_dead(start_ms):
+            return samples * np.float32(0)
+        instants = start_ms + np.arange(len(samples)) * (1000 / 48_000)
+        whole: Samples = samples * (instants >= self._awake_from_ms).astype(np.float32)
+        return whole
 
     def volts_per_full_scale(self, samples: Samples, now_ms: float) -> float:
         """Return what a sample of 1.0 becomes for *samples*, which end at *now_ms*."""
-        if any(
-            fault.kind is Kind.AMPLIFIER_DEAD
-            for fault in self._faults.standing(Place.AMPLIFIER, now_ms)
-        ):
-            self._is_asleep = self._idle_ms is not None  # it comes back as after power-up
+        if self.is_dead(now_ms):
+            # it comes back as after power-up
+            self._is_asleep = self._idle_ms is not None or self._is_commanded
             return 0.0
-        self._watch(samples, now_ms)
-        return 0.0 if self._is_asleep or now_ms < self._awake_from_ms else self._peak_volts
+        if not self._is_commanded:
+            self._watch(samples, now_ms)
+        is_silent = self._is_asleep or self.is_muted or now_ms < self._awake_from_ms
+        return 0.0 if is_silent else self._peak_volts
 
     def _watch(self, samples: Samples, now_ms: float) -> None:
         if len(samples) and float(abs(samples).max()) > to_amplitude(_WAKE_DBFS):

@@ -17,6 +17,7 @@ import numpy as np
 
 from loa_hwsim.air import Air, Transmitter
 from loa_hwsim.amplifier import Amplifier, LineRating, SpeakerLine
+from loa_hwsim.amplifier_port import AmplifierPort
 from loa_hwsim.cable import Cable, CableLine, End
 from loa_hwsim.ear import Ear
 from loa_hwsim.faults import Change, Fault, FaultPlan, Kind, Place
@@ -28,7 +29,7 @@ from loa_hwsim.sms_folder import put_message, take_messages
 from loa_hwsim.transcript import Transcript
 from loa_hwsim.transport import Clock, SerialLine, Terminal
 from loa_hwsim.tuner import Tuner
-from loa_protocol import line_map
+from loa_protocol import amplifier_map, line_map
 from loa_protocol.errors import StoreError
 
 LISTEN_S: Final = 0.1
@@ -47,8 +48,8 @@ class BoardSetting:
     """What a pole's hardware is like.
 
     Attributes:
-        folder: Gets ``tuner``, ``bus``, ``modem``, ``bench``, ``technician`` and ``linein.fifo``;
-            messages come in by its folder ``sms`` and go out by ``sms/sent``.
+        folder: Gets ``tuner``, ``bus``, ``amplifier``, ``modem``, ``bench``, ``technician`` and
+            ``linein.fifo``; messages come in by its folder ``sms`` and go out by ``sms/sent``.
         hears: The WAV file that the agent's sound card writes.
         transcript: Whether ``transcript.log`` is written: time, line and direction, bytes.
         seed: Of all noise and chance; the same seed gives the same.
@@ -61,6 +62,7 @@ class BoardSetting:
     address: int = 20
     rating: LineRating = LineRating()
     idle_ms: float | None = None
+    wake_ms: float = 300.0
     boot_ms: float = 0.0
     seed: int = 0
     transcript: bool = False
@@ -84,7 +86,9 @@ class Board:
         record = transcript.note if transcript else None
         air = Air(setting.transmitters, faults=faults)
         self.tuner = Tuner(air, seed=setting.seed, boot_ms=setting.boot_ms)
-        amplifier = Amplifier(setting.rating, faults, idle_ms=setting.idle_ms)
+        amplifier = Amplifier(
+            setting.rating, faults, wake_ms=setting.wake_ms, idle_ms=setting.idle_ms
+        )
         line = SpeakerLine(setting.rating, faults)
         self.line_board = LineBoard(amplifier, line, address=setting.address, seed=setting.seed)
         self._tuner_line = SerialLine(
@@ -103,6 +107,14 @@ class Board:
             baud=line_map.BAUD,
             record=record,
             is_strict=True,
+        )
+        self._amplifier_line = SerialLine(
+            "amplifier",
+            Terminal(folder / "amplifier"),
+            AmplifierPort(amplifier),
+            clock,
+            baud=amplifier_map.BAUD,
+            record=record,
         )
         self.modem = Modem(setting.network)
         self._modem_line = SerialLine(
@@ -236,12 +248,14 @@ class Board:
         self._line_in.plug()
         self._tuner_line.plug()
         self._bus_line.plug()
+        self._amplifier_line.plug()
         self._modem_line.plug()
         self._cable.plug()
 
     def _unplug(self) -> None:
         self._tuner_line.unplug()
         self._bus_line.unplug()
+        self._amplifier_line.unplug()
         self._modem_line.unplug()
         self._cable.unplug()
         self._line_in.unplug()
@@ -252,7 +266,8 @@ class Board:
     def _ready(self) -> dict[str, object]:
         folder = self._setting.folder.absolute()
         ports = {
-            name: str(folder / name) for name in ("tuner", "bus", "modem", "bench", "technician")
+            name: str(folder / name)
+            for name in ("tuner", "bus", "amplifier", "modem", "bench", "technician")
         }
         return {
             "event": "ready",

@@ -46,6 +46,9 @@ PATH: Final = click.Path(path_type=Path)
 @click.option("--address", type=click.IntRange(1, 247), default=20, help="Of the line board.")
 @click.option("--watts", type=click.FloatRange(1, 2000), default=100.0, help="All loudspeakers.")
 @click.option("--volts", type=click.FloatRange(10, 200), default=100.0, help="Rated line voltage.")
+@click.option(
+    "--wake-ms", type=click.FloatRange(0, 10_000), default=300.0, help="Of the amplifier."
+)
 @click.option("--boot-ms", type=click.FloatRange(0, 60_000), default=0.0, help="Tuner's boot time.")
 @click.option(
     "--sms-loss",
@@ -77,6 +80,7 @@ def board_command(
     address: int,
     watts: float,
     volts: float,
+    wake_ms: float,
     boot_ms: float,
     sms_loss: float,
     sms_repeats: float,
@@ -86,8 +90,8 @@ def board_command(
 ) -> None:
     """Run a pole's simulated hardware until it is told to stop.
 
-    Puts serial ports (tuner, bus, modem, bench, technician) and linein.fifo into the folder and
-    prints one JSON line when ready and one for each fault.
+    Puts serial ports (tuner, bus, amplifier, modem, bench, technician) and linein.fifo into the
+    folder and prints one JSON line when ready and one for each fault.
     """
     clock = RunningClock()
     plan = load_faults(faults, start_ms=start or clock.start_ms) if faults else FaultPlan(())
@@ -98,6 +102,7 @@ def board_command(
         faults=plan,
         address=address,
         rating=LineRating(volts=volts, watts=watts),
+        wake_ms=wake_ms,
         boot_ms=boot_ms,
         seed=seed,
         transcript=transcript,

@@ -108,6 +108,8 @@ class FallbackParameters:
     # how the output is shaped
     sound_profile: int = _parameter(40, SoundProfile.FLAT, 0, max(SoundProfile))
     squeal_action: int = _parameter(41, SquealAction.TELL, 0, max(SquealAction))
+    # the amplifier: after so long without sound, outside all sessions, it goes to standby
+    amplifier_idle_ms: int = _parameter(42, 10 * MINUTE_MS, MINUTE_MS, 24 * HOUR_MS)
 
     BELOW: ClassVar[tuple[tuple[str, str], ...]] = (
         ("fm_hi_below_cdb", "fm_lo_below_cdb"),

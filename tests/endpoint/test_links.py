@@ -9,14 +9,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from loa_endpoint.core.amplifier_bus import AmplifierRead
+from loa_endpoint.core.effect import OpenTone, SoundMedia
 from loa_endpoint.core.line_monitor import BoardBack, BoardSilent, LineRead
 from loa_endpoint.core.xdr import Back, Lost, Quiet, XdrTiming
 from loa_endpoint.core.xdr_lines import Pi, Quality, RdsGroup, Started, Tuned
+from loa_endpoint.link.amplifier import AmplifierLink
+from loa_endpoint.link.conversation import monotonic_ms
 from loa_endpoint.link.line_monitor import LineBoardLink
 from loa_endpoint.link.tuner import Tuner, XdrTuner
 from loa_hwsim import tuner as tuner_model
 from loa_hwsim.air import Air, Transmitter
 from loa_hwsim.amplifier import Amplifier, LineRating, SpeakerLine
+from loa_hwsim.amplifier_port import AmplifierPort
 from loa_hwsim.device import Device
 from loa_hwsim.faults import FaultPlan
 from loa_hwsim.line_board import LineBoard
@@ -203,4 +208,24 @@ async def test_a_board_under_another_address_stays_silent(
     link = LineBoardLink(str(tmp_path / "port"), 22, on_event=heard.append, poll_ms=40)
     link.start()
     await eventually(lambda: heard == [BoardSilent(5, "no answer")])
+    link.close()
+
+
+async def test_an_amplifier_is_woken_over_its_line_and_sound_waits_until_it_is(
+    plug: Plug, tmp_path: Path
+) -> None:
+    model = Amplifier(LineRating(), FaultPlan(()), wake_ms=200)
+    plug(AmplifierPort(model), 9600)
+    heard = Heard()
+    link = AmplifierLink(str(tmp_path / "port"), 200, 600, on_event=heard.append, retry_s=0.02)
+    link.start()
+    await eventually(lambda: model.is_asleep)  # 0.6 s later, as nothing sounds
+    begun_ms = monotonic_ms()
+    tone = SoundMedia("tone", 0, 0, 0, 50)
+    opened, put_off = link.lead([OpenTone("tone", 10_000), tone], begun_ms)
+    assert opened == OpenTone("tone", 10_000)
+    assert isinstance(put_off, SoundMedia)
+    assert put_off.at_ms == begun_ms + 300
+    await eventually(lambda: not model.is_asleep and not model.is_muted)
+    await eventually(lambda: heard.of(AmplifierRead))
     link.close()

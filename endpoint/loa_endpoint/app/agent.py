@@ -11,6 +11,7 @@ from pathlib import Path
 
 from loa_endpoint.app import carriers
 from loa_endpoint.app.carriers import Carriers
+from loa_endpoint.app.devices import Devices, Heard
 from loa_endpoint.app.keeper import Keeper
 from loa_endpoint.app.live_door import LiveDoor
 from loa_endpoint.app.options import Hardware, Options
@@ -24,7 +25,7 @@ from loa_endpoint.app.tasks import every, keep_running
 from loa_endpoint.app.timekeeper import TICK_S, Timekeeper
 from loa_endpoint.app.uplink import open_session
 from loa_endpoint.audio.supervisor import PlayerSupervisor
-from loa_endpoint.core import line_monitor, self_test, xdr
+from loa_endpoint.core import amplifier_bus, line_monitor, self_test, xdr
 from loa_endpoint.core.bearer_desk import BearerDesk
 from loa_endpoint.core.director import Director
 from loa_endpoint.core.fallback import Fallback
@@ -36,8 +37,6 @@ from loa_endpoint.host.battery_clock import open_battery_clock
 from loa_endpoint.host.clocks import monotonic_ms
 from loa_endpoint.host.notify import ServiceManager, watchdog_interval_s
 from loa_endpoint.host.status_socket import StatusSocket
-from loa_endpoint.link.line_monitor import LineBoardLink
-from loa_endpoint.link.tuner import XdrTuner
 from loa_endpoint.store.identity import IdentityStore
 from loa_endpoint.store.orders import OrderStore
 from loa_endpoint.store.outbox import Outbox, Writer
@@ -78,10 +77,10 @@ class Agent:
             black_box=options.home / FOLDER,
             on_restart=self._on_player_restart,
         )
-        self.tuner = self._make_tuner()
-        self.line_board = self._make_line_board()
-        epoch = self.outbox.begin()[0].epoch
-        self.stage = self._make_stage(FallbackParameters.from_map(settings.fallback), epoch)
+        parameters = FallbackParameters.from_map(settings.fallback)
+        heard = Heard(tuner=self._on_tuner, line=self._on_line, amplifier=self._on_amplifier)
+        self.devices = Devices(self.hardware, parameters, heard)
+        self.stage = self._make_stage(parameters, self.outbox.begin()[0].epoch)
         self._live_door = LiveDoor(self.stage)
         self.session = open_session(self.keeper, signer, self.time, self.outbox, self)
         self.plane = ContentPlane(
@@ -210,6 +209,9 @@ class Agent:
     def _on_line(self, event: line_monitor.Event) -> None:
         self.stage.on_line(event)
 
+    def _on_amplifier(self, event: amplifier_bus.Event) -> None:
+        self.stage.on_amplifier(event)
+
     def _work(self) -> list[asyncio.Task[None]]:
         work = {
             "round": lambda: every(ROUND_S, self._round),
@@ -230,19 +232,14 @@ class Agent:
 
     async def _begin(self) -> None:
         await self.player.start()
-        if self.tuner is not None:
-            self.tuner.start()
-        if self.line_board is not None:
-            self.line_board.start()
+        self.devices.start()
         self.stage.on_denied(self.keeper.denied())  # first: what it names is not taken up to sound
         self.stage.restore(self.plane.inbox.kept())  # before anything may sound
         self._take_up()
         self.carriers.start()
 
     async def _end(self) -> None:
-        for device in (self.tuner, self.line_board):
-            if device is not None:
-                device.close()
+        self.devices.close()
         self.stage.end()
         await self.player.stop()
         self.carriers.close()
@@ -280,11 +277,12 @@ class Agent:
             self._take_up()
         self.stage.director.schedule_until(self.keeper.schedule_until_ms())
         playlist = self.keeper.playlist
-        if self.tuner is None or playlist is None or self.stage.director.play is not None:
+        tuner = self.devices.tuner
+        if tuner is None or playlist is None or self.stage.director.play is not None:
             return
         khz = self.time.station_to_hear(w.frequency_khz for w in playlist.fm_windows)
         if khz is not None and khz != self._listens_khz:
-            self.tuner.tune(khz)  # for its clock; no way is opened for its sound
+            tuner.tune(khz)  # for its clock; no way is opened for its sound
         self._listens_khz = khz
 
     def _slow_round(self) -> None:
@@ -353,16 +351,6 @@ class Agent:
         )
         return BlackBoxDoor(parts)
 
-    def _make_tuner(self) -> XdrTuner | None:
-        url = self.hardware.tuner
-        return None if url is None else XdrTuner(url, self._on_tuner)
-
-    def _make_line_board(self) -> LineBoardLink | None:
-        fitting = self.hardware.line_board
-        if fitting is None:
-            return None
-        return LineBoardLink(fitting.port, fitting.option, on_event=self._on_line)
-
     def _make_stage(self, parameters: FallbackParameters, epoch: int) -> Stage:
         root = self.keeper.root
         assert root is not None
@@ -378,12 +366,13 @@ class Agent:
             player=self.player,
             outbox=self.outbox,
             media_path=self._media_path,
-            tuner=self.tuner,
+            tuner=self.devices.tuner,
             read_clock=self.time.read,
             on_kept=self._kept,
             cached=self._cached,
             book=OrderStore(self.keeper.store.state),
             host=self,
+            amplifier=self.devices.amplifier,
         )
         return Stage(director, parts)
 

@@ -33,6 +33,7 @@ class Hardware:
     tuner: str | None
     line_board: Fitting | None
     modem: str | None
+    amplifier: Fitting | None = None
 
     @classmethod
     def of(cls, options: Options, settings: Settings) -> Hardware:
@@ -49,4 +50,5 @@ class Hardware:
             tuner=port(Device.TUNER),
             line_board=fitted.get(Device.LINE_BOARD),
             modem=port(Device.MODEM),
+            amplifier=fitted.get(Device.AMPLIFIER),
         )

@@ -15,11 +15,12 @@ from loa_endpoint.app.hearing import Hearing, reading_of, to_heard, told
 from loa_endpoint.app.player_words import to_message
 from loa_endpoint.audio import messages
 from loa_endpoint.audio.supervisor import PlayerSupervisor
+from loa_endpoint.core import amplifier_bus, evidence, line_monitor, sound_alarms, xdr
 from loa_endpoint.core import effect as ask
-from loa_endpoint.core import evidence, line_monitor, sound_alarms, xdr
 from loa_endpoint.core.clock import Reading
 from loa_endpoint.core.director import Director
 from loa_endpoint.core.orders import Kept, OrderBook
+from loa_endpoint.link.amplifier import Waker
 from loa_endpoint.link.tuner import Tuner
 from loa_endpoint.store.outbox import Outbox
 from loa_protocol.errors import StoreError
@@ -79,6 +80,7 @@ class Parts:
     cached: Callable[[], Iterable[bytes]]  # media that are here, whole
     book: OrderBook
     host: Host
+    amplifier: Waker | None = None
 
 
 @dataclass(slots=True)
@@ -113,7 +115,7 @@ class Stage:
         Where an item's beginning or the end of an order that is obeyed once cannot be kept, nothing
         after it is done, and the director is told, so that it does not believe otherwise.
         """
-        for effect in effects:
+        for effect in self._led(effects):
             match effect:
                 case ask.Keep(body=body):
                     if not self.keep(body) and isinstance(body, PlayStarted):
@@ -137,6 +139,13 @@ class Stage:
                     self._store(effect)
                 case _:
                     self._parts.player.send(to_message(effect))
+
+    def _led(self, effects: Iterable[ask.Effect]) -> Iterable[ask.Effect]:
+        """Wake the amplifier for what sounds; what comes too soon for it waits until it is."""
+        amplifier, asked = self._parts.amplifier, list(effects)
+        if amplifier is None or not asked:
+            return asked
+        return amplifier.lead(asked, self._parts.read_clock().mono_ms)
 
     def keep(self, body: Body) -> bool:
         """Write a record to the outbox; tell whether it is on the disk."""
@@ -260,7 +269,10 @@ class Stage:
 
     def round(self) -> None:
         """Let the director look at the clock."""
-        self.perform(self.director.on_round(self._parts.read_clock()))
+        now = self._parts.read_clock()
+        if self._parts.amplifier is not None:
+            self._parts.amplifier.follow(self.director.planned, now)
+        self.perform(self.director.on_round(now))
 
     def end(self) -> None:
         """Write down what is under way; the agent is being stopped in order."""
@@ -344,7 +356,19 @@ class Stage:
         for change in changes:
             self.keep(told(change, *details))
 
+    def on_amplifier(self, event: amplifier_bus.Event) -> None:
+        """Hear the amplifier; sound goes on whatever it says."""
+        match event:
+            case amplifier_bus.AmplifierSilent(why=why):
+                self.faults.add("amplifier_silent")
+                self.keep(Happening(name="amplifier_silent", detail=why[:300]))
+            case amplifier_bus.AmplifierBack():
+                self.faults.discard("amplifier_silent")
+                self.keep(Happening(name="amplifier_back", detail=""))
+
     def _on_beat(self, beat: messages.Beat, now: Reading) -> None:
+        if beat.source and self._parts.amplifier is not None:
+            self._parts.amplifier.want(now.mono_ms)
         length_ms = (beat.samples - self._samples) * 1000 // 48_000
         self._samples, self.last_beat = beat.samples, beat
         if length_ms > 0:

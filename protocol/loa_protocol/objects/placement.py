@@ -21,6 +21,7 @@ class Device(enum.IntEnum):
     SOUND_OUT = 4
     MODEM = 5  # for its messages and its clock
     MICROPHONE = 6  # at the pole, or a tap on the line; what it hears never leaves the player
+    AMPLIFIER = 7  # its standby and mute; the option is its wake time in ms, 0 where unmeasured
 
 
 class DeniedKind(enum.IntEnum):
