@@ -66,9 +66,10 @@ class Pole:
         self._play()
 
     def _play(self) -> None:
-        position = max(0, (time.monotonic_ns() - self.start_ns) // MS)
-        self.supervisor.send(m.Prepare(source="tin", path=str(self.media), position_ms=position))
-        self.supervisor.send(m.Play(source="tin", at_ns=self.start_ns, fade_in_ms=5))
+        at_ns = max(self.start_ns, time.monotonic_ns())
+        place = (at_ns - self.start_ns) // MS
+        self.supervisor.send(m.Prepare(source="tin", path=str(self.media), position_ms=place))
+        self.supervisor.send(m.Play(source="tin", at_ns=at_ns, position_ms=place, fade_in_ms=5))
 
     def sounding_since(self, instant_ns: int) -> int:
         """Return when something first began to sound after *instant_ns*; 0 for not yet.
