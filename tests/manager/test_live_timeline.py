@@ -117,6 +117,10 @@ def voice(start_s: int, end_s: int) -> Voice:
     return Voice(GrantAsk(scope="vn/ls", title="Họp", start=base + start_s, end=base + end_s))
 
 
+def flow_of(speech: Speech) -> Flow:
+    return speech.watch.flow
+
+
 def speak(speech: Speech, tap: Tap, level: float, begin_s: float, length_s: float) -> None:
     """Let *length_s* of sound come from *begin_s* on, 20 ms at a time."""
     for n in range(round(length_s * 50)):
@@ -139,15 +143,14 @@ def test_each_chunk_goes_under_the_grant_of_its_instant_and_where_none_is_nowher
 @pytest.mark.requirement("SRC-3")
 def test_silence_that_lasts_is_not_sent_on_and_sound_that_comes_back_is() -> None:
     tap = Tap()
-    watch = Watch(silence_s=3)
-    speech = Speech(tap, tap, line(), watch, voices=[voice(0, 60)])
+    speech = Speech(tap, tap, line(), Watch(silence_s=3), voices=[voice(0, 60)])
     speak(speech, tap, 0.1, 0, 2)
     speak(speech, tap, 0.0, 2, 8)
-    assert watch.flow is Flow.SILENT
+    assert flow_of(speech) is Flow.SILENT
     last = tap.said[-1][1]
     assert last.end_ms - NOW_MS == pytest.approx(5000 + DELAY_MS, abs=PACKET_MS)
     speak(speech, tap, 0.1, 10, 3)
-    assert watch.flow is Flow.FLOWING
+    assert flow_of(speech) is Flow.FLOWING
     again = next(piece for _voice, piece in tap.said if piece.at_ms > last.at_ms)
     assert again.at_ms - NOW_MS == pytest.approx(11_000 + DELAY_MS, abs=2 * PACKET_MS)
 

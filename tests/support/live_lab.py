@@ -54,17 +54,17 @@ def certified_speaker(province: Home, authority: Authority, folder: Path, scope:
     return home
 
 
-def order_hold(here: Hamlet) -> int:
-    """Let an officer silence the station, and return when they did, unix ms."""
+def order_hold(here: Hamlet, scope: str) -> int:
+    """Let an officer silence *scope*, and return when they did, unix ms."""
     now_s, officer = int(time.time()), here.authority.officers[0]
     body = Command(
-        id=os.urandom(16), scope=STATION, number=now_s, verb=Verb.HOLD, reason="Kiểm tra",
+        id=os.urandom(16), scope=scope, number=now_s, verb=Verb.HOLD, reason="Kiểm tra",
         issued=now_s - 1, expires=now_s + 86_400, duration_s=0, value=0, references=(),
     )  # fmt: skip
     data = sign_bundle(Kind.COMMAND, body.to_bytes(), [officer.signer], certificates=officer.chain)
     tree = here.home.content
     mark = OrderMark(
-        scope=STATION, kind=Kind.COMMAND, digest=tree.put_object(data), until=body.expires
+        scope=scope, kind=Kind.COMMAND, digest=tree.put_object(data), until=body.expires
     )
     tree.change_orders(lambda orders: orders.with_order(mark, now_s))
     return now_s * 1000

@@ -25,12 +25,13 @@ from loa_sound.resampler import Resampler, bound
 PROBE_BYTES: Final = 4096
 """So little is looked at before it sounds: 41 ms of delay, where FFmpeg's own figure costs 2 s."""
 MAX_CHANNELS: Final = 8
+MOST_BAD: Final = 25  # packets in a row that do not decode: half a second
 _OPTIONS: Final = {
     "format_whitelist": "mp3,ogg,aac,mpegts,mov",
     "codec_whitelist": "mp3float,mp3,aac,opus,vorbis,flac",
     "protocol_whitelist": "pipe",
-    "fflags": "nobuffer",
 }
+_AT_ONCE: Final = {"fflags": "nobuffer"}  # what was looked at to begin with is not played
 
 
 class StreamError(FormatError):
@@ -55,7 +56,7 @@ def decode_stream(stream: ByteStream, *, probe: int = PROBE_BYTES) -> Iterator[S
         StreamError: it is no sound that Loa plays, or stops being any.
         OSError: as the stream's own ``read``.
     """
-    options = {**_OPTIONS, "probesize": str(probe)}
+    options = {**_OPTIONS, **(_AT_ONCE if probe == PROBE_BYTES else {}), "probesize": str(probe)}
     try:
         with av.open(stream, mode="r", options=options, metadata_errors="ignore") as container:
             yield from _decode(container)
@@ -75,8 +76,17 @@ def _decode(container: av.container.InputContainer) -> Iterator[Samples]:
         raise StreamError("the codec is not one that Loa plays")
     chosen.codec_context.thread_count = 1
     resampler: Resampler | None = None
+    bad = 0
     for packet in container.demux(chosen):
-        for frame in packet.decode():
+        try:
+            frames = packet.decode()
+        except av.error.InvalidDataError:  # a tag between segments, or a frame that was cut
+            bad += 1
+            if bad > MOST_BAD:
+                raise
+            continue
+        bad = 0
+        for frame in frames:
             assert isinstance(frame, av.AudioFrame)  # of an audio stream
             resampler = resampler or Resampler(frame)
             resampler.push(frame)
