@@ -6,7 +6,6 @@ In a play without a pause files grow longer, so that its record can name all of 
 
 from __future__ import annotations
 
-import io
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +14,6 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Final
 
-import av
 import msgspec
 import numpy as np
 
@@ -24,19 +22,14 @@ from loa_endpoint.audio.messages import Event, Fault, ItemMeasured, Recording
 from loa_endpoint.core.black_box import BoxLimits
 from loa_protocol.errors import StoreError
 from loa_sound.blocks import RATE, Samples
-from loa_sound.meters import Chunker
+from loa_sound.low_rate import OggOpus
 
-BIT_RATE: Final = 12_000
-"""Above what telephony takes (RFC 7587 section 3.1.1): speech is clear, music recognizable."""
-FRAME: Final = RATE * 60 // 1000
-"""60 ms, libopus's longest frame: a third of the overhead and of the work of 20 ms."""
 SEGMENT: Final = 60 * RATE
 GROW_AFTER: Final = 16
 """So many files of one length; the next ones are four times as long, up to 16 times."""
 MOST_NAMED: Final = 48
 """Files that one play's record names: 5.6 hours; a record is at most 4,096 bytes."""
 _REMEMBERED: Final = 512
-_OPTIONS: Final = {"application": "audio", "compression_level": "0", "frame_duration": "60"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,43 +56,6 @@ class Close:
 
 
 Job = Piece | Close | None
-
-
-class OggOpus:
-    """One file in the making, in memory."""
-
-    def __init__(self, start_ms: int) -> None:
-        """Begin a file that says in its own comment when it began."""
-        self._file = io.BytesIO()
-        options = {"fflags": "+bitexact"}  # without it the Ogg serial number is random
-        self._out = av.open(self._file, "w", format="ogg", container_options=options)
-        self._stream = self._out.add_stream("libopus", rate=RATE, layout="mono", options=_OPTIONS)
-        self._stream.bit_rate = BIT_RATE
-        self._stream.format = av.AudioFormat("flt")
-        self._stream.metadata["LOA_START_MS"] = str(start_ms)
-        self._frames = Chunker(FRAME)
-        self._at = 0
-
-    def feed(self, samples: Samples) -> None:
-        """Take the next samples."""
-        for frame in self._frames.feed(samples):
-            self._encode(frame)
-
-    def finish(self) -> bytes:
-        """Return the whole file."""
-        if len(rest := self._frames.rest()):
-            self._encode(rest)
-        for packet in self._stream.encode(None):
-            self._out.mux(packet)
-        self._out.close()
-        return self._file.getvalue()
-
-    def _encode(self, samples: Samples) -> None:
-        frame = av.AudioFrame.from_ndarray(samples.reshape(1, -1), format="flt", layout="mono")
-        frame.sample_rate, frame.pts = RATE, self._at
-        self._at += len(samples)
-        for packet in self._stream.encode(frame):
-            self._out.mux(packet)
 
 
 @dataclass(slots=True)
@@ -153,7 +109,9 @@ class Writer:
             if file is None:
                 done = at - piece.sample
                 start_ms = piece.at_ms + done * 1000 // RATE
-                file = self._open = _Open(OggOpus(start_ms), at, start_ms, at)
+                file = self._open = _Open(
+                    OggOpus({"LOA_START_MS": str(start_ms)}), at, start_ms, at
+                )
             if at > file.next:  # silence is not sent
                 gap = min(at, file.start + self._length) - file.next
                 file.file.feed(np.zeros(gap, dtype=np.float32))
