@@ -7,6 +7,7 @@ tells what happens, one fact a call, to whoever runs it.
 from __future__ import annotations
 
 import asyncio
+import functools
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -27,7 +28,7 @@ from loa_hwsim.modem import Modem, SmsNetwork
 from loa_hwsim.noise import Samples
 from loa_hwsim.sms_folder import put_message, take_messages
 from loa_hwsim.transcript import Transcript
-from loa_hwsim.transport import Clock, SerialLine, Terminal
+from loa_hwsim.transport import Clock, Device, Record, SerialLine, Terminal
 from loa_hwsim.tuner import Tuner
 from loa_protocol import amplifier_map, line_map
 from loa_protocol.errors import StoreError
@@ -91,35 +92,13 @@ class Board:
         )
         line = SpeakerLine(setting.rating, faults)
         self.line_board = LineBoard(amplifier, line, address=setting.address, seed=setting.seed)
-        self._tuner_line = SerialLine(
-            "tuner",
-            Terminal(folder / "tuner"),
-            self.tuner,
-            clock,
-            baud=TUNER_BAUD,
-            record=record,
-        )
-        self._bus_line = SerialLine(
-            "bus",
-            Terminal(folder / "bus"),
-            self.line_board,
-            clock,
-            baud=line_map.BAUD,
-            record=record,
-            is_strict=True,
-        )
-        self._amplifier_line = SerialLine(
-            "amplifier",
-            Terminal(folder / "amplifier"),
-            AmplifierPort(amplifier),
-            clock,
-            baud=amplifier_map.BAUD,
-            record=record,
-        )
+        lines = functools.partial(_line, folder, clock, record)
+        self._tuner_line = lines("tuner", self.tuner, TUNER_BAUD)
+        self._bus_line = lines("bus", self.line_board, line_map.BAUD, is_strict=True)
+        port = AmplifierPort(amplifier)
+        self._amplifier_line = lines("amplifier", port, amplifier_map.BAUD)
         self.modem = Modem(setting.network)
-        self._modem_line = SerialLine(
-            "modem", Terminal(folder / "modem"), self.modem, clock, baud=MODEM_BAUD, record=record
-        )
+        self._modem_line = lines("modem", self.modem, MODEM_BAUD)
         self._cable = CableLine(
             {End.BOARD: folder / "bench", End.TECHNICIAN: folder / "technician"},
             Cable(seed=setting.seed),
@@ -295,6 +274,21 @@ _ACTS: Final[Mapping[Kind, Callable[[Board, Fault, bool], None]]] = {
     Kind.SLOW_LINE: Board._slow_down,
     Kind.ECHO: Board._echo,
 }
+
+
+def _line(
+    folder: Path,
+    clock: Clock,
+    record: Record | None,
+    name: str,
+    device: Device,
+    baud: int,
+    *,
+    is_strict: bool = False,
+) -> SerialLine:
+    """Return the line to *device* on a terminal of its own name."""
+    terminal = Terminal(folder / name)
+    return SerialLine(name, terminal, device, clock, baud=baud, record=record, is_strict=is_strict)
 
 
 def _told(change: Change) -> dict[str, object]:
