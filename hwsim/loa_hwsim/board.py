@@ -20,6 +20,7 @@ from loa_hwsim.air import Air, Transmitter
 from loa_hwsim.amplifier import Amplifier, LineRating, SpeakerLine
 from loa_hwsim.amplifier_port import AmplifierPort
 from loa_hwsim.cable import Cable, CableLine, End
+from loa_hwsim.device import Device
 from loa_hwsim.ear import Ear
 from loa_hwsim.faults import Change, Fault, FaultPlan, Kind, Place
 from loa_hwsim.line_board import LineBoard
@@ -28,7 +29,7 @@ from loa_hwsim.modem import Modem, SmsNetwork
 from loa_hwsim.noise import Samples
 from loa_hwsim.sms_folder import put_message, take_messages
 from loa_hwsim.transcript import Transcript
-from loa_hwsim.transport import Clock, Device, Record, SerialLine, Terminal
+from loa_hwsim.transport import Clock, Record, SerialLine, Terminal
 from loa_hwsim.tuner import Tuner
 from loa_protocol import amplifier_map, line_map
 from loa_protocol.errors import StoreError
