@@ -26,6 +26,7 @@ from loa_endpoint.audio.desk import Desk
 from loa_endpoint.audio.file_sound import FileSound
 from loa_endpoint.audio.live_sound import LiveSound
 from loa_endpoint.audio.mixer import Mixer
+from loa_endpoint.audio.tone import ToneSound
 from loa_endpoint.content.fetch import Answer, Request, Sink
 from loa_endpoint.core.clock import Reading
 from loa_endpoint.store.identity import IdentityStore
@@ -74,7 +75,7 @@ class VirtualPlayer:
         self._next_beat_ns = 0
         self._rendering: asyncio.Task[None] | None = None
         self.desk = Desk(Mixer(), self, self._events.put_nowait, None)
-        self.last_moving_ns, self.restarts = 0, 0
+        self.last_moving_ns = self.last_waiting_ns = self.restarts = 0
         self.pid: int | None = None
 
     async def start(self) -> None:
@@ -115,7 +116,7 @@ class VirtualPlayer:
     def is_idle(self) -> bool:
         return self.desk.is_idle
 
-    def _sound(self, command: m.Command) -> FileSound | LiveSound | None:
+    def _sound(self, command: m.Command) -> FileSound | LiveSound | ToneSound | None:
         return self.desk._sounds.get(getattr(command, "source", ""))
 
     async def _render(self) -> None:
@@ -263,7 +264,7 @@ class VirtualBoard:
             await asyncio.sleep(max(seconds, IDLE_S if is_quiet else 0.0))
 
 
-def _decoded(sound: FileSound | LiveSound | None) -> int:
+def _decoded(sound: FileSound | LiveSound | ToneSound | None) -> int:
     return sound._decoded.qsize() + sound.lost if isinstance(sound, LiveSound) else 0
 
 
