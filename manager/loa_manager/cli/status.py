@@ -84,7 +84,7 @@ def _row(each: ClusterStatus, province: str) -> dict[str, Any]:
         "bearer_text": bearer_text(each.bearer),
         "heard": heard,
         "evidence": each.evidence.name.lower() if each.evidence is not None else None,
-        "evidence_text": _evidence_text(each.evidence),
+        "evidence_text": evidence_text(each.evidence),
         "faults": list(each.faults),
         "faults_text": ", ".join(each.faults) or None,
     }
@@ -128,7 +128,8 @@ def bearer_text(bearer: BearerKind | None) -> str | None:
     return None if bearer is None else names[bearer]
 
 
-def _evidence_text(evidence: Evidence | None) -> str | None:
+def evidence_text(evidence: Evidence | None) -> str | None:
+    """Return what people call a grade of evidence; None for none."""
     names = {
         Evidence.SILENT: _("silent"),
         Evidence.UNVERIFIED: _("unverified"),
