@@ -21,8 +21,8 @@ sys.path.insert(0, str(TESTS))
 
 from loa_endpoint.audio import messages as m  # noqa: E402 - after the path to the tests' parts
 from support.player_lab import LivePlayer, in_ms  # noqa: E402
-from support.sound_card import MS, Pole, config_of, make_card, played  # noqa: E402
-from support.sound_files import noise, to_pcm, write_wav  # noqa: E402
+from support.sound_card import MS, Pole, config_of, find, make_card, played  # noqa: E402
+from support.sound_files import noise, write_wav  # noqa: E402
 
 STARTS = 20
 FAILURES = 5
@@ -54,9 +54,9 @@ def _starts(folder: pathlib.Path) -> list[dict[str, object]]:
         while time.monotonic() < end:
             time.sleep(0.1)
         beat, said = player.of(m.Beat)[-1], player.of(m.Started)
-    heard, diary = played(card).tobytes(), card.diary()
-    places = [heard.find(to_pcm(noise(0.4, seed=seed))[:960].tobytes()) for seed in range(STARTS)]
-    truth = [diary.sounds_ns(place // 2) for place in places if place >= 0]
+    heard, diary = played(card), card.diary()
+    places = [find(noise(0.4, seed=seed)[:4_800], heard) for seed in range(STARTS)]
+    truth = [diary.sounds_ns(place) for place in places]
     late = [abs(there - due) / 1e6 for there, due in zip(truth, wanted, strict=True)]
     wrong = [abs(event.at_ns - there) / 1e6 for event, there in zip(said, truth, strict=True)]
     return [

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from loa_endpoint.audio import messages as m
 from loa_hwsim.sound_card.card import SoundCard
 from support.player_lab import LivePlayer, environment, in_ms
-from support.sound_card import MS, Pole, config_of, make_card, played
+from support.sound_card import MS, Pole, config_of, find, make_card, played
 from support.sound_files import noise, to_pcm, tone, write_wav
 from support.waiting import eventually, soon
 
@@ -43,18 +43,6 @@ def wait_long(player: LivePlayer, found: Callable[[m.Beat], bool]) -> m.Beat:
     return next(filter(found, player.of(m.Beat)))
 
 
-def find(part: NDArray[np.int16], whole: NDArray[np.int16]) -> int:
-    """Return where *part* is in *whole*, sample by sample.
-
-    Raises:
-        AssertionError: Nowhere.
-    """
-    at = whole.tobytes().find(part.tobytes())
-    assert at >= 0, "not there"
-    assert at % 2 == 0
-    return at // 2
-
-
 @pytest.mark.requirement("AUD-4", "AUD-5")
 def test_a_sound_leaves_the_card_when_it_was_told_to_and_the_record_knows_when(
     tmp_path: pathlib.Path,
@@ -69,7 +57,7 @@ def test_a_sound_leaves_the_card_when_it_was_told_to_and_the_record_knows_when(
         player.send(m.Play(source="a", at_ns=wanted_ns, fade_in_ms=0))
         started = player.wait(m.Started)
         player.wait_until(started.at_ns + 300 * MS)
-    first = find(to_pcm(noise(2))[: S // 10], played(card))
+    first = find(noise(2)[: S // 10], played(card))
     sounded_ns = card.diary().sounds_ns(first)
     late_ms, wrong_ms = (sounded_ns - wanted_ns) / 1e6, (started.at_ns - sounded_ns) / 1e6
     print(f"sounded {late_ms:+.3f} ms beside its time, told {wrong_ms:+.3f} ms beside the truth")

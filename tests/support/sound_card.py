@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from loa_endpoint.audio import messages as m
 from loa_endpoint.audio.supervisor import PlayerSupervisor
 from loa_hwsim.sound_card.card import SoundCard, plug_in
-from support.sound_files import noise, write_wav
+from support.listening import SURE, place_of
+from support.sound_files import Wave, noise, write_wav
 from support.waiting import eventually
 
 MS = 1_000_000
@@ -38,11 +39,28 @@ def played(card: SoundCard) -> NDArray[np.int16]:
     return np.frombuffer(data[: len(data) // 2 * 2], dtype="<i2")
 
 
+def murmur(seconds: float) -> Wave:
+    """Make noise below 2 kHz: a resampler that moves it by half a sample leaves it alike."""
+    smooth = np.full(16, 1 / 16, dtype=np.float32)
+    return np.convolve(noise(seconds, 0.3), smooth, "same").astype(np.float32)
+
+
+def find(part: NDArray[np.float32], whole: NDArray[np.int16]) -> int:
+    """Return at which sample of *whole* *part* begins; a little resampling does not hide it.
+
+    Raises:
+        AssertionError: Nowhere.
+    """
+    place_ms, alike = place_of(part, (whole / 32_768).astype(np.float32))
+    assert alike > SURE, f"not there: {alike:.2f} alike at best"
+    return round(place_ms * 48)
+
+
 class Pole:
     """As much of an agent as it takes: noise from its start on, again after each restart."""
 
     def __init__(self, folder: pathlib.Path, sink: str) -> None:
-        self.media = write_wav(folder / "media.wav", noise(MEDIA_S))
+        self.media = write_wav(folder / "media.wav", murmur(MEDIA_S))
         self.lost: list[str] = []
         self.events: list[m.Event] = []
         self.start_ns = 0
@@ -95,9 +113,21 @@ class Pole:
         await asyncio.sleep(away_s)  # how long it is away, not a wait for anything
         mend()
         mended_ns = time.monotonic_ns()
-        await eventually(lambda: self.sounding_since(failed_ns), within_s=60)
+        await eventually(lambda: self._back_ns(failed_ns, mended_ns), within_s=60)
         assert len(self.lost) > lost
-        return (self.sounding_since(mended_ns) - mended_ns) / 1e9
+        return (self._back_ns(failed_ns, mended_ns) - mended_ns) / 1e9
+
+    def _back_ns(self, failed_ns: int, mended_ns: int) -> int:
+        """Return when it sounded again; 0 for not yet.
+
+        A player that waited on a device that stood still began before that was mended, as far as it
+        knows; then it is the first sign of life with sound in it that counts, at most 200 ms late.
+        """
+        begun = self.sounding_since(failed_ns)
+        if not begun or begun > mended_ns:
+            return begun
+        beats = [event for event in self.events if isinstance(event, m.Beat) and event.source]
+        return next((beat.at_ns for beat in beats if beat.at_ns > mended_ns), 0)
 
     async def end(self) -> None:
         """Stop, and leave nothing behind."""
