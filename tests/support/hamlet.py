@@ -32,6 +32,7 @@ from loa_manager.bench import Place
 from loa_manager.bench_desk import ProvinceDesk
 from loa_manager.founding import Plan, found_province
 from loa_manager.home import Home
+from loa_manager.keyring import Passphrase
 from loa_manager.policy_file import preset_policy
 from loa_manager.registry.stations import import_stations
 from loa_manager.registry.units import import_units
@@ -151,6 +152,7 @@ class Hamlet:
     folder: Path
     crew: Crew
     poles: int  # registered as c01, c02, ...
+    secret: Passphrase = _SECRET
     https: int = field(default_factory=free_port)
     mqtt: int = field(default_factory=free_port)
     authority: Authority = field(init=False)
@@ -224,7 +226,7 @@ class Hamlet:
             desk = ProvinceDesk(
                 home=self.home,
                 signing=self.authority,
-                ca=open_device_ca(self.home, _SECRET),
+                ca=open_device_ca(self.home, self.secret),
                 engine=engine,
                 who=getpass.getuser(),
                 port="bench",

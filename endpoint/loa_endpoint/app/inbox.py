@@ -238,6 +238,7 @@ class Inbox:
         if self._quota.is_used_up(kept.taking.holders):
             who = ", ".join(kept.taking.holders)
             return self._refuse(Refuse(kept.kind.name.lower(), TOO_MANY, who, kept.digest), carrier)
+        log.info("order_accepted", extra={"order": kept.event.hex(), "carrier": carrier})
         await self._keep_sound(kept)
         is_written = True
         try:
