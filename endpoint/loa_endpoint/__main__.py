@@ -16,7 +16,9 @@ from pathlib import Path
 
 import click
 
+from loa_endpoint.app import board_speed
 from loa_endpoint.app.agent import Agent
+from loa_endpoint.app.board_speed_text import speed_lines
 from loa_endpoint.app.logs import begin_logging
 from loa_endpoint.app.options import Options
 from loa_endpoint.app.status_text import status_lines
@@ -60,18 +62,39 @@ def home_option() -> click.Option:
 
 
 @loa_endpoint.command(example="loa-endpoint bench --port /dev/ttyGS0", params=[home_option()])
-@click.option(
-    "--port", required=True, type=click.Path(path_type=Path), help="Serial line to the technician."
-)
+@click.option("--port", type=click.Path(path_type=Path), help="Serial line to the technician.")
 @click.option("--once", is_flag=True, help="End when the board is provisioned.")
-def bench(home: Path, port: Path, once: bool) -> None:
-    """Serve the bench line, so that a technician can provision this board."""
+@click.option("--json", "as_json", is_flag=True, help="Print facts as JSON.")
+def bench(home: Path, port: Path | None, once: bool, as_json: bool) -> None:
+    """Measure what this machine can do; with --port, let a technician provision it.
+
+    The measurement takes half a minute, needs no network and no sound card, and leaves the
+    processor to a running agent. It keeps nothing.
+    """
+    if port is None:
+        if once:
+            raise click.UsageError(_("--once goes with --port, the serial line to the technician."))
+        _measure(home, as_json)
+        return
+    if as_json:
+        raise click.UsageError(_("--json goes with the measurement, which is without --port."))
     with _identity(home) as store, _stopping() as stop:
         server = BenchServer(store, _software())
         _tell(server)
         _serve_bench(
             server, store, port, until=lambda: stop.is_set() or (once and server.is_finished)
         )
+
+
+def _measure(home: Path, as_json: bool) -> None:
+    if not as_json:
+        click.echo(_("Measuring this machine, about half a minute ..."), err=True)
+    facts = board_speed.measure(home)
+    if as_json:
+        click.echo(json.dumps(facts, ensure_ascii=False))
+        return
+    for line in speed_lines(facts):
+        click.echo(line)
 
 
 @loa_endpoint.command(
