@@ -87,17 +87,17 @@ def _observe_agent(at: Pole, costs: dict[str, Cost], what: str) -> None:
     assert facts["bearer"], "the board is not playing"
     agent = psutil.Process(at.agent.pid)
     children = agent.children(recursive=True)
-    before = {each.pid: _cpu_s(each.pid) for each in (agent, *children)}
+    before = {each.pid: cpu_s(each.pid) for each in (agent, *children)}
     began = time.monotonic()
     time.sleep(WINDOW_S)
     spent = time.monotonic() - began
     parts = {"agent": [agent], "launcher and player": children, "all": [agent, *children]}
     for name, processes in parts.items():
         cost = costs.setdefault(f"{what} ({facts['bearer']}): {name}", Cost())
-        used = sum(_cpu_s(each.pid) - before[each.pid] for each in processes)
+        used = sum(cpu_s(each.pid) - before[each.pid] for each in processes)
         cost.cpu.append(100 * used / spent)
-        cost.pss.append(sum(_pss_mb(each.pid) for each in processes))
-        cost.alone += _together_mb([each.pid for each in processes])
+        cost.pss.append(sum(pss_mb(each.pid) for each in processes))
+        cost.alone += together_mb([each.pid for each in processes])
 
 
 def _observe_others(media: pathlib.Path, costs: dict[str, Cost]) -> None:
@@ -107,12 +107,12 @@ def _observe_others(media: pathlib.Path, costs: dict[str, Cost]) -> None:
         command = [part.format(media) for part in line]
         with subprocess.Popen(command, stdin=subprocess.DEVNULL) as process:
             time.sleep(1.0)
-            began, used = time.monotonic(), _cpu_s(process.pid)
+            began, used = time.monotonic(), cpu_s(process.pid)
             time.sleep(WINDOW_S / 2)
             cost = costs.setdefault(name, Cost())
-            cost.cpu.append(100 * (_cpu_s(process.pid) - used) / (time.monotonic() - began))
-            cost.pss.append(_pss_mb(process.pid))
-            cost.alone += _together_mb([process.pid])
+            cost.cpu.append(100 * (cpu_s(process.pid) - used) / (time.monotonic() - began))
+            cost.pss.append(pss_mb(process.pid))
+            cost.alone += together_mb([process.pid])
             process.kill()
 
 
@@ -143,21 +143,22 @@ def _rows(costs: dict[str, Cost], starts: list[float]) -> list[dict[str, Any]]:
     said = f"{base} on the same file" + "".join(f"; {name} is not installed" for name in absent)
     rows = []
     for name, cost in costs.items():
-        rows.append(_row(f"{name}: CPU", "% of a core", cost.cpu, said, costs[base].cpu))
-        rows.append(_row(f"{name}: PSS", "MB", cost.pss, said, costs[base].pss))
+        rows.append(row(f"{name}: CPU", "% of a core", cost.cpu, said, costs[base].cpu))
+        rows.append(row(f"{name}: PSS", "MB", cost.pss, said, costs[base].pss))
         if cost.alone:
-            rows.append(_row(f"{name}: alone", "MB", cost.alone, said, costs[base].alone))
+            rows.append(row(f"{name}: alone", "MB", cost.alone, said, costs[base].alone))
     limit = "the limit of 3 s"
-    rows.append(_row("cold start to ready to play the cached schedule", "s", starts, limit, [3.0]))
+    rows.append(row("cold start to ready to play the cached schedule", "s", starts, limit, [3.0]))
     rows.append(
         {"figure": "load average of the machine (1 min)", "unit": "", "value": os.getloadavg()[0]}
     )
     return rows
 
 
-def _row(
+def row(
     figure: str, unit: str, values: list[float], baseline: str, base: list[float]
 ) -> dict[str, Any]:
+    """Return the row of *values*, with their median beside that of *base*."""
     value = statistics.median(values)
     return {
         "figure": figure,
@@ -169,18 +170,19 @@ def _row(
     }
 
 
-def _cpu_s(pid: int) -> float:
+def cpu_s(pid: int) -> float:
     """Return the time on a processor of all threads, to the nanosecond."""
     tasks = pathlib.Path(f"/proc/{pid}/task").iterdir()
     return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
 
 
-def _pss_mb(pid: int) -> float:
+def pss_mb(pid: int) -> float:
+    """Return its resident megabytes, each shared page divided by all who share it."""
     lines = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
 
 
-def _together_mb(pids: list[int]) -> list[float]:
+def together_mb(pids: list[int]) -> list[float]:
     """Return the size of all resident pages of *pids*, each once; nothing where it is not told."""
     frames: set[int] = set()
     for pid in pids:

@@ -53,10 +53,10 @@ class Pole:
         """The agent's process."""
         return self.village.agents[CLUSTER]
 
-    def start_agent(self) -> None:
-        """Start the agent on what the home holds."""
+    def start_agent(self, *options: str | pathlib.Path) -> None:
+        """Start the agent on what the home holds, with *options* of ``run``."""
         self.village.agents[CLUSTER] = self.village.crew.start(
-            CLUSTER, "loa-endpoint", "run", "--home", self.home
+            CLUSTER, "loa-endpoint", "run", "--home", self.home, *options
         )
 
     def stop_agent(self) -> None:

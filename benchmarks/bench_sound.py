@@ -1,0 +1,203 @@
+"""What playing one Opus file of ten minutes costs, beside other programs that do the same.
+
+The endpoint is a provisioned board, agent and launcher and player added up, with all monitors on: a
+microphone is heard, and the black box writes. Others play the same file. All play into nothing;
+windows alternate, so that a slow moment of the machine hits all of them.
+
+Then the distributions that a listener would notice: switches from FM to the file, alerts, and how
+far apart 20 endpoints start. They are measured by benchmarks of their own; a benchmark that is not
+there is named, like a program that is not installed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import importlib.util
+import os
+import pathlib
+import random
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import psutil
+
+from benchmarks.bench_agent import Cost, cpu_s, pss_mb, row, together_mb
+from benchmarks.peers import PEERS, Peer
+from benchmarks.pole import Pole, pole
+from loa_endpoint.host.status_socket import ask
+from loa_lab.village.crew import wait_for
+from loa_lab.village.plan import Piece
+from support.sound_files import chirp, noise
+
+REQUIREMENTS = ("PERF-1", "PERF-2")
+WINDOW_S = 8.0
+WINDOWS = 3
+SETTLE_S = 3.0
+FM_S = 60
+FILE_S = 600
+DISTRIBUTIONS = ("alert", "failover", "align")
+PAIR = ("agent", "launcher and player")
+WHOLE = "loa-endpoint"
+LIMITS_MB = {"media": 80.0, "FM": 100.0}
+
+
+def run() -> list[dict[str, Any]]:
+    """Play beside the others; then let the other benchmarks measure their distributions."""
+    return [*beside_others(), *distributions()]
+
+
+def beside_others() -> list[dict[str, Any]]:
+    """Return memory and processor of the endpoint and of each program that is installed."""
+    minute = chirp(60) + noise(60, 0.02)
+    sounds = [
+        (
+            Piece(file="tin", title="Tin", length_ms=FM_S * 1000, by_fm=True),
+            minute[: FM_S * 48_000],
+        ),
+        (Piece(file="dai", title="Dài", length_ms=FILE_S * 1000), np.tile(minute, FILE_S // 60)),
+        (Piece(file="sau", title="Sau", length_ms=10_000), minute[:480_000]),
+    ]
+    costs: dict[str, Cost] = {}
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        _bytecode(pathlib.Path(folder, "bytecode")),
+        pole(pathlib.Path(folder), sounds, "") as at,
+        _heard_by(pathlib.Path(folder, "ear")) as ear,
+    ):
+        at.stop_agent()  # it began without bytecode, and with a bench line
+        at.start_agent("--sink", "null:", "--ear", f"fifo:{ear}")
+        _wait_until(at.starts[0])
+        for _ in range(WINDOWS):
+            _observe_endpoint(at, costs, "FM")
+        _wait_until(at.starts[1])
+        media = at.village.work / "week" / "dai.opus"
+        for number in range(WINDOWS):
+            _observe_endpoint(at, costs, "media")
+            for peer in PEERS:
+                if not peer.missing:
+                    room = pathlib.Path(folder, f"{peer.name}-{number}")
+                    _observe_peer(peer, media, room, costs)
+    return _rows(costs)
+
+
+@contextlib.contextmanager
+def _bytecode(folder: pathlib.Path) -> Iterator[None]:
+    """Let our programs keep bytecode, as an installed board has it: compiling costs memory."""
+    before = {name: os.environ.get(name) for name in ("PYTHONDONTWRITEBYTECODE",)}
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    os.environ["PYTHONPYCACHEPREFIX"] = str(folder)
+    try:
+        yield
+    finally:
+        del os.environ["PYTHONPYCACHEPREFIX"]
+        os.environ.update({name: value for name, value in before.items() if value is not None})
+
+
+@contextlib.contextmanager
+def _heard_by(fifo: pathlib.Path) -> Iterator[pathlib.Path]:
+    """Let a microphone hear a noise, in real time, for as long as anybody listens."""
+    os.mkfifo(fifo)
+    done = threading.Event()
+
+    def hiss() -> None:
+        block, due = random.Random(1).randbytes(9_600), time.monotonic()
+        line = os.open(fifo, os.O_RDWR | os.O_NONBLOCK)  # both ways: it need not wait for a reader
+        while not done.wait(max(0.0, due - time.monotonic())):
+            with contextlib.suppress(BlockingIOError):  # nobody listens yet
+                os.write(line, block)
+            due += 0.1
+        os.close(line)
+
+    thread = threading.Thread(target=hiss)
+    thread.start()
+    try:
+        yield fifo
+    finally:
+        done.set()
+        thread.join()
+
+
+def _wait_until(start_ms: int) -> None:
+    time.sleep(max(0.0, start_ms / 1000 + SETTLE_S - time.time()))
+
+
+def _observe_endpoint(at: Pole, costs: dict[str, Cost], what: str) -> None:
+    wait_for("the board plays", lambda: bool(ask(at.home)["bearer"]), 10)
+    agent = psutil.Process(at.agent.pid)
+    children = agent.children(recursive=True)
+    groups = {f"{WHOLE} ({what})": [agent, *children]}
+    groups |= dict(
+        zip((f"{WHOLE} ({what}): {part}" for part in PAIR), ([agent], children), strict=True)
+    )
+    pids = {name: [each.pid for each in group] for name, group in groups.items()}
+    _observe(pids, costs)
+
+
+def _observe_peer(
+    peer: Peer, media: pathlib.Path, room: pathlib.Path, costs: dict[str, Cost]
+) -> None:
+    room.mkdir()
+    with peer.play(media, room) as pid:
+        time.sleep(SETTLE_S)
+        _observe({peer.name: [pid]}, costs)
+
+
+def _observe(groups: dict[str, list[int]], costs: dict[str, Cost]) -> None:
+    """Take what each group of processes uses in one window."""
+    before = {name: sum(map(cpu_s, pids)) for name, pids in groups.items()}
+    began = time.monotonic()
+    time.sleep(WINDOW_S)
+    spent = time.monotonic() - began
+    for name, pids in groups.items():
+        cost = costs.setdefault(name, Cost())
+        cost.cpu.append(100 * (sum(map(cpu_s, pids)) - before[name]) / spent)
+        cost.pss.append(sum(map(pss_mb, pids)))
+        cost.alone += together_mb(pids)
+
+
+def _rows(costs: dict[str, Cost]) -> list[dict[str, Any]]:
+    base = next(peer.name for peer in PEERS if peer.name in costs)
+    theirs, said = costs[base], f"{base} on the same file"
+    rows = []
+    for name, cost in costs.items():
+        rows.append(row(f"{name}: CPU", "% of a core", cost.cpu, said, theirs.cpu))
+        rows.append(row(f"{name}: PSS", "MB", cost.pss, said, theirs.pss))
+        if cost.alone:
+            rows.append(row(f"{name}: alone", "MB", cost.alone, said, theirs.alone))
+    for what, limit in LIMITS_MB.items():
+        pss = costs[f"{WHOLE} ({what})"].pss
+        rows.append(row(f"{what}: PSS against its limit", "MB", pss, f"{limit:g} MB", [limit]))
+    rows += [_presence(peer) for peer in PEERS]
+    load = {
+        "figure": "load average of the machine (1 min)",
+        "unit": "",
+        "value": os.getloadavg()[0],
+    }
+    return [*rows, load]
+
+
+def _presence(peer: Peer) -> dict[str, Any]:
+    """Say which version took part, or what of it is not installed."""
+    if peer.missing:
+        text = f"{peer.name}: absent, as {', '.join(peer.missing)} is not installed"
+    else:
+        text = " ".join(part for part in (f"{peer.name}:", peer.version, peer.remark) if part)
+    return {"figure": text, "unit": "programs present", "value": int(not peer.missing)}
+
+
+def distributions() -> list[dict[str, Any]]:
+    """Run the benchmarks of single distributions, and name those that are not there."""
+    rows = []
+    for name in DISTRIBUTIONS:
+        module = f"benchmarks.bench_{name}"
+        if importlib.util.find_spec(module) is None:
+            rows.append({"figure": f"{name}: absent", "unit": "benchmarks present", "value": 0})
+        else:
+            found = importlib.import_module(module).run()
+            rows += [{**one, "figure": f"{name}: {one['figure']}"} for one in found]
+    return rows
