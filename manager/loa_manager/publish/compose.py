@@ -35,6 +35,7 @@ MAX_SESSIONS: Final = 1024  # these three as in objects/playlist.py
 MAX_ITEMS: Final = 4096
 MAX_WINDOWS: Final = 1024
 FM_COST: Final = 0
+LIVE_COST: Final = 5  # between FM, where the air brings the same voice, and what stands behind it
 MEDIA_COST: Final = 10  # dearer than FM: the network is paid by the megabyte
 
 
@@ -152,6 +153,8 @@ def _bearers(
         end = slot.start - (-(placed.offset_ms + placed.duration_ms) // 1000)
         window = windows.reference(placed.entry.fm, start, end)
         bearers.append(Bearer(kind=BearerKind.FM, reference=window, cost=FM_COST))
+    if placed.entry.is_live:
+        bearers.append(Bearer(kind=BearerKind.STREAM, reference=0, cost=LIVE_COST))
     if placed.entry.file is not None:
         row = rows[media[placed.entry.file].sha256]
         bearers.append(Bearer(kind=BearerKind.MEDIA, reference=row, cost=MEDIA_COST))

@@ -151,7 +151,8 @@ def _place_items(
         for item in put_in_order(run, choice):
             offset = _offset(session, item, free_ms, faults)
             length = None if item.length_s is None else item.length_s * 1000
-            duration = length if item.file is None else durations.get(item.file)
+            is_given = item.file is None or item.is_live
+            duration = length if is_given else durations.get(item.file or "")
             if duration is None:  # the file's own fault was named where it was measured
                 free_ms = offset + (length or 0)
                 continue

@@ -214,12 +214,19 @@ def _read_item(
     bulletin = fields.read("bulletin", values.read_digest)
     over = fields.read("over", values.read_duck)
     volume = fields.read("volume", values.read_integer(0, VOLUME_MAX))
+    is_live = fields.read("live", values.read_true, False)
+    if is_live and ("length" not in fields.table or "over" in fields.table):
+        fields.blame(_("a live slot needs a length, and sounds over nothing"), "live")
+        return None
     if "over" in fields.table and ("at" not in fields.table or "fm" in fields.table):
         fields.blame(_("an item over another one needs a time (at) and no fm"), "over")
-    if "file" not in fields.table and ("fm" not in fields.table or "length" not in fields.table):
+    stands_in = is_live or ("fm" in fields.table and "length" in fields.table)
+    if "file" not in fields.table and not stands_in:
         fields.blame(_("file is missing; only an item by fm with a length goes without"))
         return None
-    if title is None or language is None or category is None or (file is None and fm is None):
+    if title is None or language is None or category is None:
+        return None
+    if file is None and fm is None and not is_live:
         return None
     return ItemEntry(
         place=fields.place(),
@@ -237,6 +244,7 @@ def _read_item(
         bulletin=bulletin,
         over_cdb=over,
         volume=volume,
+        is_live=bool(is_live),
     )
 
 

@@ -119,6 +119,13 @@ def read_file(value: object) -> str:
     return name
 
 
+def read_true(value: object) -> bool:
+    """Read ``true``: what is not so is left out."""
+    if value is not True:
+        raise WrongValue(_("expected true, or nothing"))
+    return True
+
+
 def read_integer(low: int, high: int) -> Reader[int]:
     """Read a whole number from *low* to *high*."""
 
