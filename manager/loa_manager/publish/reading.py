@@ -214,19 +214,11 @@ def _read_item(
     bulletin = fields.read("bulletin", values.read_digest)
     over = fields.read("over", values.read_duck)
     volume = fields.read("volume", values.read_integer(0, VOLUME_MAX))
-    is_live = fields.read("live", values.read_true, False)
-    if is_live and ("length" not in fields.table or "over" in fields.table):
-        fields.blame(_("a live slot needs a length, and sounds over nothing"), "live")
+    is_live = bool(fields.read("live", values.read_true, False))
+    if not _fits_together(fields, is_live=is_live):
         return None
-    if "over" in fields.table and ("at" not in fields.table or "fm" in fields.table):
-        fields.blame(_("an item over another one needs a time (at) and no fm"), "over")
-    stands_in = is_live or ("fm" in fields.table and "length" in fields.table)
-    if "file" not in fields.table and not stands_in:
-        fields.blame(_("file is missing; only an item by fm with a length goes without"))
-        return None
-    if title is None or language is None or category is None:
-        return None
-    if file is None and fm is None and not is_live:
+    has_sound = file is not None or fm is not None or is_live
+    if title is None or language is None or category is None or not has_sound:
         return None
     return ItemEntry(
         place=fields.place(),
@@ -244,8 +236,23 @@ def _read_item(
         bulletin=bulletin,
         over_cdb=over,
         volume=volume,
-        is_live=bool(is_live),
+        is_live=is_live,
     )
+
+
+def _fits_together(fields: Fields, *, is_live: bool) -> bool:
+    """Name what the keys of an item leave out or contradict; tell whether it can be read on."""
+    given = fields.table
+    if "over" in given and ("at" not in given or "fm" in given):
+        fields.blame(_("an item over another one needs a time (at) and no fm"), "over")
+    if is_live and ("length" not in given or "over" in given):
+        fields.blame(_("a live slot needs a length, and sounds over nothing"), "live")
+        return False
+    stands_in = is_live or ("fm" in given and "length" in given)
+    if "file" not in given and not stands_in:
+        fields.blame(_("file is missing; only an item by fm with a length goes without"))
+        return False
+    return True
 
 
 def _inherited(fields: Fields, key: str, default: str | None, *, limit: int) -> str | None:
