@@ -15,6 +15,8 @@ from typing import Any, Final, Protocol
 import numpy as np
 
 from loa_endpoint.audio import messages as m
+from loa_endpoint.audio.aligned import Aligned
+from loa_endpoint.audio.aligned_voices import AlignedVoices
 from loa_endpoint.audio.duck import MUTE_DB, Duck
 from loa_endpoint.audio.file_sound import FileSound, Notice
 from loa_endpoint.audio.item_meter import ItemMeters
@@ -71,6 +73,7 @@ class Desk:
         self._line_in = line_in
         self._sounds: dict[str, FileSound | LiveSound | ToneSound] = {}
         self._items = ItemMeters(emit, self._instant_of)
+        self._aligned = AlignedVoices(mixer, self._fault)
         self._notices: SimpleQueue[Notice] = SimpleQueue()
         self._limiter = Limiter()
         self._ahead = 0  # samples that the mixer is ahead of what is written
@@ -85,6 +88,7 @@ class Desk:
             m.Feed: self._feed,
             m.Release: self._release,
             m.Play: self._play,
+            m.Align: self._align,
             m.PlayLineIn: self._play_line_in,
             m.Stop: self._stop,
             m.Volume: self._set_volume,
@@ -123,9 +127,12 @@ class Desk:
         if not self._ahead:
             self._go_ahead()
         start = self.now
+        silence = self._items.silence_left(start)
+        off = self._aligned.follow(self._timeline.epoch_ns, silence, self.sink_drift_ppm)
         self.mixer.render(block)
         self.on_mixed(block)
         self._limiter.process(block)
+        self._items.note_off(start, off)
         self._items.feed(block, start, self.xruns)
         if self.mixer.voices:
             self._power += float(np.dot(block, block))
@@ -180,7 +187,7 @@ class Desk:
         """Wait until what the next *samples* need is decoded; only in virtual time."""
         for voice in self.mixer.voices:
             if isinstance(voice.sound, FileSound):
-                voice.sound.wait(self.mixer.now + voice.offset)
+                voice.sound.wait(self.mixer.now + voice.offset + voice.ahead)
         until = self.mixer.now + samples + LOOK_AHEAD - self._ahead
         for start in self.mixer.starts_before(until):
             sound = start.sound
@@ -255,6 +262,8 @@ class Desk:
         if voice is not None and abs(position - sample - voice.offset) > REALIGN:
             self._fault("already_sounding", command.source)
             return
+        if voice is not None and voice.aligned is not None and command.at_ns:
+            voice.aligned.aim(position, command.at_ns)
         self.mixer.play(
             Start(
                 sound,
@@ -264,8 +273,14 @@ class Desk:
                 fade_out=to_samples(command.fade_out_ms),
                 anchored=bool(command.at_ns),
                 duck=_duck(command),
+                aligned=Aligned(position, command.at_ns) if command.at_ns else None,
             )
         )
+
+    def _align(self, command: m.Align) -> None:
+        sound = self._sounds.get(command.source)
+        if sound is not None:  # else it is over, and the agent has not heard yet
+            self._aligned.aim(sound, to_samples(command.position_ms), command.at_ns)
 
     def _play_line_in(self, command: m.PlayLineIn) -> None:
         if self._line_in is None:

@@ -112,6 +112,8 @@ class ItemFigures(Message, frozen=True):
         xruns: During the item.
         started_ns: When the measurement began.
         ended_ns: When it ended.
+        off_ms: How late (+) or early (-) what sounded was at the worst moment, by when it left the
+            card; None where nothing had an instant.
     """
 
     item: str
@@ -122,6 +124,7 @@ class ItemFigures(Message, frozen=True):
     xruns: int
     started_ns: int
     ended_ns: int
+    off_ms: int | None = None
 
 
 class Recording(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
@@ -192,7 +195,8 @@ class Fault(Message, frozen=True, tag="fault"):
     Attributes:
         name: ``command`` (a line was refused), ``unknown_source``, ``already_sounding``,
             ``too_many``, ``no_line_in``, ``line_in``, ``ear``, ``sink`` (it does not take samples),
-            ``config`` (it cannot be opened; the process ends) or ``item``.
+            ``config`` (it cannot be opened; the process ends), ``item`` or ``unaligned``
+            (it sounds so far off its instant that two poles echo each other).
     """
 
     name: str

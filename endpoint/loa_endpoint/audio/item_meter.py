@@ -38,11 +38,22 @@ class ItemMeter:
         self._gaps = GapMeter(expected_silence)
         self._started_ns = started_ns
         self._xruns = xruns
+        self._off: float | None = None
 
     def feed(self, block: Samples) -> None:
         """Take the next samples that were written."""
         for chunk in self._chunks.feed(block):
             self._take(chunk)
+
+    def note_off(self, off: float) -> None:
+        """Know that it is *off* samples late, or early below 0."""
+        if self._off is None or abs(off) > abs(self._off):
+            self._off = off
+
+    @property
+    def off_ms(self) -> int | None:
+        """The worst offset from its instant; None where it has none."""
+        return None if self._off is None else round(self._off * 1000 / RATE)
 
     def read(self, *, now_ns: int, xruns: int) -> ItemSoFar:
         """Return what was measured so far, the last half second perhaps apart, and measure on."""
@@ -58,6 +69,7 @@ class ItemMeter:
             xruns=xruns - self._xruns,
             started_ns=self._started_ns,
             ended_ns=now_ns,
+            off_ms=self.off_ms,
         )
 
     def finish(self, *, ended_ns: int, xruns: int) -> ItemMeasured:
@@ -74,6 +86,7 @@ class ItemMeter:
             xruns=xruns - self._xruns,
             started_ns=self._started_ns,
             ended_ns=ended_ns,
+            off_ms=self.off_ms,
         )
 
     def _take(self, chunk: Samples) -> None:
@@ -99,6 +112,12 @@ class _Item:
         """Tell whether something should be heard at sample *now*."""
         ms = (now - self.begin) * 1000 // RATE
         return self.is_under_way(now) and not any(start <= ms < end for start, end in self.silences)
+
+    def silence_left(self, now: int) -> int:
+        """Return how many samples of a declared silence are left at sample *now*."""
+        ms = (now - self.begin) * 1000 // RATE
+        ends = [end for start, end in self.silences if start <= ms < end]
+        return max(0, max(ends, default=0) * RATE // 1000 - (now - self.begin)) if ends else 0
 
 
 class ItemMeters:
@@ -154,6 +173,17 @@ class ItemMeters:
     def expects_sound(self, now: int) -> bool:
         """Tell whether something should be heard at sample *now*."""
         return any(item.expects_sound(now) for item in self._items.values())
+
+    def silence_left(self, now: int) -> int:
+        """Return for how many samples from *now* on every item is silent by what it declares."""
+        left = [item.silence_left(now) for item in self._items.values() if item.is_under_way(now)]
+        return min(left, default=0)
+
+    def note_off(self, now: int, off: float | None) -> None:
+        """Know that at sample *now* what sounds is *off* samples late, or early below 0."""
+        for item in self._items.values():
+            if off is not None and item.is_under_way(now):
+                item.meter.note_off(off)
 
     def is_declared(self, now: int) -> bool:
         """Tell whether sample *now* belongs to a signal of which no monitor complains."""

@@ -149,6 +149,17 @@ class Play(Message, frozen=True, tag="play"):
     duck_ms: Duration = 100
 
 
+class Align(Message, frozen=True, tag="align"):
+    """By a better clock the place *position_ms* of *source*, sounding or planned, is for *at_ns*.
+
+    It is followed slowly, by at most 0.05 %; nothing jumps.
+    """
+
+    source: Name
+    position_ms: Position
+    at_ns: Instant
+
+
 class PlayLineIn(Message, frozen=True, tag="play_line_in"):
     """Let the line-in sound from *at_ns*; what sounds now fades out then.
 
@@ -232,6 +243,7 @@ Command = (
     | Feed
     | Release
     | Play
+    | Align
     | PlayLineIn
     | Stop
     | Volume

@@ -18,6 +18,7 @@ from typing import Final
 
 import numpy as np
 
+from loa_endpoint.audio.aligned import Aligned
 from loa_endpoint.audio.duck import Duck, Ducking, Gain
 from loa_endpoint.audio.profile import Horn, Shape
 from loa_endpoint.audio.voice import DECLICK, NEVER, Happening, Sound, Voice
@@ -48,6 +49,7 @@ class Start:
     Attributes:
         anchored: False when no instant was named: then it starts at *position* once it is ready.
         duck: An announcement: it sounds over the programme, which is lowered meanwhile.
+        aligned: What keeps it on its instant.
     """
 
     sound: Sound
@@ -57,6 +59,7 @@ class Start:
     fade_out: int
     anchored: bool = True
     duck: Duck | None = None
+    aligned: Aligned | None = None
 
 
 @dataclass(slots=True, order=True)
@@ -283,7 +286,7 @@ class Mixer:
         else:
             self._drop_excess()
             offset, is_over = position - self.now, start.duck is not None
-            mine = Voice(start.sound, offset, angle=0.0, is_over=is_over)
+            mine = Voice(start.sound, offset, 0.0, is_over=is_over, aligned=start.aligned)
             # A late one comes in mid-wave, which was not what a fade of 0 asked for.
             mine.enter(max(start.fade_in, DECLICK if late and start.anchored else 0))
             self.voices.append(mine)

@@ -11,6 +11,7 @@ from typing import Final, Literal, Protocol
 
 import numpy as np
 
+from loa_endpoint.audio.aligned import Aligned
 from loa_sound.blocks import CHUNK, RATE, Samples
 
 QUARTER_TURN: Final = float(np.pi / 2)
@@ -89,6 +90,7 @@ class Voice:
         outcome: How it ended, once it has.
         starvations: How often the sound was not there in time.
         is_over: It is an announcement, spoken over what plays.
+        aligned: What keeps it on its instant; None where it has none.
     """
 
     sound: Sound
@@ -100,6 +102,7 @@ class Voice:
     outcome: Happening | None = None
     starvations: int = 0
     is_over: bool = False
+    aligned: Aligned | None = None
     _breaking: bool = False
     _starved: int = 0
     _last: float = 0.0
@@ -129,7 +132,7 @@ class Voice:
         finish = sound.finish
         if finish is not None and sound.failure and not self.leaving:
             self._fade_before_break(finish - position)
-        count = 0 if self.outcome is not None else sound.read(position, out)
+        count = 0 if self.outcome is not None else self._read(position, out)
         if count:
             if self._starved:
                 self._starved = 0
@@ -143,6 +146,16 @@ class Voice:
                 np.clip(out, -1.0, 1.0, out=out)
         if self.turn:
             self._fade(now, out)
+
+    @property
+    def ahead(self) -> int:
+        """How many samples beyond what has sounded were read."""
+        return 0 if self.aligned is None else self.aligned.ahead
+
+    @property
+    def level(self) -> float:
+        """The size of the last sample of the sound, before gain and fades."""
+        return abs(self._last)
 
     def is_heard(self, now: int) -> bool:
         """Tell whether it sounds from *now* on, and has not been dry for longer than a breath."""
@@ -160,6 +173,13 @@ class Voice:
         if finish is None or not (self.sound.failure or self.is_over):
             return None
         return finish - self.offset - (BREAK_FADE if self.sound.failure else 0)
+
+    def _read(self, position: int, out: Samples) -> int:
+        if self.aligned is None:
+            return self.sound.read(position, out)
+        count, shift = self.aligned.read(self.sound, position, out)
+        self.offset += shift
+        return count
 
     def _fade_before_break(self, left: int) -> None:
         if left <= BREAK_FADE:
