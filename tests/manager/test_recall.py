@@ -139,7 +139,7 @@ class RouteLab:
             id=order, scope=CLUSTERS[0], number=1, verb=verb, reason="Dân hỏi", issued=now_s - 10,
             expires=now_s + expires_s, duration_s=60 if verb is Verb.RECALL else 0, value=0,
             references=(), endpoint=bytes.fromhex(self.board.id),
-            since=now_s - 600 if verb is Verb.RECALL else None,
+            since=UNIX_MS // 1000 if verb is Verb.RECALL else None,
         )  # fmt: skip
         digest = self.server.tree.put_object(sign_bundle(Kind.COMMAND, body.to_bytes(), [SIGNER]))
         mark = OrderMark(scope=body.scope, kind=Kind.COMMAND, digest=digest, until=body.expires)
@@ -187,6 +187,14 @@ async def test_the_board_that_was_asked_brings_what_it_offered_and_nobody_else_d
     assert await lab.send(lab.board, data[:5], name=name) == (200, "1")
     assert await lab.send(lab.board, data[5:], name=name, at=5) == (200, "0")
     assert lab.room.held(ORDER).is_complete
+
+
+async def test_of_another_time_than_was_asked_for_nothing_is_taken(lab: RouteLab) -> None:
+    for start_ms in (UNIX_MS - 60_000, UNIX_MS + 60_000):
+        early_or_late = Offer(files=(offered(b"x", start_ms),))
+        assert await lab.offer(lab.board, early_or_late) == (409, "not_asked")
+    assert await lab.offer(lab.board, Offer(files=(offered(b"x", UNIX_MS - 59_999),))) == (200, "1")
+    assert await lab.offer(lab.board, Offer(files=())) == (200, "0")
 
 
 async def test_a_bench_identity_brings_nothing(lab: RouteLab) -> None:

@@ -35,7 +35,7 @@ class PieceError(LoaError):
 
     def __init__(self, code: str) -> None:
         super().__init__(code)
-        self.code = code  # not_offered, too_long or hash
+        self.code = code  # not_asked, not_offered, too_long or hash
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ from loa_protocol.recall import MOST_BYTES, MOST_OFFER, MOST_PIECE, Lack, Offer
 from loa_protocol.scope import is_scope
 
 log = logging.getLogger(__name__)
-_STATUS: Final = {"not_offered": 409, "too_long": 413, "hash": 422}
+_STATUS: Final = {"not_asked": 409, "not_offered": 409, "too_long": 413, "hash": 422}
 _MOST_KNOWN: Final = 64
 _PRIVATE: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
@@ -53,12 +53,12 @@ class RecallRoutes:
         """Return those for boards, who are known by *identify*."""
 
         async def offer(request: Request) -> Response:
-            order = await self._order_of(request, identify)
+            paper = await self._asked_of(request, identify)
             body = await read_body(request, MOST_OFFER)
-            return _answer(await self._work(self._offer, order, body))
+            return _answer(await self._work(self._offer, paper, body))
 
         async def piece(request: Request) -> Response:
-            order = await self._order_of(request, identify)
+            order = (await self._asked_of(request, identify)).id
             sha256 = _digest(request.path_params["sha256"], 32)
             offset = request.path_params["offset"]
             if offset > MOST_BYTES:
@@ -81,7 +81,7 @@ class RecallRoutes:
 
     # --- boards
 
-    async def _order_of(self, request: Request, identify: Identify) -> bytes:
+    async def _asked_of(self, request: Request, identify: Identify) -> Paper:
         """Return the recall that *request* answers."""
         by = await identify(request)
         if by.kind is not CertificateKind.DEVICE:
@@ -90,7 +90,7 @@ class RecallRoutes:
         # of a recall of another board no more is told than of none
         if paper is None or _command(paper).endpoint != bytes.fromhex(by.name):
             raise HTTPException(404, "not_here")
-        return paper.id
+        return paper
 
     async def _work(self, act: Callable[..., Lack], *given: Any) -> Lack:  # noqa: ANN401 - as act
         try:
@@ -98,11 +98,16 @@ class RecallRoutes:
         except PieceError as refused:
             raise HTTPException(_STATUS[refused.code], refused.code) from None
 
-    def _offer(self, order: bytes, body: bytes) -> Lack:
-        offer = Offer.from_bytes(body)
-        facts = {"order": order.hex(), "files": len(offer.files)}
+    def _offer(self, paper: Paper, body: bytes) -> Lack:
+        offer, asked = Offer.from_bytes(body), _command(paper)
+        since_ms = (asked.since or 0) * 1000
+        until_ms = since_ms + asked.duration_s * 1000
+        for each in offer.files:
+            if each.start_ms >= until_ms or each.start_ms + each.duration_ms <= since_ms:
+                raise PieceError("not_asked")
+        facts = {"order": paper.id.hex(), "files": len(offer.files)}
         log.info("recall_offered", extra=facts)
-        return self._room.offered(order, offer, self._door.clock().timestamp())
+        return self._room.offered(paper.id, offer, self._door.clock().timestamp())
 
     # --- people
 
