@@ -7,6 +7,8 @@ import contextlib
 import os
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -17,6 +19,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.lib.stride_tricks import sliding_window_view
 
 from fuzz.fuzz_hls import fuzz as fuzz_hls
 from fuzz.fuzz_source_head import fuzz as fuzz_head
@@ -36,7 +39,7 @@ from loa_sound.blocks import RATE, Samples
 from support.broker_lab import server_tls
 from support.device_ca_lab import X509Lab
 from support.radio import encoder
-from support.sound_files import to_pcm, tone, write
+from support.sound_files import noise, to_pcm, tone, write
 from support.waiting import soon
 
 
@@ -117,6 +120,44 @@ def test_a_pipe_that_is_faster_than_the_clock_has_to_wait_and_its_end_is_the_end
     assert 3 * 4800 + sum(rest) == 30_000
     assert source.is_over
     os.close(reader)
+
+
+_CARD = """
+pcm.desk {{ type file slave.pcm {{ type null }} file "/dev/null" infile "{source}" format raw }}
+pcm.default {{ type null }}
+"""
+_LISTEN = """
+import sys, time
+from loa_manager.live.capture import MicrophoneSource
+source, data = MicrophoneSource(sys.argv[1]), b""
+while len(data) < 96_000:
+    data += (source.take(time.monotonic()) * 32768).astype("<i2").tobytes()
+source.close()
+sys.stdout.buffer.write(data)
+"""
+
+
+@pytest.mark.needs("portaudio")
+@pytest.mark.requirement("SRC-1")
+def test_a_microphone_is_found_by_its_name_and_heard_sample_by_sample(tmp_path: Path) -> None:
+    spoken = to_pcm(noise(3))
+    (tmp_path / "in.raw").write_bytes(spoken.tobytes())
+    config = tmp_path / "asound.conf"
+    config.write_text(_CARD.format(source=tmp_path / "in.raw"))
+    more = {"ALSA_CONFIG_PATH": str(config), "PYTHONPATH": os.pathsep.join(sys.path)}
+
+    def ask(name: str) -> subprocess.CompletedProcess[bytes]:
+        command = [sys.executable, "-c", _LISTEN, name]
+        return subprocess.run(
+            command, check=False, capture_output=True, env=os.environ | more, timeout=60
+        )
+
+    heard = np.frombuffer(ask("desk").stdout, dtype="<i2")
+    first = int(np.flatnonzero(np.all(sliding_window_view(spoken, 200) == heard[:200], axis=1))[0])
+    assert np.array_equal(heard, spoken[first : first + len(heard)])
+    refused = ask("violin").stderr.decode()
+    assert "violin" in refused
+    assert "desk" in refused  # what there is
 
 
 # --- the reservoir
