@@ -131,6 +131,7 @@ class PlayEnded(Wire):
     recorded: tuple[Recorded, ...] | None = wire(
         16, ListOf(Nested(Recorded, row=True), 64), optional=True
     )
+    drift_ms: int | None = wire(17, Int(-(2**31), 2**31), optional=True)  # worst; + is late
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -62,6 +62,7 @@ ENDED = PlayEnded(
     volume=9,
     uncertainty_ms=12,
     loudness_clufs=-2310,
+    drift_ms=-2,
 )
 BODY_EXAMPLES: tuple[Body, ...] = (
     Boot(previous_epoch=0, previous_next=0, previous_chain=CHAIN_START, version="0.1.0"),

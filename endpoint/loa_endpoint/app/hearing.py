@@ -89,6 +89,7 @@ def _stretch(event: messages.ItemFigures) -> Stretch:
         silent_ms=event.silent_ms,
         longest_gap_ms=event.longest_gap_ms,
         xruns=event.xruns,
+        off_ms=event.off_ms,
         recorded=_recorded(event) if isinstance(event, messages.ItemMeasured) else (),
     )
     start_ms, end_ms = event.started_ns // 1_000_000, event.ended_ns // 1_000_000

@@ -30,6 +30,10 @@ def to_message(effect: ask.Effect) -> messages.Message:
             )
         case ask.SoundMedia() | ask.SoundLineIn():
             said = _to_start(effect)
+        case ask.Align():
+            said = messages.Align(
+                source=effect.source, position_ms=effect.position_ms, at_ns=_ns(effect.at_ms)
+            )
         case ask.Silence():
             said = messages.Stop(at_ns=_ns(effect.at_ms), fade_ms=effect.fade_ms, part=effect.part)
         case ask.SetGain():

@@ -19,6 +19,7 @@ from loa_endpoint.core import amplifier_bus, evidence, line_monitor, sound_alarm
 from loa_endpoint.core import effect as ask
 from loa_endpoint.core.clock import Reading
 from loa_endpoint.core.director import Director
+from loa_endpoint.core.following import Following
 from loa_endpoint.core.orders import Kept, OrderBook
 from loa_endpoint.link.amplifier import Waker
 from loa_endpoint.link.tuner import Tuner
@@ -97,7 +98,7 @@ class Stage:
     def __init__(self, director: Director, parts: Parts) -> None:
         self.director, self._parts = director, parts
         self.output = evidence.OutputWatch()
-        self.hearing = Hearing()
+        self.hearing, self._following = Hearing(), Following()
         self._main = _Judged(self.output)
         self._over = _Judged(evidence.OutputWatch())  # an announcement has its own record
         self.faults: set[str] = set()
@@ -138,6 +139,7 @@ class Stage:
                 case ask.DropOrder() | ask.KeepSession() | ask.ResetFloor():
                     self._store(effect)
                 case _:
+                    self._following.on_sent(effect, self._parts.read_clock())
                     self._parts.player.send(to_message(effect))
 
     def _led(self, effects: Iterable[ask.Effect]) -> Iterable[ask.Effect]:
@@ -272,7 +274,7 @@ class Stage:
         now = self._parts.read_clock()
         if self._parts.amplifier is not None:
             self._parts.amplifier.follow(self.director.planned, now)
-        self.perform(self.director.on_round(now))
+        self.perform([*self._following.on_round(now), *self.director.on_round(now)])
 
     def end(self) -> None:
         """Write down what is under way; the agent is being stopped in order."""
@@ -294,7 +296,7 @@ class Stage:
             case messages.Beat():
                 self._on_beat(event, now)
             case messages.Started(source=source, at_ns=at_ns):
-                self.director.on_started(at_ns // 1_000_000, now, source)
+                self.director.on_started(round(at_ns / 1e6), now, source)
             case messages.Ended(source=source, reason=reason):
                 self.perform(self.director.on_source_ended(source, reason, now))
             case messages.LineInLevel(rms_dbfs=rms, flatness=flatness):

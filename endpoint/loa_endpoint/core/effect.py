@@ -130,6 +130,15 @@ class SoundMedia:
 
 
 @dataclass(frozen=True, slots=True)
+class Align:
+    """By a better clock the place *position_ms* of what was told to sound belongs at *at_ms*."""
+
+    source: str
+    position_ms: int
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class SoundLineIn:
     """Let the tuner sound from *at_ms* on, led towards the loudness of the files beside it."""
 
@@ -217,6 +226,7 @@ Effect = (
     | OpenTone
     | FeedLive
     | SoundMedia
+    | Align
     | SoundLineIn
     | Silence
     | SetGain

@@ -77,6 +77,7 @@ def join(stretches: list[Stretch]) -> Measured:
         longest_gap_ms=max([part.longest_gap_ms for part in parts] + seams),
         xruns=sum(part.xruns for part in parts),
         recorded=tuple(file for part in parts for file in part.recorded)[:MOST_RECORDED],
+        off_ms=max((p.off_ms for p in parts if p.off_ms is not None), key=abs, default=None),
     )
 
 

@@ -24,6 +24,7 @@ class Measured:
     longest_gap_ms: int
     xruns: int
     recorded: tuple[Recorded, ...] = ()  # the files of the black box that cover it
+    off_ms: int | None = None  # how late (+) it was at the worst moment
 
 
 NOTHING_MEASURED = Measured(
@@ -129,6 +130,7 @@ class Play:
             loudness_clufs=measured.loudness_clufs,
             true_peak_cdb=measured.true_peak_cdb,
             recorded=measured.recorded or None,
+            drift_ms=measured.off_ms,
         )
 
     def _close(self, at_ms: int) -> None:
