@@ -18,7 +18,7 @@ from loa_protocol.record import Outcome, PlayEnded, PlayStarted, Refused
 from loa_protocol.trust import TrustError
 from support.director_stage import BEGIN
 from support.order_scene import Scene
-from support.orders import command, grant
+from support.orders import alert, command, grant
 from support.province import person, playlist
 
 SESSION = person("session").signer
@@ -85,6 +85,25 @@ def test_without_a_chunk_a_grant_makes_no_sound() -> None:
     scene.run(BEGIN - 1000)
     assert scene.is_silent()
     assert scene.all(OpenLive) == []
+
+
+@pytest.mark.requirement("SRC-3")
+def test_a_voice_that_ends_before_its_grant_gives_the_programme_back() -> None:
+    scene, begin_s = Scene(), BEGIN // 1000
+    body = spoken(start=begin_s, end=begin_s + 50)
+    scene.order(body, level=Level.PROVINCE, holders=("an", "bình"))
+    scene.run(BEGIN + 3_000)
+    assert scene.sounding is not None
+    assert scene.sounding.startswith("media-")  # nobody has spoken yet
+    for number in range(5, 10):
+        say(scene, body, number)
+    assert live(scene)
+    scene.run(BEGIN + 14_000)
+    assert scene.sounding is not None
+    assert scene.sounding.startswith("media-0-i0")
+    for number in range(20, 25):
+        say(scene, body, number)
+    assert live(scene)  # the grant still stands
 
 
 @pytest.mark.requirement("SRC-1", "SRC-3")
@@ -185,3 +204,30 @@ def test_chunks_of_nobodys_grant_change_nothing() -> None:
     scene.run(BEGIN - 1000)
     assert scene.is_silent()
     assert scene.all(FeedLive) == []
+
+
+@pytest.mark.requirement("MSG-3")
+def test_an_alert_silences_a_live_voice_at_once_and_the_voice_goes_on_at_its_place() -> None:
+    scene, body = Scene(), spoken()
+    scene.order(body, level=Level.PROVINCE, holders=("an", "bình"))
+    for number in range(10, 25):
+        say(scene, body, number)
+    assert live(scene)
+    now_s = scene.now_ms // 1000
+    scene.order(alert(start=now_s - 60, expires=now_s + 600, repeats=1))
+    (tone,) = scene.tones()
+    assert tone.at_ms == scene.now_ms
+    assert scene.is_alerting
+    before = len(scene.done)
+    for number in range(25, 50):
+        say(scene, body, number)
+        if scene.now_ms < tone.at_ms + 12_900:
+            assert scene.is_alerting
+    assert live(scene)
+    resumed = next(e for _, e in scene.done[before:] if isinstance(e, SoundMedia) and _is_live(e))
+    unix_ms = resumed.at_ms - scene.reading().mono_ms + scene.now_ms
+    assert resumed.position_ms == unix_ms - body.start * 1000
+
+
+def _is_live(sound: SoundMedia) -> bool:
+    return sound.source.startswith("live-")

@@ -111,6 +111,7 @@ def test_a_hold_stops_sound_within_three_seconds_outlives_a_kill_and_lets_an_ale
     pole.kill()
     pole.start()
     soon(pole.knows_the_time, within_s=WITHIN_S)
+    soon(lambda: pole.status()["sound"]["epoch_unix_ms"], within_s=WITHIN_S)  # its player is there
     warning = alert(siren)
     give(here, Kind.ALERT, warning, *wardens)
     begun_ms = order_ms(pole, warning.id, "BEGUN")
@@ -119,7 +120,7 @@ def test_a_hold_stops_sound_within_three_seconds_outlives_a_kill_and_lets_an_ale
     heard = pole.recording()
     assert np.abs(heard.part(begun_ms, begun_ms + 900)).max() > 1000
     assert heard.longest_gap_ms(begun_ms, ended_ms) < 1500  # the second follows after its gap
-    assert 2900 < ended_ms - begun_ms < 5000
+    assert 5900 < ended_ms - begun_ms < 8500  # three of them are the attention tone
     assert not pole.is_playing(long)
     plays = [row for row in here.plays(pole) if row.item == warning.id.hex()]
     assert [row.kind for row in plays] == [BulletinKind.EMERGENCY] * 2
