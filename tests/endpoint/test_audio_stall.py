@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -25,6 +26,15 @@ def test_samples_that_grow_keep_it_alive() -> None:
         watch.beat(beat * 9_600, beat * 0.2)
         assert not watch.is_stalled(beat * 0.2 + 0.19)
     assert watch.moved_at == 99 * 0.2
+
+
+def test_one_that_plays_need_not_be_looked_at_before_it_could_stall() -> None:
+    watch = playing()
+    watch.beat(9_600, 0.2)
+    assert watch.safe_for(0.3) == pytest.approx(0.5)
+    assert watch.safe_for(0.8) == pytest.approx(0)
+    watch.ready(1.0)  # from here on it may begin to play, and be less patiently judged
+    assert watch.safe_for(1.0) == 0
 
 
 def test_beats_without_growth_are_no_life() -> None:
@@ -129,6 +139,7 @@ class Lives(RuleBasedStateMachine):
         self.now = 0.0
         self.deadline: float | None = None
         self.samples, self.is_ready = 0, False
+        self.promised = 0.0  # until then it was said to be safe
 
     @rule(seconds=st.floats(0.01, 3))
     def pass_time(self, seconds: float) -> None:
@@ -138,7 +149,7 @@ class Lives(RuleBasedStateMachine):
     def start(self) -> None:
         self.watch.starting(self.now)
         self.samples, self.is_ready = 0, False
-        self.deadline = self.now + LIMITS.start_s
+        self.deadline, self.promised = self.now + LIMITS.start_s, 0.0
 
     @rule()
     def report_ready(self) -> None:
@@ -164,6 +175,12 @@ class Lives(RuleBasedStateMachine):
         if self.deadline is None or abs(self.now - self.deadline) > 1e-6:
             late = self.deadline is not None and self.now > self.deadline
             assert self.watch.is_stalled(self.now) is late
+
+    @invariant()
+    def keeps_its_promise(self) -> None:
+        if self.watch.is_stalled(self.now):
+            assert self.now >= self.promised - 1e-6
+        self.promised = max(self.promised, self.now + self.watch.safe_for(self.now))
 
 
 TestLives = Lives.TestCase

@@ -86,6 +86,16 @@ class StallWatch:
                 limit = limits.stall_s
         return now - self._since > limit
 
+    def safe_for(self, now: float) -> float:
+        """Return for how many seconds it cannot stall, whatever happens.
+
+        One that plays gains time with each beat, and loses none. Before that it may start to play
+        at any moment, and is less safe then: 0.
+        """
+        if self._state != "playing":
+            return 0.0
+        return max(0.0, self._since + self._settings.stall_s - now)
+
     def ended(self, *, was_killed: bool = False) -> float:
         """The player is gone; return how long to wait before the next one, in seconds."""
         delays = self._settings.delays_s

@@ -34,7 +34,9 @@ from loa_endpoint.audio.stall import StallSettings, StallWatch
 from loa_protocol.errors import MessageError, SilentError
 
 CHECK_S: Final = 0.05
-"""How often the watch is asked; adds to the time until a stall is seen."""
+"""How often the watch is asked about a player that does not play yet."""
+GRACE_S: Final = 0.002
+"""The watch is asked so long after a player that plays could have stalled."""
 BURIAL_S: Final = 1.0
 """How long a killed player is waited for: one that hangs inside the kernel does not go."""
 QUEUE_LIMIT: Final = 1_000
@@ -195,11 +197,13 @@ class PlayerSupervisor:
     async def _attend(self, reading: asyncio.Task[None]) -> Reason:
         """Watch the player until it ends, or has to."""
         while not reading.done():
-            if self._watch.is_stalled(time.monotonic()):
+            now = time.monotonic()
+            if self._watch.is_stalled(now):
                 self._kill()
                 await asyncio.wait([reading], timeout=BURIAL_S)
                 return "stalled"
-            await asyncio.wait([reading], timeout=CHECK_S)
+            safe_s = self._watch.safe_for(now)
+            await asyncio.wait([reading], timeout=safe_s + GRACE_S if safe_s else CHECK_S)
         return "exited"
 
     def _kill(self) -> None:
