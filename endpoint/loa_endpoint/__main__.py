@@ -28,6 +28,7 @@ from loa_endpoint.commands import Group, run
 from loa_endpoint.content.stick import PLACES
 from loa_endpoint.host.notify import ServiceManager
 from loa_endpoint.host.status_socket import ask
+from loa_endpoint.memory import settle
 from loa_endpoint.store.identity import IdentityStore
 from loa_endpoint.store.state import State
 from loa_protocol.bench import Stage, short_fingerprint
@@ -148,6 +149,7 @@ def run_command(
             home=home, sink=sink, line_in=line_in, ear=ear, rtc=rtc, sticks=sticks or PLACES
         )
         agent = Agent(options, store, _software()[:64])
+        settle()
         while asyncio.run(agent.run()):  # other settings: begin again, with what they say
             agent = Agent(options, store, _software()[:64])
     if agent.is_interrupted:

@@ -37,6 +37,7 @@ from loa_endpoint.host.battery_clock import open_battery_clock
 from loa_endpoint.host.clocks import monotonic_ms
 from loa_endpoint.host.notify import ServiceManager, watchdog_interval_s
 from loa_endpoint.host.status_socket import StatusSocket
+from loa_endpoint.memory import return_free_memory
 from loa_endpoint.store.identity import IdentityStore
 from loa_endpoint.store.orders import OrderStore
 from loa_endpoint.store.outbox import Outbox, Writer
@@ -289,6 +290,7 @@ class Agent:
         self.plane.come_into_force()
         self._start_wait.on_policy(self._wait_s())
         self.time.save_floor()
+        return_free_memory()  # of what was fetched and judged meanwhile
         if self._wants_again and self.stage.director.play is None:
             log.info("restart_for_settings")
             self._stop.set()

@@ -10,7 +10,6 @@ ends when the socket closes. It starts no thread and opens no device, so that fo
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import signal
@@ -19,15 +18,14 @@ import sys
 from typing import Final, NoReturn
 
 from loa_endpoint.audio import player
+from loa_endpoint.memory import settle
 
 MAX_REQUEST: Final = 16_384
 
 
 def serve(control: socket.socket) -> None:
     """Fork a player for each request, until the other side closes."""
-    gc.collect()
-    gc.freeze()  # so that a collection in the player does not copy every page
-    player.return_free_memory()
+    settle()  # so that a collection in the player does not copy every page
     while True:
         data, descriptors, _, _ = socket.recv_fds(control, MAX_REQUEST, 2)
         _reap(wait=not data)

@@ -11,8 +11,6 @@ ends when its standard input closes.
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import gc
 import os
 import select
 import signal
@@ -47,6 +45,7 @@ from loa_endpoint.audio.pipes import CommandPipe, EventPipe
 from loa_endpoint.audio.sink import Sink
 from loa_endpoint.audio.sink_url import KINDS, look_for_sink, open_sink
 from loa_endpoint.audio.written_monitor import SoundWatch
+from loa_endpoint.memory import settle
 from loa_protocol.errors import ConfigError, StoreError
 from loa_sound.blocks import BLOCK, RATE, Samples
 
@@ -348,17 +347,8 @@ def _prepare_process() -> None:
     """Leave Ctrl-C to the agent, watch for orphanhood, and spare the collector what is for good."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     Thread(target=_end_with_agent, name="orphan", daemon=True).start()
-    gc.collect()
-    gc.freeze()
-    return_free_memory()
+    settle()
     sys.setswitchinterval(0.001)  # s; a decoding thread gives way within a tenth of a block
-
-
-def return_free_memory() -> None:
-    """Give back what the imports have freed: 4 MB, with glibc; elsewhere do nothing."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
 
 
 def _end_with_agent() -> None:
