@@ -92,10 +92,7 @@ def test_a_voice_that_ends_before_its_grant_gives_the_programme_back() -> None:
     scene, begin_s = Scene(), BEGIN // 1000
     body = spoken(start=begin_s, end=begin_s + 50)
     scene.order(body, level=Level.PROVINCE, holders=("an", "bình"))
-    scene.run(BEGIN + 3_000)
-    assert scene.sounding is not None
-    assert scene.sounding.startswith("media-")  # nobody has spoken yet
-    for number in range(5, 10):
+    for number in range(8):
         say(scene, body, number)
     assert live(scene)
     scene.run(BEGIN + 14_000)
@@ -104,6 +101,21 @@ def test_a_voice_that_ends_before_its_grant_gives_the_programme_back() -> None:
     for number in range(20, 25):
         say(scene, body, number)
     assert live(scene)  # the grant still stands
+
+
+def test_a_grant_under_which_nobody_speaks_yet_takes_nothing_s_place() -> None:
+    scene, begin_s = Scene(), BEGIN // 1000
+    body = spoken(start=begin_s, end=begin_s + 50)
+    scene.order(body)
+    scene.run(BEGIN + 3_000)
+    assert scene.sounding is not None
+    assert scene.sounding.startswith("media-0-i0")
+    for number in range(5, 10):
+        say(scene, body, number)
+    assert live(scene)
+    scene.run(BEGIN + 15_000)  # and what it broke into goes on where it would be by then
+    assert scene.sounding is not None
+    assert scene.sounding.startswith("media-0-i0")
 
 
 @pytest.mark.requirement("SRC-1", "SRC-3")

@@ -32,6 +32,7 @@ class Agenda:
         self.programme: Programme | None = None
         self.planned: tuple[Planned, ...] = ()
         self.grants: tuple[Kept, ...] = ()
+        self._heard: frozenset[bytes] = frozenset()
         self._aired: frozenset[int] = frozenset()
         self._policy: Policy | None = None
 
@@ -57,10 +58,16 @@ class Agenda:
         if programme is not None:
             self._aired |= programme.aired
 
-    def on_grants(self, grants: Iterable[Kept]) -> bool:
-        """Know the live grants in force; tell whether they are others than before."""
-        known, self.grants = self.grants, tuple(grants)
-        return [each.id for each in known] != [each.id for each in self.grants]
+    def on_grants(self, grants: Iterable[Kept], heard: frozenset[bytes]) -> bool:
+        """Know the live grants in force; tell whether they are others than before.
+
+        Of those without a slot only what is *heard* takes anything's place: a voice that has
+        ended, or was never raised, must not silence the programme until its grant is over.
+        """
+        known, before = self.grants, self._heard
+        self.grants, self._heard = tuple(grants), heard
+        is_same = [each.id for each in known] == [each.id for each in self.grants]
+        return not is_same or before != heard
 
     def on_air(self, planned: Planned) -> bool:
         """Note that a session has begun; tell whether that is news."""
@@ -74,7 +81,8 @@ class Agenda:
         """Work out what is planned; *policy* judges where there is no programme."""
         programme = self.programme
         self._policy = policy if programme is None else programme.policy
-        planned = live_items(self.grants, self._policy)
+        heard = [each for each in self.grants if each.event in self._heard]
+        planned = live_items(heard, self._policy)
         if programme is not None:
             planned += plan(programme.playlist, programme.policy, self._aired, programme.digest)
         self.planned = tuple(sorted(planned, key=lambda each: each.start_ms))

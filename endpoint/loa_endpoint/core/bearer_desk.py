@@ -126,6 +126,10 @@ class BearerDesk:
         tried = [self.handle(machine.SoundFound(name), play, now) for name in found]
         return [effect for effects in tried for effect in effects]
 
+    def voices(self, now: Reading) -> frozenset[bytes]:
+        """Return the grants without a slot under which somebody is heard."""
+        return self._live.voices(now)
+
     def on_live_chunk(self, data: bytes, play: Play | None, now: Reading) -> list[Effect]:
         """Hear a chunk of live sound, whoever brought it.
 

@@ -245,7 +245,7 @@ class Director:
 
     def _follow_grants(self, now: Reading) -> list[Effect]:
         grants = self.duty.orders.grants(now)
-        if not self._agenda.on_grants(grants):
+        if not self._agenda.on_grants(grants, self._desk.voices(now)):
             return []
         effects = self._plan_anew(now)
         return effects + self.duty.spare(self._desk.on_grants(grants, self._play, now))
@@ -260,6 +260,7 @@ class Director:
         self._announced = None
         said = self.announcer.on_programme(agenda.playlist, agenda.planned, now)
         if self._play is not None and not self._is_still_planned(self._play, before):
+            self._turns.break_off(self._play.planned)  # a voice may come back
             return said + self._end(now, Outcome.STOPPED, None)
         return said
 
@@ -277,14 +278,15 @@ class Director:
         return self._desk.handle(announced, self._play, now)
 
     def _advance(self, now: Reading) -> list[Effect]:
-        due = sounding(self._agenda.planned, now.unix_ms + LEAD_MS)
-        play = self._play
+        due, play = sounding(self._agenda.planned, now.unix_ms + LEAD_MS), self._play
         if due is not None and due != (play and play.planned) and self._is_spent(due):
             due = None
         if play is not None and due is not None and due == play.planned:
             return []
         effects: list[Effect] = []
         if play is not None:
+            if due is not None and due.rank > play.planned.rank:
+                self._turns.break_off(play.planned)
             effects += self._end(now, Outcome.COMPLETE, due)
         if due is not None and self._may_begin(now):
             effects += self._begin(due, now)
@@ -307,12 +309,8 @@ class Director:
     def _begin(self, planned: Planned, now: Reading) -> list[Effect]:
         place, at_ms = self._place, max(now.unix_ms, planned.start_ms)
         volume = allowed_volume(planned, self._agenda.policy, at_ms)
-        play = Play(
-            id=self._turns.id_of(planned),
-            planned=planned,
-            volume=volume,
-            uncertainty_ms=now.uncertainty_ms,
-        )
+        name, uncertainty_ms = self._turns.id_of(planned), now.uncertainty_ms
+        play = Play(id=name, planned=planned, volume=volume, uncertainty_ms=uncertainty_ms)
         self._turns.is_first(play.name)
         self._play, self._announced = play, None
         kept = play.started(playlist=planned.source, scope=place.scope, mark=place.mark)

@@ -115,6 +115,14 @@ class LiveDesk:
         found = self._open.get(order)
         return found is not None and now.unix_ms < found.until_ms + STALL_MS
 
+    def voices(self, now: Reading) -> frozenset[bytes]:
+        """Return the grants without a slot whose sessions flow."""
+        return frozenset(
+            order
+            for order, each in self._open.items()
+            if each.session.grant.slot is None and now.unix_ms < each.until_ms + STALL_MS
+        )
+
     def position_ms(self, order: bytes, unix_ms: int) -> int:
         """Return which place of the session belongs to an instant."""
         found = self._open[order]
