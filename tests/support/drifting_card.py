@@ -27,6 +27,7 @@ class DriftingCard:
         self._noise = np.random.default_rng(seed)
         self._jitter_ns = jitter_ns
         self._clock = CardClock(EPOCH)
+        self._dry_ns = 0
 
     @property
     def epoch_ns(self) -> int:
@@ -38,10 +39,19 @@ class DriftingCard:
 
     def sounds_at(self, sample: int) -> int:
         """Return when *sample* really sounds."""
-        return EPOCH + round(sample * SECOND / (RATE * (1 + self.ppm * 1e-6)))
+        return self._begin_ns + round(sample * SECOND / (RATE * (1 + self.ppm * 1e-6)))
 
     def sample_at(self, instant_ns: int) -> int:
-        return round((instant_ns - EPOCH) / SECOND * RATE * (1 + self.ppm * 1e-6))
+        return round((instant_ns - self._begin_ns) / SECOND * RATE * (1 + self.ppm * 1e-6))
+
+    def run_dry(self, ns: int) -> None:
+        """Stand still for *ns*: everything sounds so much later."""
+        self._dry_ns += ns
+        self._clock.restart()
+
+    @property
+    def _begin_ns(self) -> int:
+        return EPOCH + self._dry_ns
 
     def take(self, rendered: int) -> None:
         """Say when what sounds now sounds."""

@@ -66,6 +66,16 @@ class Aligned:
         """Let another place belong at *at_ns*: another time was told. It is followed slowly."""
         self._position, self._at_ns = position, at_ns
 
+    def first_sample(self, epoch_ns: int, position: int) -> int:
+        """Return the sample of the timeline at which *position* is to sound.
+
+        Args:
+            epoch_ns: When sample 0 of the timeline sounded, by what sounds now.
+            position: In the sound.
+        """
+        since = (self._at_ns - epoch_ns) * RATE + _SECOND // 2
+        return since // _SECOND + position - self._position
+
     def follow(self, epoch_ns: int, offset: int) -> None:
         """See how far off the sound is.
 

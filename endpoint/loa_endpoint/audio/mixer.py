@@ -118,6 +118,13 @@ class Mixer:
         if start.duck is not None and start.anchored:
             self._plan(start.sample - start.duck.ramp, lambda: self._make_room(start))
 
+    def retime(self, start: Start, sample: int) -> None:
+        """Put off *start*, or bring it forward: its instant is another sample by now."""
+        for plan in self._plans:
+            if plan.start is start:
+                start.sample, plan.sample = sample, max(sample, self.now)
+        self._plans.sort()
+
     def stop(self, sample: int, fade: int, part: Part = Part.ALL) -> None:
         """Plan that *part* fades out at *sample*; what should have started by then will not."""
         self._plan(sample, lambda: self._stop(fade, part))
