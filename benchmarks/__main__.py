@@ -1,7 +1,9 @@
-"""Run the benchmarks: ``python -m benchmarks [NAME]``.
+"""Run the benchmarks: ``python -m benchmarks [--pictures] [NAME]``.
 
 Each prints its rows and writes them to ``bench-out/<name>.json``. A row has a figure, its unit and
-value, and where it has one a baseline measured in the same run and the ratio to it.
+value, and where it has one a baseline measured in the same run and the ratio to it. With
+``--pictures`` those that can draw their rows do so, into ``docs/pictures``:
+``make bench NAME="sound --pictures"``.
 """
 
 from __future__ import annotations
@@ -19,6 +21,8 @@ from typing import Any
 import benchmarks
 
 OUT = pathlib.Path("bench-out")
+PICTURES = pathlib.Path("docs/pictures")
+_DRAW = "--pictures"
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -28,7 +32,7 @@ def main(arguments: Sequence[str]) -> int:
         for module in pkgutil.iter_modules(benchmarks.__path__)
         if module.name.startswith("bench_")
     )
-    wanted = list(arguments) or known
+    wanted = [name for name in arguments if name != _DRAW] or known
     unknown = [name for name in wanted if name not in known]
     if unknown:
         print(f"no benchmark {', '.join(unknown)}; there are: {', '.join(known)}", file=sys.stderr)
@@ -36,14 +40,24 @@ def main(arguments: Sequence[str]) -> int:
     OUT.mkdir(exist_ok=True)
     for name in wanted:
         print(f"== {name}", flush=True)
-        rows = importlib.import_module(f"benchmarks.bench_{name}").run()
+        module = importlib.import_module(f"benchmarks.bench_{name}")
+        rows = module.run()
         (OUT / f"{name}.json").write_text(
             json.dumps({**_machine(), "rows": rows}, ensure_ascii=False, indent=1),
             encoding="utf-8",
         )
         for row in rows:
             print(_line(row))
+        if _DRAW in arguments and hasattr(module, "draw"):
+            draw(module.draw(rows))
     return 0
+
+
+def draw(pictures: dict[str, str]) -> None:
+    """Write each picture into the documentation, under its name."""
+    PICTURES.mkdir(exist_ok=True)
+    for name, svg in pictures.items():
+        (PICTURES / f"{name}.svg").write_text(svg, encoding="utf-8")
 
 
 def _machine() -> dict[str, Any]:

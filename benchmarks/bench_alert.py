@@ -180,10 +180,12 @@ def _accepted(pole: Pole) -> dict[str, float]:
 def _spread(
     figure: str, samples: Iterable[float], *, with_limits: bool = False
 ) -> list[dict[str, Any]]:
-    limits = dict(LIMITS) if with_limits else {}
+    limits, found = dict(LIMITS) if with_limits else {}, list(samples)
     rows = []
-    for name, value in spread(samples).items():
+    for name, value in spread(found).items():
         row = _row(f"{figure}, {name}", "s", value)
+        if name == "p50":
+            row["samples"] = [round(each, 4) for each in found]
         if name in limits:
             row |= {"baseline": "the limit", "ratio": round(value / limits[name], 3)}
         rows.append(row)

@@ -16,11 +16,13 @@ import importlib
 import importlib.util
 import os
 import pathlib
+import platform
 import random
 import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -28,6 +30,7 @@ import psutil
 
 from benchmarks.bench_agent import Cost, cpu_s, pss_mb, row, together_mb
 from benchmarks.peers import PEERS, Peer
+from benchmarks.pictures import Bar, Panel, Strip, draw_panels, draw_strips
 from benchmarks.pole import Pole, pole
 from loa_endpoint.host.status_socket import ask
 from loa_lab.village.crew import wait_for
@@ -44,6 +47,15 @@ DISTRIBUTIONS = ("alert", "failover", "align")
 PAIR = ("agent", "launcher and player")
 WHOLE = "loa-endpoint"
 LIMITS_MB = {"media": 80.0, "FM": 100.0}
+STRIPS: tuple[tuple[str, str, float, float | None], ...] = (
+    ("alert: from acceptance to the first sample", "Alert accepted to heard", 1000, 500),
+    ("alert: from issue to the first sample", "Alert issued to heard", 1000, None),
+    ("failover: from the loss of the carrier", "FM carrier lost to the cached file", 1, None),
+    ("failover: silence in the samples", "Silence at that switch", 1, None),
+    ("align: start: first sample from", "Start beside its planned instant", 1, None),
+    ("align: start: two endpoints apart", "Starts of two endpoints apart", 1, 10),
+)
+"""How the rows begin, the title, milliseconds in their unit, and what was asked for in ms."""
 
 
 def run() -> list[dict[str, Any]]:
@@ -188,6 +200,54 @@ def _presence(peer: Peer) -> dict[str, Any]:
     else:
         text = " ".join(part for part in (f"{peer.name}:", peer.version, peer.remark) if part)
     return {"figure": text, "unit": "programs present", "value": int(not peer.missing)}
+
+
+def draw(rows: list[dict[str, Any]]) -> dict[str, str]:
+    """Return pictures of what it costs, and of the distributions that were measured."""
+    note = f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores of a virtual {platform.machine()}"
+    note += ", load " + _of(rows, "load average of the machine (1 min)") + ": no Raspberry Pi"
+    pictures = {"sound-cost": draw_panels(_panels(rows), note)}
+    if strips := [strip for strip in (_strip(rows, *each) for each in STRIPS) if strip]:
+        pictures["sound-delays"] = draw_strips(strips, note)
+    return pictures
+
+
+def _of(rows: list[dict[str, Any]], figure: str) -> str:
+    return next(f"{each['value']:.2g}" for each in rows if each["figure"] == figure)
+
+
+def _panels(rows: list[dict[str, Any]]) -> list[Panel]:
+    values = {each["figure"]: each["value"] for each in rows}
+    ours = {f"{WHOLE} ({what})": limit for what, limit in LIMITS_MB.items()}
+    names = [*ours, *(peer.name for peer in PEERS if f"{peer.name}: CPU" in values)]
+    memory = [
+        Bar(
+            name, values[f"{name}: PSS"], values.get(f"{name}: alone"), ours.get(name), name in ours
+        )
+        for name in names
+    ]
+    theirs = next((values[f"{each}: CPU"] for each in names if each not in ours), None)
+    load = [
+        Bar(name, values[f"{name}: CPU"], None, theirs if name in ours else None, name in ours)
+        for name in names
+    ]
+    return [
+        Panel("Memory, MB: PSS (and alone on the machine); dashed: what was asked for", memory),
+        Panel("Processor, % of a core; dashed: what was asked for", load),
+    ]
+
+
+def _strip(
+    rows: list[dict[str, Any]], start: str, title: str, to_ms: float, limit: float | None
+) -> Strip | None:
+    """Return the distribution whose rows begin with *start*; None where it was not measured."""
+    found = [each for each in rows if each["figure"].startswith(start)]
+    if not found:
+        return None
+    marks = [(each["figure"].rpartition(", ")[2], each["value"] * to_ms) for each in found]
+    marks += [("max", each["worst"] * to_ms) for each in found if "worst" in each]
+    samples = [one * to_ms for each in found for one in each.get("samples", ())]
+    return Strip(title, marks, samples, limit)
 
 
 def distributions() -> list[dict[str, Any]]:
