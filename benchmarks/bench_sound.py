@@ -35,6 +35,7 @@ from benchmarks.pole import Pole, pole
 from loa_endpoint.host.status_socket import ask
 from loa_lab.village.crew import wait_for
 from loa_lab.village.plan import Piece
+from loa_protocol.errors import PeerError
 from support.sound_files import chirp, noise
 
 REQUIREMENTS = ("PERF-1", "PERF-2")
@@ -139,7 +140,7 @@ def _wait_until(start_ms: int) -> None:
 
 
 def _observe_endpoint(at: Pole, costs: dict[str, Cost], what: str) -> None:
-    wait_for("the board plays", lambda: bool(ask(at.home)["bearer"]), 10)
+    wait_for("the board plays", lambda: _is_playing(at), 20)
     agent = psutil.Process(at.agent.pid)
     children = agent.children(recursive=True)
     groups = {f"{WHOLE} ({what})": [agent, *children]}
@@ -148,6 +149,13 @@ def _observe_endpoint(at: Pole, costs: dict[str, Cost], what: str) -> None:
     )
     pids = {name: [each.pid for each in group] for name, group in groups.items()}
     _observe(pids, costs)
+
+
+def _is_playing(at: Pole) -> bool:
+    try:
+        return bool(ask(at.home)["bearer"])
+    except PeerError:  # not there yet: the machine has much to do
+        return False
 
 
 def _observe_peer(
