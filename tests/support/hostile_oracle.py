@@ -24,6 +24,7 @@ from loa_protocol.objects.playlist import Playlist
 from loa_protocol.objects.standing import StandingProgramme
 from loa_sound.blocks import RATE, Samples
 
+ATTENTION_HZ: Final = (800, 970)  # before the words of an alert
 LIVE_HZ: Final = 2700  # of everything that is spoken live
 MARKER_HZ: Final = 3000  # no signed sound has it; everything that the attacker brings has
 SLACK_MS: Final = 400  # a fade, and a round of the agent
@@ -158,6 +159,7 @@ class Oracle:
             )
             if body.start * 1000 <= at_ms < body.expires * 1000 and not is_cancelled:
                 yield self.tones[body.media.sha256]
+                yield from ATTENTION_HZ
 
     def _live(self, at_ms: int) -> Iterable[int]:
         grants = {g.body.id: g for g in self._of(Grant) if isinstance(g.body, Grant)}

@@ -96,7 +96,8 @@ class VirtualPlayer:
         assert isinstance(command, m.Command)
         sound = self._sound(command)
         before = _decoded(sound)
-        self.desk.handle(command)
+        if not isinstance(command, m.Clock):  # for the black box, which is not here
+            self.desk.handle(command)
         match command:
             case m.Prepare(position_ms=position_ms):
                 opened = self._sound(command)
