@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import pathlib
+from functools import partial
 
 import numpy as np
 import pytest
@@ -12,11 +13,14 @@ from hypothesis import strategies as st
 
 from loa_endpoint.audio import messages as m
 from loa_endpoint.audio.aligned import Aligned
+from loa_endpoint.audio.live_sound import LiveSound
 from loa_endpoint.audio.pace import MOST_PPM, TURN_PPM_S, Pace
 from loa_sound.blocks import CHUNK, RATE, Samples
+from loa_sound.opus import OpusDecoder, OpusEncoder
 from loa_sound.resampler_fine import HALF, interpolate
 from support.drifting_card import EPOCH, SECOND, DriftingCard, Pole
 from support.sound_files import noise, tone, write_wav
+from support.waiting import soon
 
 BLOCK = CHUNK // 2
 BLOCK_S = BLOCK / RATE
@@ -190,6 +194,39 @@ def test_three_poles_on_cards_that_drift_stay_together_on_what_they_write(
         assert measured.off_ms is not None
         assert abs(measured.off_ms) <= 2
         assert measured.xruns == 0
+
+
+def is_decoded(live: LiveSound, chunks: int) -> bool:
+    return live._packets.empty() and live._decoded.qsize() >= chunks
+
+
+@pytest.mark.requirement("AUD-5")
+@pytest.mark.requirement("MSG-3")
+def test_live_sound_and_the_speech_of_an_alert_stay_together_on_cards_that_drift(
+    media: pathlib.Path,
+) -> None:
+    encoder, voice, seconds = OpusEncoder(), noise(30), 30
+    packets = [p for at in range(0, len(voice), 960) for p in encoder.encode(voice[at : at + 960])]
+    spoken = OpusDecoder().decode(packets)
+    poles = [Pole(DriftingCard(ppm, seed=seed)) for seed, ppm in enumerate((-300, 40, 400))]
+    for pole in poles:
+        pole.prepare("speech", media / "noise.wav")
+        pole.do(m.OpenTone(source="tone", length_ms=900), m.Play(source="tone"))
+        pole.do(m.Play(source="speech", at_ns=START, fade_in_ms=0))
+        pole.render(30)
+        pole.do(m.OpenLive(source="live"))
+        for second in range(seconds):
+            chunk = packets[second * 50 : second * 50 + 50]
+            pole.do(m.Feed(source="live", position_ms=second * 1000, packets=chunk))
+        pole.do(m.Play(source="live", at_ns=START + 30 * SECOND))
+        live = pole.desk._sounds["live"]
+        assert isinstance(live, LiveSound)
+        soon(partial(is_decoded, live, seconds - 1))
+        pole.render(30)
+    for second in (2, 15, 27, 33, 45, 57):
+        base, sound = (START, noise(LENGTH_S)) if second < 30 else (START + 30 * SECOND, spoken)
+        late = [pole.late_ms(sound, base, START + second * SECOND) for pole in poles]
+        assert max(late) - min(late) < 3, f"after {second} s: {late}"
 
 
 def test_a_card_that_ran_dry_begins_what_was_planned_before_on_its_instant(
