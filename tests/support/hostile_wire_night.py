@@ -23,7 +23,7 @@ from loa_protocol.objects.live import LiveChunk
 from support.hamlet import PROVINCE, WITHIN_S, Hamlet, Pole
 from support.hostile_broker import FORGERIES
 from support.hostile_forger import Forger
-from support.hostile_oracle import LIVE_HZ, MARKER_HZ
+from support.hostile_oracle import ATTENTION_HZ, LIVE_HZ, MARKER_HZ
 from support.hostile_wire_broker import BREAKERS, RECEIPTS
 from support.hostile_wire_ear import Windows
 from support.hostile_wire_front import Front
@@ -259,7 +259,8 @@ class Night:
         commune = self.commune
         self.here.open_server()
         body = commune.alert()
-        self.windows.tones.append((commune.clock.unix_ms, body.expires * 1000, ALERT_HZ))
+        for hz in (ALERT_HZ, *ATTENTION_HZ):
+            self.windows.tones.append((commune.clock.unix_ms, body.expires * 1000, hz))
         commune.order(body, *commune.people.wardens)
         title = body.title
         soon(lambda: self._plays(title), within_s=WITHIN_S)
