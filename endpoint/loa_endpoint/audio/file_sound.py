@@ -6,6 +6,7 @@ while the other waits. A slow disk or a bad file thereby costs the audio loop no
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Event, Thread
@@ -23,6 +24,8 @@ REFILL: Final = CAPACITY // 2
 """The thread is woken when less than this is left: one wake-up in 1.5 s."""
 LEAD: Final = RATE // 5
 """A start waits until this much is there."""
+STUCK_S: Final = 30.0
+"""Of virtual time: a file that is not decoded by then is not waited for any more."""
 NEAR: Final = 2 * RATE
 """A start this far past what is decoded is reached by decoding on, not by seeking."""
 
@@ -109,7 +112,10 @@ class FileSound:
 
     def wait(self, position: int) -> None:
         """Wait until *position* can be read or never will; only for a player in virtual time."""
+        deadline = time.monotonic() + STUCK_S
         while not self.is_ready(position) and (self.finish is None or position < self.finish):
+            if self._closed or time.monotonic() > deadline:
+                return
             self._progress.clear()
             if not self.is_ready(position):
                 self._progress.wait(0.05)
