@@ -33,16 +33,20 @@ SYSTEM = (  # what the operating system says of files, so that the catalogue hol
     _("No space left on device"),
     _("Read-only file system"),
 )
-ABSENT = (  # what it says of a server that does not answer
-    _("Connection refused"),
-    _("Connection timed out"),
-    _("timed out"),
-    _("No route to host"),
-    _("Network is unreachable"),
-    _("Name or service not known"),
-    _("Temporary failure in name resolution"),
-    _("No address associated with hostname"),
-)
+
+
+def absent() -> tuple[str, ...]:
+    """Return what the system says, in the reader's language, of a server that does not answer."""
+    return (
+        _("Connection refused"),
+        _("Connection timed out"),
+        _("timed out"),
+        _("No route to host"),
+        _("Network is unreachable"),
+        _("Name or service not known"),
+        _("Temporary failure in name resolution"),
+        _("No address associated with hostname"),
+    )
 
 
 def words(error: LoaError) -> str:
@@ -79,7 +83,7 @@ def _unreached(why: str) -> str:
     """Return why nobody answered, and what to look at."""
     plain = _(re.sub(r"^\[Errno -?\d+\] ", "", why))  # some libraries put the number before it
     hint = _("is loa serve running there, and is this its address?")
-    return f"{plain}; {hint}" if plain in map(_, ABSENT) else plain
+    return f"{plain}; {hint}" if plain in absent() else plain
 
 
 def _sound(error: SoundError) -> str:
