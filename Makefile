@@ -37,7 +37,7 @@ check: $(STAMP)
 test: $(STAMP)
 	@sh tools/system-packages.sh $(BIN)
 	@$(MAKE) --no-print-directory check
-	$(BIN)/pytest -n 2 --dist loadfile $(PYTEST_ARGS)
+	$(BIN)/pytest -n 4 --dist loadfile $(PYTEST_ARGS)
 
 test-full: test
 	$(BIN)/pytest -n 2 --dist loadfile --on-request $(PYTEST_ARGS)

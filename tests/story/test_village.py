@@ -285,7 +285,7 @@ def test_every_try_of_the_attacker_is_refused_by_its_reason(demo: Demo, cluster:
         ("playlist", "chain"),
         ("playlist", "rollback"),
         ("playlist", "threshold"),
-        ("receipt", "unknown_signer"),
+        ("receipt", "chain"),
     ]
 
 

@@ -20,6 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from sqlalchemy import Table, select
 
 from loa_endpoint.host.status_socket import ask
@@ -61,6 +62,7 @@ from support.waiting import soon
 PROVINCE, STATION = "vn/ls", "vn/ls/st0137"
 ALWAYS = (Hours(weekdays=127, start_min=0, end_min=1440),)
 HEARTBEAT_S = 1
+_SMOOTH = 32  # samples: little is left above 1.5 kHz
 WITHIN_S = 40.0  # for what takes two seconds on a machine that has nothing else to do
 _SECRET = cheap("một hai ba bốn")
 _FILE = "passphrase"
@@ -336,9 +338,14 @@ def hamlet(folder: Path, *, poles: int = 10) -> Iterator[Hamlet]:
 
 
 def make_piece(folder: Path, id_: str, seconds: int, *, at_ms: int = 0) -> Piece:
-    """Make a file of noise, in which every place differs from every other and none is silent."""
+    """Make a file of rumble, in which every place differs from every other and none is silent.
+
+    White noise would be hiss to the pole's own ears.
+    """
     seed = int.from_bytes(hashlib.sha256(id_.encode()).digest()[:4])
-    file = write(folder / f"{id_}.flac", noise(seconds, seed=seed))
+    rough = noise(seconds, seed=seed)
+    smooth = np.convolve(rough, np.full(_SMOOTH, 4 / _SMOOTH), mode="same").astype(np.float32)
+    file = write(folder / f"{id_}.flac", smooth)
     return Piece(id_, file, seconds * 1000, at_ms)
 
 

@@ -17,11 +17,13 @@ from pathlib import Path
 
 import aiomqtt
 
+from loa_lab.village.captured_server import WORD
 from loa_lab.village.forgery import Forger
 from loa_manager.content_tree import ContentTree, write_durably
 from loa_manager.serve.admission import SERVER
 from loa_manager.serve.key_folder import ServerKeys
 from loa_protocol.envelope import Bundle
+from loa_protocol.errors import PeerError
 from loa_protocol.objects.playlist import Playlist
 
 _LOOK_S = 0.005
@@ -86,7 +88,13 @@ class Attacker:
             # under the server's own name: the real one is pushed off the broker meanwhile, and in
             # turn pushes us off when it comes back
             link = aiomqtt.Client(
-                "127.0.0.1", self._port, identifier=SERVER, tls_context=context, timeout=_TIMEOUT_S
+                "127.0.0.1",
+                self._port,
+                identifier=SERVER,
+                username=SERVER,
+                password=WORD,
+                tls_context=context,
+                timeout=_TIMEOUT_S,
             )
             with contextlib.suppress(aiomqtt.MqttError):
                 async with link as client:
@@ -95,6 +103,7 @@ class Attacker:
                         del left[0]
             if not left:
                 return
+        raise PeerError(f"the attacker: the broker took {len(messages) - len(left)} messages")
 
 
 def _flip(path: Path) -> None:

@@ -20,6 +20,7 @@ PROGRAMS = {
     "loa": "loa_manager",
     "loa-endpoint": "loa_endpoint",
     "loa-sim": "loa_lab",
+    "captured": "loa_lab.village.captured_server",  # loa, as the attacker has it
 }
 _STOP_S = 10.0
 

@@ -74,7 +74,7 @@ def found_province(village: Village) -> None:
 def open_server(village: Village) -> None:
     """Start the server and wait until everything answers."""
     process = village.crew.start(
-        "server", "loa", "serve", "--home", village.province, "--host", "127.0.0.1", "--json",
+        "server", "captured", "serve", "--home", village.province, "--host", "127.0.0.1", "--json",
         *village.passphrase,
     )  # fmt: skip
 
