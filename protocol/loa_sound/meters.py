@@ -196,8 +196,14 @@ class GapMeter:
     expected; those count as sound, so they end a gap.
     """
 
-    def __init__(self, expected_ms: Sequence[tuple[int, int]] = ()) -> None:
-        """Args: expected_ms: pairs of start and end, in ms from the first sample fed."""
+    def __init__(self, expected_ms: Sequence[tuple[int, int]] = (), *, lead_ms: int = 0) -> None:
+        """Begin.
+
+        Args:
+            expected_ms: Pairs of start and end, in ms from the first sample fed.
+            lead_ms: Silence up to this length before the first sound is no gap.
+        """
+        self._lead_ms = lead_ms
         self._chunks = Chunker()
         self._expected = tuple(expected_ms)
         self._limit = 10 ** (GAP_DBFS / 20)
@@ -244,6 +250,8 @@ class GapMeter:
         run, self._run_ms = self._run_ms, 0
         if not self._heard:
             self.leading_ms, self._heard = run, True
+            if run <= self._lead_ms:
+                return
         if run >= GAP_SHORTEST_MS:
             self.silent_ms += run
             self.longest_ms = max(self.longest_ms, run)

@@ -15,6 +15,8 @@ from loa_sound.meters import Chunker, GapMeter, LoudnessMeter
 
 MAX_ITEMS: Final = 4
 """Measured together."""
+OPENING_MS: Final = 250
+"""What takes up again after an alert is opened first; that is told by its start, and is no gap."""
 BATCH: Final = 5 * CHUNK
 """Samples measured at once. Code that runs twice a second costs half of what it does ten times a
 second, because each time it has to come back into the processor's caches."""
@@ -35,7 +37,7 @@ class ItemMeter:
         self._item = item
         self._chunks = Chunker(BATCH)
         self._loudness = LoudnessMeter()
-        self._gaps = GapMeter(expected_silence)
+        self._gaps = GapMeter(expected_silence, lead_ms=OPENING_MS)
         self._started_ns = started_ns
         self._xruns = xruns
         self._off: float | None = None

@@ -26,7 +26,7 @@ from loa_protocol.language import language, translator
 
 _ = translator("loa_lab")
 
-ALERT_MS = 1_500  # after the first sound: the siren then sounds in the bulletin
+ALERT_MS = 4_000  # after the first sound: the tone then begins in the bulletin
 _TAIL_MS = 2_000
 
 
