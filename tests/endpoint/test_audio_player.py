@@ -139,6 +139,8 @@ def test_a_meter_begins_and_ends_between_two_samples_of_a_round(
             m.EndItem(item="whole", at_ns=at(2.0707)),
             m.BeginItem(item="early", at_ns=at(0.9805)),
             m.EndItem(item="early", at_ns=at(2.0707)),
+            m.BeginItem(item="opened late", at_ns=at(0.9805), opening_ms=250),
+            m.EndItem(item="opened late", at_ns=at(2.0707)),
             m.BeginItem(item="late", at_ns=at(1.5)),
             m.Stop(at_ns=at(2.0707), fade_ms=5),
             m.EndItem(item="late", at_ns=at(2.1507)),
@@ -148,6 +150,7 @@ def test_a_meter_begins_and_ends_between_two_samples_of_a_round(
     gaps = {e.item: e.longest_gap_ms for e in played.of(m.ItemMeasured)}
     assert gaps["whole"] == 0
     assert gaps["early"] == pytest.approx(50, abs=1)
+    assert gaps["opened late"] == 0
     assert gaps["late"] == pytest.approx(75, abs=2)
 
 

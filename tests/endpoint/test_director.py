@@ -22,6 +22,7 @@ from loa_endpoint.core.effect import (
 from loa_protocol.objects.playlist import (
     BearerKind,
     Mark,
+    Span,
 )
 from loa_protocol.objects.policy import VolumeCap
 from loa_protocol.record import (
@@ -276,6 +277,24 @@ def test_a_start_that_came_late_is_told_as_it_was() -> None:
     assert first.started_ms == BEGIN + 300
     assert first.offset_ms == 300
     assert first.segments[0].start_ms == BEGIN + 300
+
+
+def test_what_is_begun_in_its_middle_is_measured_with_its_own_silences_from_there() -> None:
+    base = playlist(items=1)
+    silences = (Span(start_ms=5000, end_ms=8000), Span(start_ms=30_000, end_ms=35_000))
+    item = dataclasses.replace(base.items[0], expected_silence=silences)
+    stage = Stage(dataclasses.replace(base, items=(item,)))
+    stage.run(BEGIN + 1000)
+    (on_time,) = stage.all(Measure)
+    assert on_time.expected_silence == ((5000, 8000), (30_000, 35_000))
+    assert (on_time.at_ms, on_time.opening_ms) == (MONO, 0)
+    stage.run(BEGIN + 20_000)
+    stage.do(stage.director.on_player_restarted(stage.reading()))
+    again = stage.all(Measure)[-1]
+    begun_ms = again.at_ms - MONO
+    assert 20_000 <= begun_ms < 21_000
+    assert again.expected_silence == ((30_000 - begun_ms, 35_000 - begun_ms),)
+    assert again.opening_ms > 0  # its file is opened first
 
 
 @pytest.mark.requirement("SRC-2")

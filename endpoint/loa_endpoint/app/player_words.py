@@ -47,12 +47,7 @@ def to_message(effect: ask.Effect) -> messages.Message:
         case ask.Shape(horn=horn):
             said = messages.Profile(horn=horn)
         case ask.Measure():
-            said = messages.BeginItem(
-                item=effect.play,
-                at_ns=_ns(effect.at_ms),
-                expected_silence=effect.expected_silence,
-                is_declared=effect.is_declared,
-            )
+            said = _to_measure(effect)
         case ask.EndMeasure():
             said = messages.EndItem(item=effect.play, at_ns=_ns(effect.at_ms))
         case _:
@@ -79,6 +74,16 @@ def _to_start(effect: ask.SoundMedia | ask.SoundLineIn) -> messages.Message:
                 fade_out_ms=effect.fade_out_ms,
                 target_lufs=max(-70.0, effect.target_clufs / 100),
             )
+
+
+def _to_measure(effect: ask.Measure) -> messages.BeginItem:
+    return messages.BeginItem(
+        item=effect.play,
+        at_ns=_ns(effect.at_ms),
+        expected_silence=effect.expected_silence,
+        is_declared=effect.is_declared,
+        opening_ms=effect.opening_ms,
+    )
 
 
 def _ns(at_ms: int) -> int:

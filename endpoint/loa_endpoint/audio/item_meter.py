@@ -15,8 +15,6 @@ from loa_sound.meters import Chunker, GapMeter, LoudnessMeter
 
 MAX_ITEMS: Final = 4
 """Measured together."""
-OPENING_MS: Final = 250
-"""What takes up again after an alert is opened first; that is told by its start, and is no gap."""
 BATCH: Final = 5 * CHUNK
 """Samples measured at once. Code that runs twice a second costs half of what it does ten times a
 second, because each time it has to come back into the processor's caches."""
@@ -32,12 +30,13 @@ class ItemMeter:
         *,
         started_ns: int,
         xruns: int,
+        opening_ms: int = 0,
     ) -> None:
         """Begin to measure *item*; *xruns* is the player's count so far."""
         self._item = item
         self._chunks = Chunker(BATCH)
         self._loudness = LoudnessMeter()
-        self._gaps = GapMeter(expected_silence, lead_ms=OPENING_MS)
+        self._gaps = GapMeter(expected_silence, lead_ms=opening_ms)
         self._started_ns = started_ns
         self._xruns = xruns
         self._off: float | None = None
@@ -144,7 +143,9 @@ class ItemMeters:
             return
         silences, started_ns = command.expected_silence, self._instant_of(sample)
         # Made now: it takes a millisecond, which the instant itself may not have.
-        meter = ItemMeter(name, silences, started_ns=started_ns, xruns=xruns)
+        meter = ItemMeter(
+            name, silences, started_ns=started_ns, xruns=xruns, opening_ms=command.opening_ms
+        )
         self._items[name] = _Item(meter, sample, silences, command.is_declared)
 
     def end(self, name: str, sample: int) -> None:

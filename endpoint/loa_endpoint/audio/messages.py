@@ -208,12 +208,14 @@ class BeginItem(Message, frozen=True, tag="begin_item"):
     Attributes:
         expected_silence: Stretches in which silence is part of the programme.
         is_declared: It is a signal (an alert, a test tone), of which no monitor complains.
+        opening_ms: Silence up to this length before its first sound is no gap in it.
     """
 
     item: Name
     at_ns: Instant = 0
     expected_silence: Silence = ()
     is_declared: bool = False
+    opening_ms: Duration = 0
 
 
 class EndItem(Message, frozen=True, tag="end_item"):

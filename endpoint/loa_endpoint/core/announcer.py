@@ -15,7 +15,6 @@ from loa_endpoint.core.effect import (
     EndMeasure,
     Judge,
     Keep,
-    Measure,
     Prepare,
     Release,
     Silence,
@@ -118,7 +117,7 @@ class Announcer:
         if play is None:
             return []
         play.carry(None, now.unix_ms)
-        return [Measure(play.name, now.mono_ms, play.expected_silence)]
+        return [play.measure(now)]
 
     def on_not_kept(self, play: bytes) -> bool:
         """The beginning of *play* could not be written down; tell whether it is ours."""
@@ -197,9 +196,7 @@ class Announcer:
         self.fader.forget()
         place = self._place
         kept = play.started(playlist=planned.source, scope=place.scope, mark=place.mark)
-        start_ms = max(now.mono_ms, planned.start_ms - now.unix_ms + now.mono_ms)
-        measured = Measure(play.name, start_ms, play.expected_silence)
-        return [Keep(kept), Judge(play.name, over=True), measured]
+        return [Keep(kept), Judge(play.name, over=True), play.measure(now)]
 
     def _let_sound(self, play: Play, now: Reading) -> list[Effect]:
         """Let it sound as soon as its file is there: from its start, or at its place."""

@@ -22,7 +22,6 @@ from loa_endpoint.core.effect import (
     Judge,
     Keep,
     KeepSession,
-    Measure,
     Shape,
     Silence,
 )
@@ -171,7 +170,7 @@ class Director:
         play.carry(None, now.unix_ms)
         effects += self._desk.handle(machine.ItemEnded(), play, now)
         effects += self._desk.on_player_restarted(play, now)
-        effects.append(Measure(play.name, now.mono_ms, play.expected_silence))
+        effects.append(play.measure(now))
         effects += self._volume(now)
         return effects + self._start_item(play, now)
 
@@ -314,9 +313,7 @@ class Director:
         self._turns.is_first(play.name)
         self._play, self._announced = play, None
         kept = play.started(playlist=planned.source, scope=place.scope, mark=place.mark)
-        start_ms = max(now.mono_ms, planned.start_ms - now.unix_ms + now.mono_ms)
-        measured = Measure(play.name, start_ms, play.expected_silence)
-        effects: list[Effect] = [Keep(kept), Judge(play.name), measured]
+        effects: list[Effect] = [Keep(kept), Judge(play.name), play.measure(now)]
         effects += [*self._volume(now), *self._start_item(play, now)]
         if self._agenda.on_air(planned):
             effects.append(KeepSession(planned.session.start))

@@ -178,13 +178,15 @@ class Shape:
 class Measure:
     """Measure what is written, from *at_ms* on, under the name of a play.
 
-    Of a *is_declared* signal (an alert, a test tone) no monitor complains.
+    Of a *is_declared* signal (an alert, a test tone) no monitor complains. Silence of up to
+    *opening_ms* before the first sound is no gap: what begins late has its source to open first.
     """
 
     play: str
     at_ms: int
     expected_silence: tuple[tuple[int, int], ...]
     is_declared: bool = False
+    opening_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,14 @@ import dataclasses
 import hashlib
 from dataclasses import dataclass, field
 
+from loa_endpoint.core.clock import Reading
+from loa_endpoint.core.effect import Measure
 from loa_endpoint.core.schedule import Planned
 from loa_protocol.objects.playlist import BearerKind, Mark
 from loa_protocol.record import Evidence, Outcome, PlayEnded, PlayStarted, Recorded, Segment
 
 MOST_RECORDED = 48  # files of the black box: with all else they fit into a record of 4,096 bytes
+_OPENING_MS = 250  # a file that begins late is opened first, on a slow card; its start tells of it
 MAX_SEGMENTS = 60  # the record holds 64; a flapping bearer is held long before
 
 
@@ -51,11 +54,6 @@ class Play:
         return self.id.hex()
 
     @property
-    def expected_silence(self) -> tuple[tuple[int, int], ...]:
-        """The spans in which silence is part of the item, in ms from its start."""
-        return tuple((span.start_ms, span.end_ms) for span in self.planned.item.expected_silence)
-
-    @property
     def bearer(self) -> BearerKind | None:
         """What carries it now."""
         return self._bearer
@@ -68,6 +66,21 @@ class Play:
         self._bearer, self._since_ms = bearer, at_ms
         if bearer is not None and self.started_ms is None:
             self.started_ms = at_ms
+
+    def measure(self, now: Reading) -> Measure:
+        """Return the order to measure it: from its start, or from now on where that has passed."""
+        late_ms = max(0, now.unix_ms - self.planned.start_ms)
+        item = self.planned.item
+        return Measure(
+            self.name,
+            at_ms=now.mono_ms + max(0, self.planned.start_ms - now.unix_ms),
+            expected_silence=tuple(
+                (max(0, span.start_ms - late_ms), span.end_ms - late_ms)
+                for span in item.expected_silence
+                if span.end_ms > late_ms
+            ),
+            opening_ms=_OPENING_MS if late_ms else 0,
+        )
 
     def sounded(self, at_ms: int) -> None:
         """Correct the beginning of the present segment: its first sample came at *at_ms*."""
