@@ -19,7 +19,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.lib.stride_tricks import sliding_window_view
 
 from fuzz.fuzz_hls import fuzz as fuzz_hls
 from fuzz.fuzz_source_head import fuzz as fuzz_head
@@ -39,6 +38,7 @@ from loa_sound.blocks import RATE, Samples
 from support.broker_lab import server_tls
 from support.device_ca_lab import X509Lab
 from support.radio import encoder
+from support.sound_card import config_of, make_card
 from support.sound_files import noise, to_pcm, tone, write
 from support.waiting import soon
 
@@ -122,10 +122,6 @@ def test_a_pipe_that_is_faster_than_the_clock_has_to_wait_and_its_end_is_the_end
     os.close(reader)
 
 
-_CARD = """
-pcm.desk {{ type file slave.pcm {{ type null }} file "/dev/null" infile "{source}" format raw }}
-pcm.default {{ type null }}
-"""
 _LISTEN = """
 import sys, time
 from loa_manager.live.capture import MicrophoneSource
@@ -137,32 +133,25 @@ sys.stdout.buffer.write(data)
 """
 
 
-@pytest.mark.needs("portaudio")
+@pytest.mark.needs("portaudio", "sound-card")
 @pytest.mark.requirement("SRC-1")
 def test_a_microphone_is_found_by_its_name_and_heard_sample_by_sample(tmp_path: Path) -> None:
-    spoken = to_pcm(noise(3))
-    (tmp_path / "in.raw").write_bytes(spoken.tobytes())
-    config = tmp_path / "asound.conf"
-    config.write_text(_CARD.format(source=tmp_path / "in.raw"))
-    more = {"ALSA_CONFIG_PATH": str(config), "PYTHONPATH": os.pathsep.join(sys.path)}
+    card, spoken = make_card(tmp_path), to_pcm(noise(20))
+    card.capture.write_bytes(spoken.tobytes())
+    config = {"ALSA_CONFIG_PATH": config_of(card), "PYTHONPATH": os.pathsep.join(sys.path)}
 
     def ask(name: str) -> subprocess.CompletedProcess[bytes]:
         command = [sys.executable, "-c", _LISTEN, name]
         return subprocess.run(
-            command, check=False, capture_output=True, env=os.environ | more, timeout=60
+            command, check=False, capture_output=True, env=os.environ | config, timeout=60
         )
 
-    def is_exact() -> bool:
-        heard = np.frombuffer(ask("desk").stdout, dtype="<i2")
-        views = sliding_window_view(spoken, 200)
-        first = int(np.flatnonzero(np.all(views == heard[:200], axis=1))[0])
-        return np.array_equal(heard, spoken[first : first + len(heard)])
-
-    # a machine with too much else to do loses samples, as a real one would; not five times running
-    assert any(is_exact() for _ in range(5))
+    heard = np.frombuffer(ask("horn").stdout, dtype="<i2")
+    assert len(heard) >= RATE
+    assert np.array_equal(heard, spoken[: len(heard)])
     refused = ask("violin").stderr.decode()
     assert "violin" in refused
-    assert "desk" in refused  # what there is
+    assert "horn" in refused  # what there is
 
 
 # --- the reservoir
