@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 _EVERY_S: Final = 0.1
+_STARTING: Final = 50  # looks, while a process loads its modules on a busy machine
 _MIB: Final = 1024
 
 
@@ -37,10 +38,19 @@ class Vitals:
         """Return the most memory that a process held at any look."""
         return max(self.memory_mib[pid])
 
+    def at_rest_mib(self, pid: int) -> float:
+        """Return what a process held when it had started."""
+        return max(self.memory_mib[pid][:_STARTING])
+
     def growth_mib(self, pid: int) -> float:
-        """Return by how much the middle of the last quarter lies above that of the second."""
-        seen = self.memory_mib[pid]
-        quarter = max(1, len(seen) // 4)
+        """Return by how much the middle of the last quarter lies above that of the second.
+
+        Of a process that ended soon after it had started it is 0.
+        """
+        seen = self.memory_mib[pid][_STARTING:]
+        quarter = len(seen) // 4
+        if not quarter:
+            return 0.0
         return statistics.median(seen[-quarter:]) - statistics.median(seen[quarter : 2 * quarter])
 
 
