@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 
+from loa_protocol.errors import MessageError
 from loa_protocol.objects.policy import VOLUME_MAX, AlertLimits, Hours, Policy
+from loa_protocol.stream_url import stream_host
 
 DAY_S = 86_400
 MINUTE_S = 60
@@ -43,11 +45,34 @@ def is_allowed(policy: Policy, start_s: int, end_s: int) -> bool:
     """Tell whether every second from *start_s* up to *end_s* lies in allowed hours."""
     at = start_s
     while at < end_s:
-        reach = _allowed_until(policy, at)
+        reach = _allowed_until(policy, policy.hours, at)
         if reach is None:
             return False
         at = reach
     return True
+
+
+def may_stream(policy: Policy, url: str, unix_ms: int) -> bool:
+    """Tell whether the unsigned stream *url* may sound at *unix_ms*: its host, and the hour.
+
+    The hours for all scheduled sound are another question (:func:`is_allowed`), and hold as well.
+    """
+    return stream_until_ms(policy, url, unix_ms) is not None
+
+
+def stream_until_ms(policy: Policy, url: str, unix_ms: int) -> int | None:
+    """Return until when (unix ms, excluded) the unsigned stream *url* may sound from *unix_ms* on.
+
+    None is not now. Where another span begins as this one ends, ask again at that instant.
+    """
+    try:
+        host = stream_host(url)
+    except MessageError:
+        return None
+    if host not in policy.unsigned_streams:
+        return None
+    reach = _allowed_until(policy, policy.unsigned_stream_hours or (), unix_ms // 1000)
+    return None if reach is None else reach * 1000
 
 
 def volume_cap(policy: Policy, unix_s: int) -> int:
@@ -94,17 +119,21 @@ def tighten(province: Policy, commune: Policy) -> Policy:
         unsigned_streams=tuple(
             h for h in province.unsigned_streams if h in commune.unsigned_streams
         ),
+        unsigned_stream_hours=_overlap(
+            province.unsigned_stream_hours or (), commune.unsigned_stream_hours or ()
+        )
+        or None,
         preapproved_holders=max(province.preapproved_holders, commune.preapproved_holders),
         order_deadline_min=max(province.order_deadline_min, commune.order_deadline_min),
         order_rule=min(province.order_rule, commune.order_rule),  # waiting is the tightest
     )
 
 
-def _allowed_until(policy: Policy, at: int) -> int | None:
+def _allowed_until(policy: Policy, spans: tuple[Hours, ...], at: int) -> int | None:
     minute, day = minute_of_day(policy, at), weekday(policy, at)
     ends = [
         hours.end_min
-        for hours in policy.hours
+        for hours in spans
         if hours.weekdays >> day & 1 and hours.start_min <= minute < hours.end_min
     ]
     if not ends:

@@ -16,6 +16,7 @@ from loa_protocol import cbor
 from loa_protocol.errors import MessageError
 from loa_protocol.objects.authority import Level
 from loa_protocol.objects.playlist import BearerKind, BulletinKind, Mark
+from loa_protocol.objects.policy import HOST
 from loa_protocol.schema import Bytes, Choice, Int, ListOf, Nested, Text, Wire, wire
 from loa_protocol.scope import SCOPE
 
@@ -132,6 +133,7 @@ class PlayEnded(Wire):
         16, ListOf(Nested(Recorded, row=True), 64), optional=True
     )
     drift_ms: int | None = wire(17, Int(-(2**31), 2**31), optional=True)  # worst; + is late
+    unsigned_host: str | None = wire(18, HOST, optional=True)  # its stream sounded, unsigned
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -39,6 +39,7 @@ from loa_protocol.objects.playlist import (
     Proof,
     Session,
     Span,
+    Stream,
 )
 from loa_protocol.objects.policy import AlertLimits, Hours, Policy, VolumeCap
 from loa_protocol.objects.standing import StandingProgramme, WeeklySession, WeeklyWindow
@@ -61,6 +62,7 @@ LAYOUTS: tuple[type[Wire], ...] = (
     Bearer,
     Span,
     FmWindow,
+    Stream,
     Proof,
     StandingProgramme,
     WeeklySession,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,6 +12,7 @@ from loa_protocol.objects.authority import SECONDS, Level
 from loa_protocol.objects.policy import CENTI_LUFS, LANGUAGE, VOLUME
 from loa_protocol.schema import Bytes, Choice, Int, ListOf, Nested, Text, Wire, wire
 from loa_protocol.scope import SCOPE
+from loa_protocol.stream_url import MAX_URL, stream_host
 
 MILLISECONDS = Int(0, 7 * 86_400_000)
 IDENTIFIER = Text(64)
@@ -75,7 +77,8 @@ class Session(Wire):
 class Bearer(Wire):
     """One way to hear an item; *reference* counts FM windows or media of the playlist.
 
-    A stream with reference 0 is live sound under a grant: the item is a live slot.
+    A stream with reference 0 is live sound under a grant: the item is a live slot. With reference n
+    it is the n-th of the playlist's streams, which nobody signed.
     """
 
     kind: BearerKind = wire(1, Choice(BearerKind))
@@ -140,6 +143,22 @@ class FmWindow(Wire):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Stream(Wire):
+    """Somebody's stream, fetched as it is: what it sounds like, nobody signed."""
+
+    url: str = wire(1, Text(MAX_URL))
+
+    @property
+    def host(self) -> str:
+        """Return the host, which the policy has to name."""
+        return stream_host(self.url)
+
+    def check(self) -> None:
+        """Raise MessageError where the address is not https in its one spelling."""
+        stream_host(self.url)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Playlist(Wire):
     """What an endpoint plays from, for up to 30 days."""
 
@@ -152,8 +171,24 @@ class Playlist(Wire):
     sessions: tuple[Session, ...] = wire(7, ListOf(Nested(Session, row=True), 1024))
     items: tuple[Item, ...] = wire(8, ListOf(Nested(Item), 4096))
     fm_windows: tuple[FmWindow, ...] = wire(9, ListOf(Nested(FmWindow, row=True), 1024))
+    streams: tuple[Stream, ...] | None = wire(
+        10, ListOf(Nested(Stream, row=True), 16, 1), optional=True
+    )
 
     def check(self) -> None:
-        """Raise MessageError where it would run for more than a month."""
+        """Raise MessageError where it would run for over a month, or names a stream it has not."""
         if not 0 < self.expires - self.not_before <= MAX_LIFE_S:
             raise MessageError("Playlist.expires: a playlist runs for up to 31 days")
+        for stream in self.streams or ():
+            stream.check()  # on the way out nobody else asks
+        check_streams("Playlist", self.items, len(self.streams or ()))
+
+
+def check_streams(what: str, items: Iterable[Item], count: int) -> None:
+    """Raise MessageError where one of *items* names a stream beyond the *count* there are."""
+    for item in items:
+        for bearer in item.bearers:
+            if bearer.kind is BearerKind.STREAM and bearer.reference > count:
+                raise MessageError(
+                    f"{what}.items: {item.id!r} names stream {bearer.reference} of {count}"
+                )

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from loa_protocol.objects.authority import SECONDS
 from loa_protocol.schema import Bool, Bytes, Choice, Int, ListOf, MapOf, Nested, Text, Wire, wire
 from loa_protocol.scope import SCOPE
+from loa_protocol.stream_url import MAX_HOST, is_host
 
 MINUTE_OF_DAY = Int(0, 1440)
 VOLUME_MAX = 15  # the trade's volume levels run from 1 to 15
 VOLUME = Int(0, VOLUME_MAX)
 LANGUAGE = Text(35)  # a BCP 47 tag
 CENTI_LUFS = Int(-7000, 0)
+HOST = Text(MAX_HOST, rule=is_host)
 
 
 class AfterAlert(enum.IntEnum):
@@ -83,7 +85,10 @@ class Policy(Wire):
     alert_limits: AlertLimits = wire(20, Nested(AlertLimits))
     alert_without_time: bool = wire(21, Bool())
     after_alert: AfterAlert = wire(22, Choice(AfterAlert))
-    unsigned_streams: tuple[str, ...] = wire(23, ListOf(Text(253), 16))  # hosts, marked in records
+    unsigned_streams: tuple[str, ...] = wire(23, ListOf(HOST, 16))  # hosts, marked in records
     preapproved_holders: int = wire(24, Int(1, 8))  # of a commune, for alerts of such media
     order_deadline_min: int = wire(25, Int(0, 10_080))  # before a session
     order_rule: OrderRule = wire(26, Choice(OrderRule))
+    unsigned_stream_hours: tuple[Hours, ...] | None = wire(  # absent: unsigned streams never sound
+        27, ListOf(Nested(Hours, row=True), 64, 1), optional=True
+    )

@@ -7,7 +7,7 @@ from typing import Final
 
 from loa_protocol.errors import MessageError
 from loa_protocol.objects.authority import SECONDS
-from loa_protocol.objects.playlist import IDENTIFIER, Item, Media, Proof
+from loa_protocol.objects.playlist import IDENTIFIER, Item, Media, Proof, check_streams
 from loa_protocol.objects.policy import MINUTE_OF_DAY, VOLUME
 from loa_protocol.schema import Int, ListOf, Nested, Wire, wire
 from loa_protocol.scope import SCOPE
@@ -53,6 +53,10 @@ class StandingProgramme(Wire):
     fm_windows: tuple[WeeklyWindow, ...] = wire(9, ListOf(Nested(WeeklyWindow, row=True), 64))
 
     def check(self) -> None:
-        """Raise MessageError where it would run for more than a year."""
+        """Raise MessageError where it would run for over a year, or names a stream: it has none.
+
+        What repeats for a year with nobody at the desk is signed sound.
+        """
         if not 0 < self.expires - self.not_before <= MAX_LIFE_S:
             raise MessageError("StandingProgramme.expires: a standing programme runs up to a year")
+        check_streams("StandingProgramme", self.items, 0)

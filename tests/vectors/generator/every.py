@@ -15,6 +15,7 @@ from vectors.generator import (
     playlists,
     roots,
     seals,
+    streams,
 )
 from vectors.generator.case import Case
 
@@ -32,5 +33,6 @@ def every_case() -> Iterator[Case]:
         commands,
         online,
         roots,
+        streams,
     ):
         yield from module.cases()

@@ -360,7 +360,7 @@ def _formats() -> Iterator[Case]:
     yield _playlist(
         "unknown_key_signed",
         "An unknown key, signed by both.",
-        sign_bytes(Kind.PLAYLIST, encode({**value, 10: 1}), EDITOR, APPROVER),
+        sign_bytes(Kind.PLAYLIST, encode({**value, 99: 1}), EDITOR, APPROVER),
         FORMAT,
     )
     yield _playlist(
