@@ -23,7 +23,7 @@ from loa_protocol.language import translator
 
 _ = translator("loa_manager")
 
-REVISION: Final = "0003"  # the newest migration; a test compares
+REVISION: Final = "0004"  # the newest migration; a test compares
 BUSY_MS: Final = 15_000  # how long one writer waits for another
 _WRITE: Final = "loa_write"
 

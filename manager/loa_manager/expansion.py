@@ -177,6 +177,8 @@ def _end(body: PlayEnded) -> dict[str, Any]:
         "true_peak_cdb": body.true_peak_cdb,
         "recorded": body.recorded
         and [[each.start_ms, each.duration_ms, each.sha256.hex()] for each in body.recorded],
+        "drift_ms": body.drift_ms,
+        "unsigned_host": body.unsigned_host,
     }
 
 

@@ -37,6 +37,8 @@ def _facts(row: Any) -> dict[str, Any]:  # noqa: ANN401 - a row of the table
         "evidence": Evidence(row["evidence"]).name.lower() if has_end else None,
         "volume": row["volume"],
         "offset_ms": row["offset_ms"],
+        "drift_ms": row["drift_ms"],
+        "unsigned_host": row["unsigned_host"],
         "silent_ms": row["silent_ms"],
         "xruns": row["xruns"],
         "loudness_lufs": _hundredths(row["loudness_clufs"]),

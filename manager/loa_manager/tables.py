@@ -267,6 +267,8 @@ play = Table(
     Column("loudness_clufs", Integer),
     Column("true_peak_cdb", Integer),
     Column("recorded", JSON(none_as_null=True)),  # [[start_ms, duration_ms, sha256], ...]
+    Column("drift_ms", BigInteger),  # worst; + is late
+    Column("unsigned_host", String(253)),  # whose unsigned stream sounded in it
     Index("ix_play_endpoint", "endpoint", "began_ms"),
     Index("ix_play_began", "began_ms"),
 )

@@ -48,12 +48,14 @@ def rebuild(home: Path) -> None:
 @click.argument("scope", default="")
 @click.option("--since", type=LocalTime(), help="From this local time on; a week by default.")
 @click.option("--most", type=click.IntRange(1, 10_000), default=50, help="The newest; 50.")
+@click.option("--drift", is_flag=True, help="Show also how far it was from its instants at worst.")
 @home_option
 @json_option
-def plays(scope: str, since: datetime | None, most: int, home: Path) -> None:
+def plays(scope: str, since: datetime | None, most: int, drift: bool, home: Path) -> None:
     """List what was played in SCOPE, with what was measured of it and whether it can be heard.
 
-    SCOPE is a station or cluster such as st0137; without it, the whole province.
+    SCOPE is a station or cluster such as st0137; without it, the whole province. Where a stream
+    sounded that nobody had signed, its host stands beside the play.
     """
     begin = since or datetime.now(UTC) - timedelta(days=7)
     with books.reading(home) as opened:
@@ -64,6 +66,8 @@ def plays(scope: str, since: datetime | None, most: int, home: Path) -> None:
     if wants_json(click.get_current_context()):
         show_json(found)
         return
+    rows = [_row(each, province) for each in found]
+    has_unsigned = any(row["unsigned"] for row in rows)
     columns = {
         "cluster": _("Cluster"),
         "at": _("At"),
@@ -73,13 +77,15 @@ def plays(scope: str, since: datetime | None, most: int, home: Path) -> None:
         "loudness": _("Loudness"),
         "silent": _("Silent"),
         "recorded": _("Recording"),
+        **({"drift": _("Drift")} if drift else {}),
+        **({"unsigned": _("UNSIGNED sound from")} if has_unsigned else {}),
     }
-    show([_row(each, province) for each in found], [Column(*each) for each in columns.items()])
+    show(rows, [Column(*each) for each in columns.items()])
 
 
 def _row(facts: dict[str, Any], province: str) -> dict[str, Any]:
     at_ms, loudness = facts["started_ms"] or facts["planned_ms"], facts["loudness_lufs"]
-    silent_ms, grade = facts["silent_ms"], facts["evidence"]
+    silent_ms, grade, drift_ms = facts["silent_ms"], facts["evidence"], facts["drift_ms"]
     return {
         "cluster": id_of(facts["cluster"], province),
         "at": f"{datetime.fromtimestamp(at_ms / 1000, LOCAL):%d/%m/%Y %H:%M:%S}",
@@ -89,6 +95,8 @@ def _row(facts: dict[str, Any], province: str) -> dict[str, Any]:
         "loudness": None if loudness is None else f"{loudness:.1f} LUFS",
         "silent": None if silent_ms is None else f"{silent_ms / 1000:.1f} s",
         "recorded": bool(facts["recorded"]),
+        "drift": None if drift_ms is None else f"{drift_ms:+d} ms",
+        "unsigned": facts["unsigned_host"],
     }
 
 
