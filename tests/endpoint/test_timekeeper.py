@@ -196,6 +196,19 @@ async def test_who_wants_the_time_now_wakes_the_one_who_asks(
     assert asks(time)
 
 
+def test_the_server_is_asked_early_after_the_first_answer_and_then_less_and_less(
+    bench: Bench,
+) -> None:
+    time, apart_s = bench.boot(), []
+    for _ in range(6):
+        answer(time, NOW)
+        apart_s.append(time.asks_in_s)
+    assert [round(each) for each in apart_s] == [30, 300, 1800, 7200, 21_600, 21_600]
+    assert not asks(time)
+    time.want_answer()
+    assert asks(time)
+
+
 async def test_without_anybody_who_wants_it_the_pause_is_kept(bench: Bench) -> None:
     loop = asyncio.get_running_loop()
     began = loop.time()

@@ -192,7 +192,8 @@ class ContentPlane:
         while True:
             try:
                 await self._identity_round()
-                retries.failures, pause_s = 0, IDENTITY_CHECK_S
+                retries.failures = 0
+                pause_s = min(IDENTITY_CHECK_S, max(0.0, self._time.asks_in_s))
             except (FetchError, MessageError, StoreError) as error:
                 log.warning("service_unreachable", extra={"why": str(error)})
                 pause_s = retries.ended(0) / 1000

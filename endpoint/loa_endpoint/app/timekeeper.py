@@ -29,7 +29,6 @@ log = logging.getLogger("loa.endpoint")
 
 # The first release's date: no honest time is earlier. A later build may raise it.
 BUILT_MS = 1_795_000_000_000
-ANSWER_LIFE_MS = 6 * 3_600_000  # ask again so often; drift stays under 3 s
 TICK_S = 5.0  # how often the wall clock is heard and the battery clock looked at
 ASK_APART_S = 2.0  # however many want to know the time
 _NONCE = "floor_nonce"
@@ -75,8 +74,14 @@ class Timekeeper:
     @property
     def wants_answer(self) -> bool:
         """Whether it is time to ask the server for the time."""
-        answered = self._answered_ms
-        return answered is None or monotonic_ms() - answered > ANSWER_LIFE_MS
+        return self.asks_in_s <= 0.0
+
+    @property
+    def asks_in_s(self) -> float:
+        """How many seconds from now the server is to be asked."""
+        if self._answered_ms is None:
+            return 0.0
+        return (self._answered_ms + self._clock.ask_again_ms - monotonic_ms()) / 1000
 
     def want_answer(self) -> None:
         """Have the server asked for the time now: an alert waits for it, or there is doubt."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from loa_endpoint.core.answers import Answer, Answers
 from loa_endpoint.core.time_source import AGREE_MS, Anchor, Jump, Sources
 from loa_protocol.record import ClockTrust
 
@@ -64,7 +65,7 @@ class Clock:
         """
         self._has_floor, self._build_ms = floor_ms is not None, build_ms
         self._floor = Anchor(max(floor_ms or 0, build_ms), mono_ms)
-        self._answer: _Known | None = None
+        self._answers = Answers()
         self._battery: _Known | None = None
         self._agreed: _Known | None = None
         self._sources = Sources()
@@ -93,10 +94,14 @@ class Clock:
         trip = answered_ms - asked_ms
         if not 0 <= trip <= MAX_ROUND_TRIP_MS:
             return False
-        middle = asked_ms + trip // 2
-        self._answer = _Known(Anchor(unix_ms, middle), trip // 2 + 1)
-        self._raise_floor(unix_ms, middle)
+        self._answers.take(Answer(unix_ms, asked_ms + trip // 2, trip // 2 + 1))
+        self._raise_floor(unix_ms, answered_ms)  # it may have been given when we asked
         return True
+
+    @property
+    def ask_again_ms(self) -> int:
+        """How long after an answer the next one is due."""
+        return self._answers.again_ms
 
     def on_battery(self, unix_ms: int | None, mono_ms: int, error_ms: int) -> None:
         """Take what the battery clock says, None where it cannot be believed.
@@ -129,14 +134,15 @@ class Clock:
         """
         self._floor = Anchor(max(unix_ms, self._build_ms), mono_ms)
         self._has_floor = True
-        self._answer = self._agreed = self._battery = None
+        self._answers.forget()
+        self._agreed = self._battery = None
 
     def read(self, mono_ms: int) -> Reading:
         """Return the time by the highest rung that holds."""
         floor = self.floor_ms(mono_ms)
-        if self._answer is not None and not self.floor_ahead_ms(mono_ms):
-            told = self._answer.anchor.at(mono_ms)
-            error = self._answer.error_at(mono_ms) + max(0, floor - told)
+        if self._answers.is_known and not self.floor_ahead_ms(mono_ms):
+            told = self._answers.at(mono_ms)
+            error = self._answers.error_ms(mono_ms) + max(0, floor - told)
             return _reading(mono_ms, max(told, floor), ClockTrust.T3, error)
         known = self._second_best(mono_ms)
         if known is not None:
@@ -160,9 +166,9 @@ class Clock:
         0 where it does not. Then one of two signed times was wrong; neither is believed, and the
         province must say where the floor is.
         """
-        if self._answer is None:
+        if not self._answers.is_known:
             return 0
-        latest = self._answer.anchor.at(mono_ms) + self._answer.error_at(mono_ms) + FLOOR_SLACK_MS
+        latest = self._answers.at(mono_ms) + self._answers.error_ms(mono_ms) + FLOOR_SLACK_MS
         return max(0, self.floor_ms(mono_ms) - latest)
 
     def said(self) -> Mapping[str, Anchor]:
