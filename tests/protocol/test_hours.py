@@ -11,13 +11,15 @@ from hypothesis import strategies as st
 from loa_protocol.hours import (
     is_allowed,
     local_day,
+    may_stream,
     minute_of_day,
     next_cap_change,
+    stream_until_ms,
     tighten,
     volume_cap,
     weekday,
 )
-from loa_protocol.objects.policy import Hours, VolumeCap
+from loa_protocol.objects.policy import Hours, Policy, VolumeCap
 from support.province import policy
 
 VIETNAM = dt.timezone(dt.timedelta(hours=7))
@@ -119,3 +121,72 @@ def test_what_both_allow_is_what_the_tighter_allows(start: int, length: int) -> 
     assert is_allowed(tighten(one, other), *span) == (
         is_allowed(one, *span) and is_allowed(other, *span)
     )
+
+
+LIVE = "https://radio.example:8443/live"
+HOSTS = st.lists(st.sampled_from(["radio.example", "dai.example", "192.0.2.7"]), unique=True)
+SPANS = st.lists(
+    st.builds(
+        Hours,
+        weekdays=st.integers(1, 127),
+        start_min=st.integers(0, 1440),
+        end_min=st.integers(0, 1440),
+    ),
+    max_size=4,
+)
+RULES = st.builds(
+    lambda hosts, spans: policy(
+        unsigned_streams=tuple(hosts), unsigned_stream_hours=tuple(spans) or None
+    ),
+    HOSTS,
+    SPANS,
+)
+
+
+def streaming(*spans: tuple[int, int], hosts: tuple[str, ...] = ("radio.example",)) -> Policy:
+    hours = tuple(Hours(weekdays=31, start_min=start, end_min=end) for start, end in spans)
+    return policy(unsigned_streams=hosts, unsigned_stream_hours=hours or None)
+
+
+@pytest.mark.requirement("SEC-4")
+def test_an_unsigned_stream_sounds_only_from_a_named_host_in_named_hours() -> None:
+    rules = streaming((360, 420))  # 06:00-07:00 from Monday to Friday
+    friday = at("2026-12-04 06:00") * 1000
+    assert may_stream(rules, LIVE, friday)
+    assert stream_until_ms(rules, LIVE, friday + 1) == at("2026-12-04 07:00") * 1000
+    assert not may_stream(rules, LIVE, friday - 1)
+    assert not may_stream(rules, LIVE, at("2026-12-04 07:00") * 1000)
+    assert not may_stream(rules, LIVE, at("2026-12-05 06:00") * 1000)  # a Saturday
+    assert not may_stream(rules, "https://other.radio.example/live", friday)
+    assert not may_stream(rules, "http://radio.example/live", friday)
+    assert not may_stream(rules, "https://radio.example@evil.example/", friday)
+
+
+@pytest.mark.requirement("SEC-4")
+def test_without_hours_or_without_hosts_no_unsigned_stream_ever_sounds() -> None:
+    noon = at("2026-12-04 12:00") * 1000
+    assert not may_stream(streaming(), LIVE, noon)
+    assert not may_stream(streaming((0, 1440), hosts=()), LIVE, noon)
+    assert not may_stream(policy(), LIVE, noon)
+    assert may_stream(streaming((0, 1440)), LIVE, noon)
+
+
+def test_spans_of_streams_that_touch_are_asked_one_after_the_other() -> None:
+    rules = streaming((360, 420), (420, 480))
+    until = stream_until_ms(rules, LIVE, at("2026-12-04 06:30") * 1000)
+    assert until == at("2026-12-04 07:00") * 1000
+    assert stream_until_ms(rules, LIVE, until) == at("2026-12-04 08:00") * 1000
+
+
+@pytest.mark.requirement("ADM-2")
+@given(RULES, RULES, st.integers(0, 86_400_000 * 8))
+def test_a_commune_can_only_tighten_what_streams_unsigned(
+    province: Policy, commune: Policy, at_ms: int
+) -> None:
+    both = tighten(province, commune)
+    for host in ("radio.example", "dai.example", "192.0.2.7", "other.example"):
+        url = f"https://{host}/live"
+        assert may_stream(both, url, at_ms) == (
+            may_stream(province, url, at_ms) and may_stream(commune, url, at_ms)
+        )
+    assert both.unsigned_stream_hours is None or both.unsigned_stream_hours

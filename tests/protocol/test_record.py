@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -63,6 +64,7 @@ ENDED = PlayEnded(
     uncertainty_ms=12,
     loudness_clufs=-2310,
     drift_ms=-2,
+    unsigned_host="radio.example",
 )
 BODY_EXAMPLES: tuple[Body, ...] = (
     Boot(previous_epoch=0, previous_next=0, previous_chain=CHAIN_START, version="0.1.0"),
@@ -79,6 +81,11 @@ BODY_EXAMPLES: tuple[Body, ...] = (
 def test_every_kind_of_record_comes_back_from_its_bytes(body: Body) -> None:
     record = Record(at_ms=1_800_000_000_000, trust=ClockTrust.T3, body=body)
     assert Record.from_bytes(record.to_bytes()) == record
+
+
+def test_the_host_of_an_unsigned_stream_is_one_or_the_record_is_none() -> None:
+    with pytest.raises(FormatError, match="unsigned_host"):
+        replace(ENDED, unsigned_host="https://radio.example/").to_bytes()
 
 
 def test_every_kind_has_an_example_here() -> None:
