@@ -7,9 +7,8 @@ confirmed, and the status is read once a second between. Times are monotonic mil
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
-from loa_endpoint.core.amplifier import Amplifier
 from loa_protocol import amplifier_map as registers
 from loa_protocol.amplifier_map import AmplifierHolding, AmplifierInput, AmplifierReading
 from loa_protocol.errors import MessageError
@@ -42,10 +41,31 @@ class AmplifierBack:
 Event = AmplifierRead | AmplifierSilent | AmplifierBack
 
 
-class AmplifierBus:
-    """The master of one amplifier; asks :class:`Amplifier` how it should be."""
+class Wish(Protocol):
+    """Who says how the amplifier should be: :class:`loa_endpoint.core.amplifier.Amplifier`."""
 
-    def __init__(self, amplifier: Amplifier) -> None:
+    @property
+    def is_asleep(self) -> bool:
+        """Whether it is to sleep."""
+
+    @property
+    def is_muted(self) -> bool:
+        """Whether it is to be mute."""
+
+    def tick(self, now_ms: int) -> None:
+        """Let time pass."""
+
+    def next_deadline(self) -> int | None:
+        """Return when to tick."""
+
+    def fell_asleep(self, now_ms: int) -> None:
+        """Hear from itself that it sleeps."""
+
+
+class AmplifierBus:
+    """The master of one amplifier; asks its :class:`Wish` how it should be."""
+
+    def __init__(self, amplifier: Wish) -> None:
         self._amplifier = amplifier
         self._decoder = ReplyDecoder()
         self._out = b""
@@ -55,6 +75,11 @@ class AmplifierBus:
         self._answer_by_ms: int | None = None
         self._poll_at_ms: int | None = None
         self._missed = 0
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether the amplifier has said that it is as it should be."""
+        return self._control == self._wanted
 
     def start(self, now_ms: int) -> None:
         """Take note that the port has been opened."""
