@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from loa_manager.live.hls import MediaList, parse_playlist
 from loa_protocol.errors import FormatError
+from loa_sound.streams.hls import MediaList, parse_playlist
 
 _URL = "https://radio.example.vn/live/a.m3u8"
 

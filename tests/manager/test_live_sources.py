@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import os
 import socket
-import ssl
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -20,26 +16,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fuzz.fuzz_hls import fuzz as fuzz_hls
 from fuzz.fuzz_source_head import fuzz as fuzz_head
 from fuzz.targets import seeds
 from loa_manager.live.capture import FifoSource
-from loa_manager.live.fetching import Way
-from loa_manager.live.hls import BEHIND, MediaList, parse_playlist
 from loa_manager.live.icecast import IcecastSource
 from loa_manager.live.played import FileSource, PcmSource
 from loa_manager.live.request_head import parse_head
 from loa_manager.live.source import Source, SourceKind, SourceName, parse_source
-from loa_manager.live.stream import Reservoir, Room
 from loa_manager.live.upstream import Upstream
 from loa_manager.live.watch import BackOff, Flow, Watch
-from loa_protocol.errors import ConfigError, FetchError, FormatError, MessageError
+from loa_protocol.errors import ConfigError
 from loa_sound.blocks import RATE, Samples
-from support.broker_lab import server_tls
-from support.device_ca_lab import X509Lab
+from loa_sound.streams.fetching import Way
+from loa_sound.streams.reservoir import Room
 from support.radio import encoder
 from support.sound_card import config_of, make_card
 from support.sound_files import noise, to_pcm, tone, write
+from support.station import station
 from support.waiting import soon
 
 
@@ -154,29 +147,6 @@ def test_a_microphone_is_found_by_its_name_and_heard_sample_by_sample(tmp_path: 
     assert "horn" in refused  # what there is
 
 
-# --- the reservoir
-
-
-def test_a_reservoir_fills_gives_at_the_clock_s_pace_and_fills_again_when_dry() -> None:
-    held = Reservoir(Room(before_s=1, most_s=3))
-    held.put(np.ones(RATE // 2, dtype=np.float32))
-    assert len(held.take(0)) == 0
-    held.put(np.ones(RATE // 2, dtype=np.float32))
-    assert [len(held.take(n / 2)) for n in range(4)] == [0, RATE // 2, RATE // 2, 0]
-    assert held.dry == 1
-    held.put(np.ones(RATE // 2, dtype=np.float32))
-    assert len(held.take(9)) == 0
-
-
-@given(st.lists(st.integers(1, RATE), max_size=20))
-def test_a_burst_never_makes_a_reservoir_hold_more_than_it_may(sizes: list[int]) -> None:
-    held = Reservoir(Room(before_s=0.5, most_s=2))
-    for size in sizes:
-        held.put(np.ones(size, dtype=np.float32))
-        assert held.held_s <= 2
-    assert round(held.held_s * RATE) + held.dropped == sum(sizes)
-
-
 # --- an encoder on loopback
 
 
@@ -236,92 +206,7 @@ def test_any_bytes_at_the_door_are_a_head_or_a_named_error(data: bytes) -> None:
     fuzz_head(data)
 
 
-# --- HLS
-
-
-URL = "https://radio.example.vn/live/index.m3u8"
-
-
-def test_of_several_variants_the_smallest_is_taken_and_segments_follow_by_number() -> None:
-    master, media = (data for data in seeds("hls"))
-    assert parse_playlist(master, URL) == "https://radio.example.vn/live/lo.m3u8"
-    listed = parse_playlist(media, URL)
-    assert isinstance(listed, MediaList)
-    assert [(each.number, each.url) for each in listed.segments] == [
-        (17, "https://radio.example.vn/live/a17.m4s"),
-        (18, "https://cdn.example.vn/a18.m4s?x=1"),
-    ]
-    assert listed.segments[0].init == "https://radio.example.vn/live/init.mp4"
-    assert [each.number for each in listed.after(17)] == [18]
-    assert [each.number for each in listed.after(40)] == [17, 18]  # it began anew
-
-
-def test_a_stream_is_entered_near_its_live_edge() -> None:
-    lines = "".join(f"#EXTINF:4,\n{n}.ts\n" for n in range(9))
-    listed = parse_playlist(f"#EXTM3U\n#EXT-X-TARGETDURATION:4\n{lines}".encode(), URL)
-    assert isinstance(listed, MediaList)
-    assert [each.number for each in listed.after(None)] == [6, 7, 8]
-    assert BEHIND == 3
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        '#EXT-X-KEY:METHOD=AES-128,URI="k"', "#EXT-X-BYTERANGE:1@2", "file:///etc/passwd",
-        "#EXT-X-MEDIA-SEQUENCE:-1", "http://[", '#EXT-X-MAP:URI="concat:a|b"',
-    ],
-)  # fmt: skip
-def test_what_a_playlist_may_not_ask_for_is_refused(line: str) -> None:
-    with pytest.raises(MessageError):
-        parse_playlist(f"#EXTM3U\n#EXT-X-TARGETDURATION:4\n{line}\n".encode(), URL)
-
-
-@given(st.one_of(st.binary(max_size=300), st.text(max_size=300).map(str.encode)))
-def test_any_bytes_are_a_playlist_or_a_named_error(data: bytes) -> None:
-    fuzz_hls(data)
-
-
 # --- over the network
-
-
-class Station(BaseHTTPRequestHandler):
-    """A web server with files; what begins with /to/ leads on."""
-
-    files: dict[str, bytes]
-
-    def do_GET(self) -> None:
-        if self.path.startswith("/to/"):
-            self.send_response(302)
-            self.send_header("Location", self.path.removeprefix("/to/"))
-            self.end_headers()
-            return
-        data = self.files.get(self.path)
-        self.send_response(404 if data is None else 200)
-        kind = "application/vnd.apple.mpegurl" if self.path.endswith("m3u8") else "audio/mpeg"
-        self.send_header("Content-Type", kind)
-        self.end_headers()
-        with contextlib.suppress(OSError):
-            self.wfile.write(data or b"")
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
-@contextlib.contextmanager
-def station(files: dict[str, bytes], context: ssl.SSLContext | None = None) -> Iterator[str]:
-    handler = type("Handler", (Station,), {"files": files})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    if context is not None:
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-    thread.start()
-    try:
-        scheme = "http" if context is None else "https"
-        yield f"{scheme}://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 @pytest.mark.requirement("SRC-1")
@@ -344,36 +229,6 @@ def test_an_hls_stream_of_segments_is_one_sound(tmp_path: Path) -> None:
     parts = np.array_split(heard[RATE // 5 :], 28)
     levels = [float(np.sqrt(np.square(part).mean())) for part in parts]
     assert levels == pytest.approx([0.3 / 2**0.5] * 28, rel=0.35)  # no hole where they meet
-
-
-@pytest.mark.requirement("SEC-3")
-def test_a_server_whose_certificate_nobody_vouches_for_is_not_heard(tmp_path: Path) -> None:
-    lab, ca = X509Lab(), tmp_path / "ca.pem"
-    ca.write_bytes(lab.ca_pem)
-    with station({"/a": b"x" * 10}, server_tls(lab).server_context()) as numbers:
-        address = numbers.replace("127.0.0.1", "localhost")
-        assert Way.by(ca, takes_plain=False).fetch(f"{address}/a", 10) == b"x" * 10
-        with pytest.raises(FetchError, match=r"certificate|self-signed|issuer"):
-            Way.by(None, takes_plain=False).fetch(f"{address}/a", 10)
-        with pytest.raises(FetchError, match="too long"):
-            Way.by(ca, takes_plain=False).fetch(f"{address}/a", 9)
-
-
-@pytest.mark.requirement("SEC-3")
-def test_plain_http_is_taken_from_this_machine_alone_also_where_one_leads_on() -> None:
-    way = Way.by(None, takes_plain=False)
-    for url in ("http://radio.example.vn/live", "ftp://a/b", "file:///etc/passwd", "https://", "x"):
-        with pytest.raises(ConfigError):
-            way.check(url)
-    with station({}) as address:
-        with pytest.raises(ConfigError):
-            way.open(f"{address}/to/http://radio.example.vn/live")
-        with pytest.raises(FetchError, match="circles"):
-            way.open(f"{address}/to//to//to//to//to//to/{address}")
-        with pytest.raises(FetchError) as caught:
-            way.open(f"{address}/none")
-    assert caught.value.status == 404
-    Way.by(None, takes_plain=True).check("http://radio.example.vn/live")
 
 
 def test_what_is_no_sound_is_told_and_asked_for_again_at_growing_intervals() -> None:
@@ -400,6 +255,3 @@ def test_a_stream_counts_as_silent_only_after_the_whole_time(silences: list[bool
             assert quiet >= 1.99 or any(not each for each in silences)
         if quiet >= 2:
             assert watch.flow is Flow.SILENT
-
-
-assert issubclass(MessageError, FormatError)

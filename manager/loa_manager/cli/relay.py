@@ -23,7 +23,6 @@ from loa_manager.cli.order_options import Scope, open_giver
 from loa_manager.cli.question import confirm
 from loa_manager.cli.texts import LoaCommand
 from loa_manager.keyring import Identity, Secrets
-from loa_manager.live.fetching import STALL_S, Way
 from loa_manager.live.line import CHUNK_S, CommonClock, Line
 from loa_manager.live.permit import OneHolder, live_identity, slots_for
 from loa_manager.live.relay import (
@@ -42,6 +41,7 @@ from loa_manager.service_client import ServiceClient
 from loa_protocol.errors import LoaError
 from loa_protocol.exit_codes import INTERRUPTED
 from loa_protocol.language import translator
+from loa_sound.streams.fetching import STALL_S, Way
 
 _ = translator("loa_manager")
 

@@ -15,10 +15,11 @@ from threading import Thread
 from typing import Final
 
 from loa_manager.live.request_head import END, MAX_HEAD, SourceHead, parse_head
-from loa_manager.live.stream import Reservoir, Room, StreamError, decode_stream
 from loa_protocol.errors import ConfigError, MessageError
 from loa_protocol.language import translator
 from loa_sound.blocks import Samples
+from loa_sound.streams.decoding import StreamError, decode_stream
+from loa_sound.streams.reservoir import Reservoir, Room
 
 _ = translator("loa_manager")
 

@@ -4,36 +4,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 
 from loa_manager.live.capture import PcmRest
 from loa_protocol.errors import ConfigError
-from loa_sound.blocks import BLOCK, RATE, Samples
+from loa_sound.blocks import BLOCK, Samples
 from loa_sound.decoder import Decoder
 from loa_sound.errors import SoundError
-
-MOST_BEHIND: Final = RATE // 5
-"""Samples: what a pipe that stood still owes by then it does not have to bring at once."""
-
-
-class Due:
-    """How many samples belong to the time that has passed. Pure."""
-
-    def __init__(self) -> None:
-        self._start_s: float | None = None
-        self._taken = 0
-
-    def count(self, now_s: float) -> int:
-        """Return how many are due at *now_s*, monotonic seconds."""
-        if self._start_s is None:
-            self._start_s = now_s
-        return round((now_s - self._start_s) * RATE) - self._taken
-
-    def took(self, count: int, due: int) -> None:
-        """Note that *count* of the *due* were there; what is far behind is forgiven."""
-        self._taken += count + max(0, due - count - MOST_BEHIND)
+from loa_sound.streams.due import Due
 
 
 class FileSource:

@@ -3,7 +3,8 @@
 FFmpeg verifies no certificate unless it is told to, loses the reason where it does, and forgets to
 where a playlist leads on. So all bytes come through Python's own TLS, and FFmpeg is shown them.
 Plain HTTP is taken from this machine alone, unless whoever runs the relay says otherwise: anybody
-on the way could put words into a village's mouth, and we would sign them.
+on the way could put words into a village's mouth, and we would sign them. Where hosts are named
+(a board plays what nobody signs), nothing is asked of any other, wherever a server may lead to.
 """
 
 from __future__ import annotations
@@ -20,14 +21,14 @@ from urllib.parse import urljoin, urlsplit
 from loa_protocol.errors import ConfigError, FetchError
 from loa_protocol.language import translator
 
-_ = translator("loa_manager")
+_ = translator("loa_protocol")
 
 STALL_S: Final = 10.0  # without a byte: the stream is lost
 LONGEST_S: Final = 30.0  # for a segment, which holds ten seconds or so
 MAX_SEGMENT: Final = 16 << 20
 _HOPS: Final = 5
 _MOVED: Final = (301, 302, 303, 307, 308)
-_HEADERS: Final = {"User-Agent": "loa-relay/1", "Accept": "*/*", "Icy-MetaData": "0"}
+_HEADERS: Final = {"User-Agent": "loa/1", "Accept": "*/*", "Icy-MetaData": "0"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +39,23 @@ class Way:
         context: Who is believed.
         takes_plain: Whether plain HTTP is taken from other machines too.
         stall_s: How long nothing may come.
+        hosts: HTTPS to these alone; None is any host.
     """
 
     context: ssl.SSLContext
     takes_plain: bool = False
     stall_s: float = STALL_S
+    hosts: frozenset[str] | None = None
 
     @classmethod
-    def by(cls, ca_file: Path | None, *, takes_plain: bool, stall_s: float = STALL_S) -> Way:
+    def by(
+        cls,
+        ca_file: Path | None,
+        *,
+        takes_plain: bool,
+        stall_s: float = STALL_S,
+        hosts: frozenset[str] | None = None,
+    ) -> Way:
         """Believe in the system's authorities, or in those of *ca_file* alone.
 
         Raises:
@@ -55,7 +65,7 @@ class Way:
             context = ssl.create_default_context(cafile=None if ca_file is None else str(ca_file))
         except (OSError, ssl.SSLError) as error:
             raise ConfigError(str(ca_file), [str(error)]) from None
-        return cls(context, takes_plain, stall_s)
+        return cls(context, takes_plain, stall_s, hosts)
 
     def check(self, url: str) -> None:
         """Pass when *url* is one that may be fetched; raise ConfigError where it is not."""
@@ -63,6 +73,8 @@ class Way:
         if parts is None:
             fault = _("expected an address such as https://radio.example.vn/live")
             raise ConfigError(url, [fault])
+        if self.hosts is not None and (parts[0] != "https" or parts[1] not in self.hosts):
+            raise ConfigError(url, [_("not https, or another host than the one that is named")])
         if parts[0] == "http" and not self.takes_plain and not _is_here(parts[1]):
             fault = _("plain HTTP: anybody on the way could change it; --plain-http takes it")
             raise ConfigError(url, [fault])
