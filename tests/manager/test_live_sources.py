@@ -255,3 +255,14 @@ def test_a_stream_counts_as_silent_only_after_the_whole_time(silences: list[bool
             assert quiet >= 1.99 or any(not each for each in silences)
         if quiet >= 2:
             assert watch.flow is Flow.SILENT
+
+
+@pytest.mark.requirement("SRC-1", "SRC-3")
+def test_a_stream_that_was_silent_is_back_with_a_second_of_words_and_not_with_a_crackle() -> None:
+    words = [False] * 10 + [True] * 20  # 200 ms, and 400 ms of nothing: a microphone with a gate
+    crackle = [False] + [True] * 60
+    for pattern, flow in ((words, Flow.FLOWING), (crackle, Flow.SILENT)):
+        watch = Watch(silence_s=2)
+        for is_silent in [True] * 101 + pattern * 10:
+            watch.hear(0.02, is_silent=is_silent)
+        assert watch.flow is flow

@@ -166,6 +166,20 @@ class Microphone:
                 out.write(bytes(len(block)) if self.mute.is_set() else block)
 
 
+@contextmanager
+def stopped(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """Let the children of *process* stand still, and then go on as if nothing had been."""
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    assert children
+    for each in children:
+        os.kill(int(each), signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for each in children:
+            os.kill(int(each), signal.SIGCONT)
+
+
 def bursts(seconds: int, hz: float = 1000.0, length_s: float = 0.1) -> Samples:
     """Return a tone of *length_s* at the start of each second."""
     wave = np.zeros(seconds * RATE, dtype=np.float32)

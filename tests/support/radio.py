@@ -59,13 +59,18 @@ class Radio:
 
 @contextlib.contextmanager
 def encoder(target: str, sound: Path, *, is_opus: bool) -> Iterator[subprocess.Popen[bytes]]:
-    """Let ffmpeg send *sound* to *target* in real time, again and again."""
+    """Let ffmpeg send *sound* to *target* in real time, again and again.
+
+    A FIFO is raw sound, as fast as it comes.
+    """
     opus = ("-c:a", "libopus", "-b:a", "64k", "-page_duration", "20000", "-f", "ogg")
     mp3 = ("-c:a", "libmp3lame", "-b:a", "128k", "-f", "mp3")
     kind = (*opus, "-content_type", "application/ogg") if is_opus else mp3
+    raw = ("-f", "s16le", "-ar", "48000", "-ac", "1", "-probesize", "32")
+    pace = raw if sound.is_fifo() else ("-re", "-stream_loop", "-1")
     process = subprocess.Popen(
         [
-            *("ffmpeg", "-loglevel", "error", "-nostdin", "-re", "-stream_loop", "-1"),
+            *("ffmpeg", "-loglevel", "error", "-nostdin", *pace),
             *("-i", str(sound), *kind, *(() if is_opus else ("-content_type", "audio/mpeg"))),
             *("-flush_packets", "1", target),
         ],

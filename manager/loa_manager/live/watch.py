@@ -12,7 +12,8 @@ from typing import Final
 
 FIRST_S: Final = 1.0
 LONGEST_S: Final = 60.0
-SOUND_S: Final = 1.0  # so long there has to be sound again before it is sent on
+SOUND_S: Final = 1.0  # so much sound there has to be again before it is sent on
+PAUSE_S: Final = 1.0  # what is shorter lies between two words; what is as long begins anew
 STEADY_S: Final = 30.0  # after so long a stream that fails has failed anew
 
 
@@ -37,7 +38,10 @@ class Watch:
         """Take *seconds* of sound; return whether the state is another now."""
         before = self.flow
         self._quiet_s = self._quiet_s + seconds if is_silent else 0.0
-        self._sound_s = 0.0 if is_silent else self._sound_s + seconds
+        if not is_silent:
+            self._sound_s += seconds
+        elif self._quiet_s >= PAUSE_S:
+            self._sound_s = 0.0
         if self.flow is Flow.AWAY:
             self.flow = Flow.FLOWING
         if self._quiet_s >= self.silence_s:
