@@ -16,16 +16,18 @@ from pathlib import Path
 
 import click
 
-from loa_endpoint.app import board_speed
+from loa_endpoint.app import board_speed, wake_measurement
 from loa_endpoint.app.agent import Agent
 from loa_endpoint.app.board_speed_text import speed_lines
 from loa_endpoint.app.logs import begin_logging
 from loa_endpoint.app.options import Options
 from loa_endpoint.app.status_text import status_lines
+from loa_endpoint.app.wake_measurement_text import begin_line, step_line, wake_lines
 from loa_endpoint.bench.line import open_line, serve_line
 from loa_endpoint.bench.server import BenchServer
 from loa_endpoint.commands import Group, run
 from loa_endpoint.content.stick import PLACES
+from loa_endpoint.core.wake_time import Wake
 from loa_endpoint.host.notify import ServiceManager
 from loa_endpoint.host.status_socket import ask
 from loa_endpoint.memory import settle
@@ -96,6 +98,49 @@ def _measure(home: Path, as_json: bool) -> None:
         return
     for line in speed_lines(facts):
         click.echo(line)
+
+
+@loa_endpoint.group("measure", example="loa-endpoint measure wake")
+def measure_group() -> None:
+    """Measure what belongs into the settings; the agent must be stopped."""
+
+
+@measure_group.command(
+    "wake", example="loa-endpoint measure wake --home /var/lib/loa-endpoint", params=[home_option()]
+)
+@click.option(
+    "--times", type=click.IntRange(1, 20), default=5, show_default=True, help="How often."
+)
+@click.option(
+    "--standby",
+    "standby_s",
+    type=click.FloatRange(2, 60),
+    default=5.0,
+    show_default=True,
+    help="How long it sleeps before each, in seconds: some wake faster after a short sleep.",
+)
+@click.option("--sink", help="Where sound goes instead of the settings' sound_out.")
+@click.option("--json", "as_json", is_flag=True, help="Print facts as JSON.")
+def measure_wake(home: Path, times: int, standby_s: float, sink: str | None, as_json: bool) -> None:
+    """Measure how long the amplifier takes from standby to full level.
+
+    Several times it puts the amplifier into standby, lets a quiet tone sound, wakes it, and looks
+    for the full level: by the line board, or by the microphone where there is no board. What
+    belongs into the settings is printed, and kept as a record.
+    """
+    with _identity(home) as store:
+        hardware = wake_measurement.ready(home, store, sink)
+        if not as_json:
+            click.echo(begin_line(times, standby_s), err=True)
+
+        def tell(number: int, wake: Wake) -> None:
+            if not as_json:
+                click.echo(step_line(number, times, wake), err=True)
+
+        measuring = wake_measurement.measure(hardware, times=times, standby_s=standby_s, tell=tell)
+        facts = wake_measurement.facts(hardware, *asyncio.run(measuring))
+        click.echo(json.dumps(facts) if as_json else "\n".join(wake_lines(facts)))
+        wake_measurement.keep(store, _software()[:64], facts)
 
 
 @loa_endpoint.command(

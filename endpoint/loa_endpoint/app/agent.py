@@ -69,7 +69,7 @@ class Agent:
         assert signer is not None
         self._home, self._signer = options.home, signer
         self.time = Timekeeper(store.state, open_battery_clock(options.rtc))
-        self.outbox = _open_outbox(store, signer, version, self.time)
+        self.outbox = open_outbox(store, signer, version, self.time)
         self.hardware = Hardware.of(options, settings)
         self.player = PlayerSupervisor(
             self.hardware.sink,
@@ -379,7 +379,12 @@ class Agent:
         return Stage(director, parts)
 
 
-def _open_outbox(store: IdentityStore, signer: Signer, version: str, time: Timekeeper) -> Outbox:
+def open_outbox(store: IdentityStore, signer: Signer, version: str, time: Timekeeper) -> Outbox:
+    """Return the board's outbox, made where there is none yet.
+
+    Raises:
+        StoreError: it is in use, or cannot be read.
+    """
     writer = Writer(
         endpoint=signer.public.kid,
         version=version,

@@ -30,24 +30,34 @@ class Sensor:
     Attributes:
         name: Stable, for programs.
         window_ms: Its readings are RMS over so long.
-        whole: From this share of the full tone's power on, a reading is of the full tone.
         least: Less than this is no tone, in the sensor's own unit.
-        settle_ms: The tone is full when all readings over so long are whole.
+        settle_ms: The tone is full when all readings over so long are steady.
+        steady: Readings of one tone are none below this share of its power.
+        whole: A reading under this share of the lowest of the full tone lacks some of it.
     """
 
     name: str
     window_ms: int
-    whole: float
     least: int
     settle_ms: int
+    steady: float
+    whole: float
 
 
-CURRENT: Final = Sensor(name="line_current", window_ms=1000, whole=0.96, least=10, settle_ms=1500)
+CURRENT: Final = Sensor(
+    name="line_current", window_ms=1000, least=10, settle_ms=1500, steady=0.75, whole=0.97
+)
 """In mA. Of less than 10 a reading in whole mA tells too little; then there is the voltage."""
-VOLTAGE: Final = Sensor(name="line_voltage", window_ms=1000, whole=0.96, least=200, settle_ms=1500)
+VOLTAGE: Final = Sensor(
+    name="line_voltage", window_ms=1000, least=200, settle_ms=1500, steady=0.75, whole=0.97
+)
 """In mV."""
-MICROPHONE: Final = Sensor(name="microphone", window_ms=20, whole=0.5, least=200, settle_ms=600)
-"""In millionths of full scale; in the open no tone stands still, so half of its power is whole."""
+MICROPHONE: Final = Sensor(
+    name="microphone", window_ms=20, least=200, settle_ms=600, steady=0.25, whole=0.5
+)
+"""In millionths of full scale; in the open no tone stands still."""
+_CALM: Final = 2 / 3
+"""Of the time to settle: what came before may not have been the full tone yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,15 +119,16 @@ def find_wake(readings: Sequence[Level], sensor: Sensor) -> Wake | None:
     """
     if not readings or readings[0].at_ms > min(0, readings[-1].at_ms - sensor.settle_ms):
         return None
-    settled = [each for each in readings if each.at_ms >= readings[-1].at_ms - sensor.settle_ms]
-    full = statistics.median(each.level for each in settled)
-    if full < sensor.least:
+    end_ms = readings[-1].at_ms
+    settled = [each.level for each in readings if each.at_ms >= end_ms - sensor.settle_ms]
+    calm = [each.level for each in readings if each.at_ms >= end_ms - _CALM * sensor.settle_ms]
+    full = statistics.median(calm)
+    if full < sensor.least or (min(settled) / full) ** 2 < sensor.steady:
         return None
     shares = [(each.at_ms, (each.level / full) ** 2) for each in readings]
-    if any(share < sensor.whole for _, share in shares[-len(settled) :]):
-        return None
     standby = [share for at_ms, share in shares if at_ms <= 0][-1]
-    missing = [number for number, (_, share) in enumerate(shares) if share < sensor.whole]
+    whole = (min(calm) / full) ** 2 * sensor.whole
+    missing = [number for number, (_, share) in enumerate(shares) if share < whole]
     if not missing:
         return Wake(0, 0, standby)
     return _wake(shares[: missing[-1] + 2], sensor.window_ms, standby)
