@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any, Final
 
+from loa_manager.publish.values import read_host
 from loa_protocol.envelope import Kind
 from loa_protocol.errors import ConfigError, MessageError
 from loa_protocol.language import translator
@@ -119,6 +120,11 @@ def parse_policy(text: str, province: str, now: datetime, where: str = "policy")
         policy.to_bytes()  # the wire object's own limits
     except MessageError as error:
         raise ConfigError(where, [str(error)]) from None
+    if bool(policy.unsigned_streams) != bool(policy.unsigned_stream_hours):
+        fault = _(
+            "unsigned streams sound only with both unsigned_streams and unsigned_stream_hours"
+        )
+        raise ConfigError(where, [fault])
     if policy.expires <= policy.not_before:
         raise ConfigError(where, [_("expires must come after not_before")])
     return policy
@@ -178,6 +184,19 @@ def _typed(value: Any, kind: type) -> Any:  # noqa: ANN401 - TOML of any shape
 
 
 def _hours(rows: Any) -> dict[str, Any]:  # noqa: ANN401 - TOML of any shape
+    return {"hours": _spans(rows)}
+
+
+def _stream_hours(rows: Any) -> dict[str, Any]:  # noqa: ANN401 - TOML of any shape
+    return {"unsigned_stream_hours": _spans(rows) or None}
+
+
+def _stream_hosts(value: Any) -> dict[str, Any]:  # noqa: ANN401 - TOML of any shape
+    hosts = [read_host(each) for each in _typed(value, tuple)]
+    return {"unsigned_streams": tuple(dict.fromkeys(hosts))}
+
+
+def _spans(rows: Any) -> tuple[Hours, ...]:  # noqa: ANN401 - TOML of any shape
     hours = []
     for row in _rows(rows, {"days", "from", "to"}):
         start, end = parse_time(row["from"]), parse_time(row["to"])
@@ -185,7 +204,7 @@ def _hours(rows: Any) -> dict[str, Any]:  # noqa: ANN401 - TOML of any shape
             raise ValueError(_("hours end at or before their start; split them at midnight"))
         days = parse_days(row.get("days", "mon-sun"))
         hours.append(Hours(weekdays=days, start_min=start, end_min=end))
-    return {"hours": tuple(hours)}
+    return tuple(hours)
 
 
 def _volume_caps(rows: Any) -> dict[str, Any]:  # noqa: ANN401 - TOML of any shape
@@ -294,10 +313,11 @@ _PLAIN: Final[dict[str, type]] = {
     "alert_without_time": bool,
     "languages": tuple,
     "refused_categories": tuple,
-    "unsigned_streams": tuple,
 }
 _READERS: Final[dict[str, Callable[[Any], dict[str, Any]]]] = {
     "hours": _hours,
+    "unsigned_streams": _stream_hosts,
+    "unsigned_stream_hours": _stream_hours,
     "volume_cap": _volume_caps,
     "utc_offset": _offset,
     "loudness_lufs": _loudness,

@@ -75,6 +75,17 @@ def stream_until_ms(policy: Policy, url: str, unix_ms: int) -> int | None:
     return None if reach is None else reach * 1000
 
 
+def may_stream_throughout(policy: Policy, url: str, start_ms: int, end_ms: int) -> bool:
+    """Tell whether the unsigned stream *url* may sound from *start_ms* up to *end_ms*, unix ms."""
+    at = start_ms
+    while at < end_ms:
+        reach = stream_until_ms(policy, url, at)
+        if reach is None:
+            return False
+        at = reach
+    return True
+
+
 def volume_cap(policy: Policy, unix_s: int) -> int:
     """Return the loudest level allowed at *unix_s*; overlapping caps give the lowest."""
     minute = minute_of_day(policy, unix_s)

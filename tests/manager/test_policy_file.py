@@ -235,7 +235,8 @@ def test_no_file_raises_more_than_a_named_error(values: dict[str, object], tail:
 
 def test_the_documented_file_is_a_policy() -> None:
     page = (Path(__file__).parents[2] / "docs" / "policy.md").read_text()
-    policies, settings = re.findall(r"```toml\n(.*?)```", page, re.S)
+    policies, streams, settings = re.findall(r"```toml\n(.*?)```", page, re.S)
+    assert parse_policy(streams, "vn/ls", NOW).unsigned_streams == ("radio.example",)
     policy = parse_policy(policies, "vn/ls", NOW)
     assert (policy.scope, policy.minutes_per_session) == ("vn/ls/st0137", 20)
     base = Settings(
@@ -251,3 +252,32 @@ def test_the_documented_file_is_a_policy() -> None:
         heartbeat_s=1,
     )
     assert parse_settings(settings, base).broker == ("mqtts://loa.example.vn:8883",)
+
+
+STREAMS = """
+unsigned_streams = ["Radio.example", "đài.example", "radio.example"]
+
+[[unsigned_stream_hours]]
+days = "mon-fri"
+from = "06:00"
+to = "06:30"
+"""
+
+
+@pytest.mark.requirement("ADM-2", "SEC-4")
+def test_hosts_of_unsigned_streams_and_their_hours_are_named_or_there_are_none() -> None:
+    policy = parse_policy(STREAMS, "vn/ls", NOW)
+    assert policy.unsigned_streams == ("radio.example", "xn--i-rfa0m.example")
+    assert policy.unsigned_stream_hours == (Hours(weekdays=31, start_min=360, end_min=390),)
+    assert Policy.from_bytes(policy.to_bytes()) == policy
+    plain = parse_policy("unsigned_streams = []\nunsigned_stream_hours = []", "vn/ls", NOW)
+    assert (plain.unsigned_streams, plain.unsigned_stream_hours) == ((), None)
+    for half in ('unsigned_streams = ["radio.example"]', STREAMS.split("]", 1)[1]):
+        with pytest.raises(ConfigError, match="both unsigned_streams and unsigned_stream_hours"):
+            parse_policy(half, "vn/ls", NOW)
+
+
+@pytest.mark.parametrize("host", ["https://radio.example/", "*.example", "radio.example:443", ""])
+def test_a_host_is_no_address_and_no_pattern(host: str) -> None:
+    with pytest.raises(ConfigError, match="unsigned_streams"):
+        parse_policy(f'unsigned_streams = ["{host}"]', "vn/ls", NOW)

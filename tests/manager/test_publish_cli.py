@@ -149,6 +149,28 @@ def test_json_has_the_same_facts(loa: Loa, capsys: pytest.CaptureFixture[str]) -
     }
 
 
+@pytest.mark.requirement("SEC-4")
+def test_an_unsigned_stream_is_said_loudly_and_goes_nowhere_without_the_policy(
+    loa: Loa, capsys: pytest.CaptureFixture[str]
+) -> None:
+    facts = {"stream": '"https://radio.example/live"', "length": '"5m"'}
+    write_week(Path("dai.toml"), session(item(file=None, **facts)))
+    assert loa("editor", "check", "dai.toml") == 2
+    assert "unsigned_streams does not name radio.example" in capsys.readouterr().err
+    write_week(Path("sau.toml"), session(item(file='"gia-lua.wav"', **facts)))
+    assert loa("editor", "check", "sau.toml") == 0
+    out, err = capsys.readouterr()
+    assert "UNSIGNED STREAMS" in out
+    assert "UNSIGNED STREAM: " in err
+    assert loa("editor", "check", "sau.toml", "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["unsigned_streams"] == ["https://radio.example/live"]
+    assert told["plays"][0]["bearers"] == ["stream", "media"]
+    assert told["plays"][0]["unsigned_hosts"] == ["radio.example"]
+    reasons = {each["reason"]: each["forbidden"] for each in told["remarks"]}
+    assert reasons == {"unsigned_stream": False, "stream_host_not_named": False}
+
+
 def test_every_fault_of_a_file_is_printed(loa: Loa, capsys: pytest.CaptureFixture[str]) -> None:
     write_week(Path("bad.toml"), session(item(file='"gone.mp3"', kind='"x"'), volume="99"))
     assert loa("editor", "check", "bad.toml") == 2

@@ -125,7 +125,7 @@ def test_a_relay_by_fm_alone_needs_a_length() -> None:
     week = schedule(session(item(file=None, fm=carrier, length="10")))
     assert week.sessions[0].items[0].length_s == 600
     without = text(session(item(file=None, fm=carrier)))
-    assert "only an item by fm with a length goes without" in only_fault(without)
+    assert "only an item by fm or stream with a length goes without" in only_fault(without)
 
 
 @pytest.mark.requirement("SEC-4")
@@ -167,8 +167,8 @@ def test_all_faults_are_named_at_once_each_with_its_line() -> None:
         'line 13, session 1 "sang", start: expected a time such as "05:30", got \'25:00\'',
         'line 12, session 1 "sang", days: expected "daily", "mon-fri" or days such as '
         "[\"mon\", \"t3\", \"cn\"], got ['mon', 'xyz']",
-        'line 15, session 1, item 1 "Giá lúa": file is missing; only an item by fm with a length '
-        "goes without",
+        'line 15, session 1, item 1 "Giá lúa": file is missing; only an item by fm or stream with '
+        "a length goes without",
         'line 17, session 1, item 1 "Giá lúa", titel: unknown key titel; did you mean title?',
         'line 23, session 2 "sang", length: expected a length such as 45 (minutes) or "1h30m", at '
         "most 1440m, got 0",

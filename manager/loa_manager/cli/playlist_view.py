@@ -14,7 +14,7 @@ from loa_manager.media.waveform import Drawn
 from loa_manager.publish.editing import Checked
 from loa_manager.publish.order import Collision, titles_of
 from loa_manager.publish.preview import Preview, Remark
-from loa_manager.publish.rules import Play
+from loa_manager.publish.rules import Play, Reason
 from loa_protocol.language import translator
 from loa_protocol.objects.playlist import Playlist
 
@@ -41,7 +41,10 @@ def show_playlist(checked: Checked, *, title: str, sounds: Sequence[Drawn] = ())
         more |= {"sounds": [sound_facts(each) for each in sounds]} if sounds else {}
         show_json({**facts, "plays_from": preview.start, "plays": shown, **more})
         return
-    show_facts(_shown(facts, preview), _labels(), title=title)
+    labels = _labels()
+    if facts["unsigned_streams"]:
+        labels["unsigned_streams"] = _("UNSIGNED STREAMS")
+    show_facts(_shown(facts, preview), labels, title=title)
     click.echo()
     show_plays(preview)
     show_sounds(sounds)
@@ -77,9 +80,11 @@ def show_plays(preview: Preview) -> None:
 def show_remarks(remarks: Sequence[Remark], warnings: Sequence[str]) -> None:
     """Say on standard error what will not play, and what will play otherwise than asked."""
     for remark in remarks:
-        is_forbidden = remark.finding.reason.is_forbidden
-        label = _("FORBIDDEN") if is_forbidden else _("Warning")
-        click.secho(f"{label}: {remark.text}", err=True, fg="red" if is_forbidden else "yellow")
+        reason = remark.finding.reason
+        is_grave = reason.is_forbidden or reason is Reason.UNSIGNED
+        label = _("FORBIDDEN") if reason.is_forbidden else _("Warning")
+        label = _("UNSIGNED STREAM") if reason is Reason.UNSIGNED else label
+        click.secho(f"{label}: {remark.text}", err=True, fg="red" if is_grave else "yellow")
     for warning in warnings:
         click.secho(f"{_('Warning')}: {warning}", err=True, fg="yellow")
 
@@ -108,6 +113,7 @@ def playlist_facts(playlist: Playlist, signers: Sequence[str]) -> dict[str, Any]
         "items": len(playlist.items),
         "media": len(playlist.media),
         "media_bytes": sum(media.size for media in playlist.media),
+        "unsigned_streams": [stream.url for stream in playlist.streams or ()],
         "signers": list(signers),
     }
 
@@ -152,10 +158,21 @@ def _play(play: Play, preview: Preview) -> dict[str, Any]:
         "language": play.item.language,
         "category": play.item.category,
         "bearers": [bearer.kind.name.lower() for bearer in play.item.bearers],
+        "bearers_text": _bearers_text(play),
+        "unsigned_hosts": list(play.hosts),
         "volume": play.volume,
         "forbidden": forbidden,
         "forbidden_text": _("FORBIDDEN") if forbidden else "",
     }
+
+
+def _bearers_text(play: Play) -> str:
+    hosts = iter(play.hosts)
+    unsigned = _("UNSIGNED {host}")
+    return ", ".join(
+        unsigned.format(host=next(hosts)) if bearer.is_unsigned else bearer.kind.name.lower()
+        for bearer in play.item.bearers
+    )
 
 
 def _collision(collision: Collision, preview: Preview) -> dict[str, Any]:

@@ -44,16 +44,16 @@ def sign(file: Path, home: Path, passphrase: PassphraseSource) -> None:
         "epoch": signed.epoch,
         "serial": signed.serial,
         "expires": datetime.fromtimestamp(signed.expires, UTC),
+        "unsigned_streams": list(signed.unsigned_streams),
         "digest": bundle.digest,
     }
     note(place, "policy_signed", facts, now, "officers")
-    show_facts(
-        facts,
-        {
-            "scope": _("Scope"),
-            "serial": _("Serial"),
-            "expires": _("Valid until"),
-            "digest": _("Digest"),
-        },
-        title=_("Policy signed"),
-    )
+    labels = {
+        "scope": _("Scope"),
+        "serial": _("Serial"),
+        "expires": _("Valid until"),
+        "digest": _("Digest"),
+    }
+    if signed.unsigned_streams:
+        labels["unsigned_streams"] = _("UNSIGNED STREAMS")
+    show_facts(facts, labels, title=_("Policy signed"))

@@ -56,6 +56,12 @@ def prepare_week(
         for session in schedule.sessions
         if session.start_s % MINUTE_S
     ]
+    faults += [
+        Fault(item.place, _("a standing programme has no unsigned streams; use a file or fm"))
+        for session in schedule.sessions
+        for item in session.items
+        if item.stream is not None
+    ]
     prepared = prepare(week, kept, policy, position=(1, 1), now_s=now_s)
     return dataclasses.replace(prepared, faults=[*faults, *prepared.faults])
 

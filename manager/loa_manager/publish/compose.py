@@ -22,6 +22,7 @@ from loa_protocol.objects.playlist import (
     ProofKind,
     Session,
     Span,
+    Stream,
 )
 from loa_protocol.objects.policy import Policy
 
@@ -31,11 +32,13 @@ SIGNATURE_ROOM: Final = 24 * 1024
 """Bytes of the envelope's 256 KiB that stay free for seals and certificates.
 
 Eight seals of 128 bytes and sixteen certificates; one signed by two holders has about 500."""
-MAX_SESSIONS: Final = 1024  # these three as in objects/playlist.py
+MAX_SESSIONS: Final = 1024  # these four as in objects/playlist.py
 MAX_ITEMS: Final = 4096
 MAX_WINDOWS: Final = 1024
 FM_COST: Final = 0
+MAX_STREAMS: Final = 16
 LIVE_COST: Final = 5  # between FM, where the air brings the same voice, and what stands behind it
+STREAM_COST: Final = 7  # it is asked for; signed sound stands behind it
 MEDIA_COST: Final = 10  # dearer than FM: the network is paid by the megabyte
 
 
@@ -61,8 +64,9 @@ def compose(
     """
     _check_counts(slots)
     by_hash = {media[name].sha256: media[name] for name in schedule.files}
-    rows = {sha256: row for row, sha256 in enumerate(by_hash)}
-    windows = _Windows()
+    order = {sha256: row for row, sha256 in enumerate(by_hash)}
+    rows = {name: order[media[name].sha256] for name in schedule.files}
+    windows, streams = _Windows(), _streams(slots)
     playlist = Playlist(
         scope=schedule.scope,
         epoch=position[0],
@@ -72,11 +76,12 @@ def compose(
         media=tuple(_media(facts, policy) for facts in by_hash.values()),
         sessions=tuple(_session(slot) for slot in slots),
         items=tuple(
-            _item(slot, placed, at, _bearers(slot, placed, windows, media, rows))
+            _item(slot, placed, at, _bearers(slot, placed, windows, rows, streams))
             for at, slot in enumerate(slots)
             for placed in slot.items
         ),
         fm_windows=windows.rows,
+        streams=tuple(Stream(url=url) for url in streams) or None,
     )
     _check_size(playlist)
     return playlist
@@ -121,6 +126,16 @@ class _Windows:
         return len(self._rows) - 1
 
 
+def _streams(slots: Sequence[Slot]) -> dict[str, int]:
+    """Number the addresses from 1 on: a reference of 0 is live sound under a grant."""
+    urls = (placed.entry.stream for slot in slots for placed in slot.items)
+    found = dict.fromkeys(url for url in urls if url is not None)
+    if len(found) > MAX_STREAMS:
+        fault = _("{count} streams; a playlist holds {limit}")
+        raise ConfigError("playlist", [fault.format(count=len(found), limit=MAX_STREAMS)])
+    return {url: number for number, url in enumerate(found, start=1)}
+
+
 def _media(facts: MediaFacts, policy: Policy) -> Media:
     return Media(
         sha256=facts.sha256,
@@ -144,8 +159,8 @@ def _bearers(
     slot: Slot,
     placed: Placed,
     windows: _Windows,
-    media: Mapping[str, MediaFacts],
-    rows: Mapping[bytes, int],
+    rows: Mapping[str, int],
+    streams: Mapping[str, int],
 ) -> tuple[Bearer, ...]:
     bearers: list[Bearer] = []
     if placed.entry.fm is not None:
@@ -155,8 +170,11 @@ def _bearers(
         bearers.append(Bearer(kind=BearerKind.FM, reference=window, cost=FM_COST))
     if placed.entry.is_live:
         bearers.append(Bearer(kind=BearerKind.STREAM, reference=0, cost=LIVE_COST))
+    if placed.entry.stream is not None:
+        reference = streams[placed.entry.stream]
+        bearers.append(Bearer(kind=BearerKind.STREAM, reference=reference, cost=STREAM_COST))
     if placed.entry.file is not None:
-        row = rows[media[placed.entry.file].sha256]
+        row = rows[placed.entry.file]
         bearers.append(Bearer(kind=BearerKind.MEDIA, reference=row, cost=MEDIA_COST))
     return tuple(bearers)
 

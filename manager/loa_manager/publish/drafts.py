@@ -134,6 +134,7 @@ def prepare(
         warnings=[
             *_soft_files(schedule, media, policy),
             *_poor_files(schedule, kept),
+            *_bare_streams(schedule),
             *_ordered_by_rule(slots),
         ],
         places=_places(slots),
@@ -216,6 +217,17 @@ def _poor_files(schedule: Schedule, kept: Mapping[str, Kept]) -> list[Fault]:
         if name in kept
         for finding in kept[name].findings
         if not (name in meant and finding.trouble in silence)
+    ]
+
+
+def _bare_streams(schedule: Schedule) -> list[Fault]:
+    """Name the items that fall silent when a server of somebody else's does."""
+    text = _("no file stands behind the stream: when it fails, nothing sounds")
+    return [
+        Fault(item.place, text)
+        for session in schedule.sessions
+        for item in session.items
+        if item.stream is not None and item.file is None
     ]
 
 

@@ -38,6 +38,7 @@ class ItemEntry:
     bulletin: bytes | None = None  # digest of the offer of a higher level that it places
     over_cdb: int | None = None  # an announcement: what plays is lowered by so much
     volume: int | None = None  # its own, where it differs from its session's
+    stream: str | None = None  # the address of a stream that nobody signed
     is_live: bool = False  # a voice under a grant fills it; a file stands behind it, if any
 
 

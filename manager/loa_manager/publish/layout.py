@@ -151,7 +151,7 @@ def _place_items(
         for item in put_in_order(run, choice):
             offset = _offset(session, item, free_ms, faults)
             length = None if item.length_s is None else item.length_s * 1000
-            is_given = item.file is None or item.is_live
+            is_given = item.file is None or item.is_live or item.stream is not None
             duration = length if is_given else durations.get(item.file or "")
             if duration is None:  # the file's own fault was named where it was measured
                 free_ms = offset + (length or 0)

@@ -91,6 +91,14 @@ def make_preview(
 
 def reason_text(finding: Finding) -> str:
     """Return why an item is forbidden, or how it will differ from what was asked."""
+    no_host = _(
+        "the policy's unsigned_streams does not name {host}, and devices pass it over; "
+        "bring it on air with loa relay, which signs it, or have the policy changed"
+    )
+    no_hours = _(
+        "devices pass {host} over outside the policy's unsigned_stream_hours; "
+        "move the item into them, or bring it on air with loa relay, which signs it"
+    )
     texts = {
         Reason.QUIET_HOURS: _("outside the allowed hours"),
         Reason.SESSIONS: _("more than {limit} sessions on one day"),
@@ -101,20 +109,25 @@ def reason_text(finding: Finding) -> str:
         Reason.VALIDITY: _("outside the days for which the playlist is valid"),
         Reason.KIND: _("an emergency goes out as an alert, never in a schedule"),
         Reason.OVERLAP: _("sounds over more than one item, or over another announcement"),
+        Reason.UNSIGNED: _("{host}; whoever owns that server decides what is heard"),
+        Reason.STREAM_HOST: no_host,
+        Reason.NO_HOST: no_host,
+        Reason.STREAM_HOURS: no_hours,
+        Reason.NO_HOURS: no_hours,
         Reason.VOLUME: _("volume {asked} is over the cap; devices will play at {limit}"),
         Reason.SLOT_HOURS: _("the session reaches into forbidden hours"),
         Reason.POLICY_ENDS: _("the policy ends before it"),
     }
     own = None if finding.item is None else finding.item.volume
     asked = finding.session.volume if own is None else own
-    return texts[finding.reason].format(limit=finding.limit, asked=asked)
+    return texts[finding.reason].format(limit=finding.limit, asked=asked, host=finding.host)
 
 
 def _gather(findings: list[Finding], places: Mapping[str, str], zone: timezone) -> list[Remark]:
-    groups: dict[tuple[str, Reason, int], list[Finding]] = {}
+    groups: dict[tuple[str, Reason, int, str], list[Finding]] = {}
     for finding in findings:
         name = finding.session.id if finding.item is None else finding.item.id
-        key = places[name], finding.reason, finding.limit
+        key = places[name], finding.reason, finding.limit, finding.host
         groups.setdefault(key, []).append(finding)
     return [
         Remark(
@@ -123,7 +136,7 @@ def _gather(findings: list[Finding], places: Mapping[str, str], zone: timezone) 
             first=datetime.fromtimestamp(group[0].start_ms / 1000, zone),
             days=len(group),
         )
-        for (place, _reason, _limit), group in groups.items()
+        for (place, *_facts), group in groups.items()
     ]
 
 

@@ -66,7 +66,10 @@ def publish(
         raise
     holders = " + ".join(signer.holder for signer in accepted.signers)
     # the row comes first: a crash may leave a row too many, never a change without a row
-    note(home, "playlist_published", facts | {"items": len(draft.playlist.items)}, at, holders)
+    facts["items"] = len(draft.playlist.items)
+    if draft.playlist.streams:
+        facts["unsigned_streams"] = [stream.url for stream in draft.playlist.streams]
+    note(home, "playlist_published", facts, at, holders)
     for collision in find_collisions(draft.playlist):
         titles = [item.title for item in collision.items]
         order = {"session": collision.session.id, "order": titles, "digest": facts["digest"]}

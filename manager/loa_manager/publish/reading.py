@@ -23,6 +23,7 @@ MAX_ITEMS: Final = 200  # in one session
 DAY_S: Final = 86_400
 _PROOFS: Final = {"fingerprint": ProofKind.FINGERPRINT, "reference": ProofKind.IP_REFERENCE}
 _DEFAULT_VOLUME: Final = 10
+_STREAMS_NOT: Final = frozenset({"live", "over", "bulletin"})
 _NO_PROOFS: Final[tuple[ProofKind, ...]] = ()
 _NO_SPANS: Final[tuple[tuple[int, int], ...]] = ()
 _Transmitters = Mapping[str, Transmitter | None]
@@ -215,9 +216,10 @@ def _read_item(
     over = fields.read("over", values.read_duck)
     volume = fields.read("volume", values.read_integer(0, VOLUME_MAX))
     is_live = bool(fields.read("live", values.read_true, False))
+    stream = fields.read("stream", values.read_stream)
     if not _fits_together(fields, is_live=is_live):
         return None
-    has_sound = file is not None or fm is not None or is_live
+    has_sound = is_live or any(each is not None for each in (file, fm, stream))
     if title is None or language is None or category is None or not has_sound:
         return None
     return ItemEntry(
@@ -236,6 +238,7 @@ def _read_item(
         bulletin=bulletin,
         over_cdb=over,
         volume=volume,
+        stream=stream,
         is_live=is_live,
     )
 
@@ -248,9 +251,15 @@ def _fits_together(fields: Fields, *, is_live: bool) -> bool:
     if is_live and ("length" not in given or "over" in given):
         fields.blame(_("a live slot needs a length, and sounds over nothing"), "live")
         return False
-    stands_in = is_live or ("fm" in given and "length" in given)
+    if "stream" in given and ("length" not in given or _STREAMS_NOT & given.keys()):
+        fields.blame(
+            _("a stream needs a length; it is no live slot, no bulletin, and over nothing"),
+            "stream",
+        )
+        return False
+    stands_in = is_live or "stream" in given or ("fm" in given and "length" in given)
     if "file" not in given and not stands_in:
-        fields.blame(_("file is missing; only an item by fm with a length goes without"))
+        fields.blame(_("file is missing; only an item by fm or stream with a length goes without"))
         return False
     return True
 

@@ -13,8 +13,15 @@ from dataclasses import dataclass
 
 from loa_manager.publish.values import plain
 from loa_protocol.announcing import find_crossing
-from loa_protocol.hours import MINUTE_S, is_allowed, local_day, next_cap_change, volume_cap
-from loa_protocol.objects.playlist import BulletinKind, Item, Playlist, Session
+from loa_protocol.hours import (
+    MINUTE_S,
+    is_allowed,
+    local_day,
+    may_stream_throughout,
+    next_cap_change,
+    volume_cap,
+)
+from loa_protocol.objects.playlist import BulletinKind, Item, Playlist, Session, Stream
 from loa_protocol.objects.policy import Policy
 
 
@@ -30,6 +37,11 @@ class Reason(enum.StrEnum):
     VALIDITY = "blocked_outside_validity"
     KIND = "blocked_kind"
     OVERLAP = "blocked_overlap"
+    STREAM_HOST = "blocked_stream_host"  # these two where nothing else carries the item
+    STREAM_HOURS = "blocked_stream_hours"
+    NO_HOST = "stream_host_not_named"  # and these where the device plays it by other ways
+    NO_HOURS = "stream_outside_its_hours"
+    UNSIGNED = "unsigned_stream"  # whatever the policy says: whoever signs has to know
     VOLUME = "volume_capped"
     SLOT_HOURS = "session_reaches_quiet_hours"
     POLICY_ENDS = "policy_ends_before"
@@ -44,7 +56,8 @@ class Reason(enum.StrEnum):
 class Finding:
     """One thing the policy says; *item* is None where it is about the whole session.
 
-    *limit* is the number of the rule: a level, a count, minutes; 0 where it has none.
+    *limit* is the number of the rule: a level, a count, minutes; 0 where it has none. *host* is
+    the host of an unsigned stream.
     """
 
     reason: Reason
@@ -52,11 +65,15 @@ class Finding:
     item: Item | None
     start_ms: int
     limit: int = 0
+    host: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Play:
-    """An item at its instant; *volume* is what will sound, *reasons* why it will not."""
+    """An item at its instant; *volume* is what will sound, *reasons* why it will not.
+
+    *hosts* are those of the streams by which it may sound unsigned, one for each such bearer.
+    """
 
     session: Session
     item: Item
@@ -64,6 +81,7 @@ class Play:
     end_ms: int
     volume: int
     reasons: tuple[Reason, ...]
+    hosts: tuple[str, ...] = ()
 
 
 def judge(playlist: Playlist, policy: Policy) -> list[Finding]:
@@ -79,7 +97,14 @@ def judge(playlist: Playlist, policy: Policy) -> list[Finding]:
         for number, item in items[index]:
             findings += _judge_item(item, session, playlist, policy, is_late=index in late)
             findings += _judge_own(item, session, policy, is_crossing=number in crossing)
+            findings += _judge_streams(item, session, playlist, policy)
     return sorted(findings, key=lambda finding: finding.start_ms)
+
+
+def streams_of(item: Item, playlist: Playlist) -> list[Stream]:
+    """Return the streams that nobody signed by which *item* may sound."""
+    streams = playlist.streams or ()
+    return [streams[each.reference - 1] for each in item.bearers if each.is_unsigned]
 
 
 def plays(playlist: Playlist, policy: Policy, from_s: int, until_s: int) -> list[Play]:
@@ -102,6 +127,7 @@ def plays(playlist: Playlist, policy: Policy, from_s: int, until_s: int) -> list
                 end_ms=start + item.duration_ms,
                 volume=min(_asked_volume(item, session), volume_cap(policy, start // 1000)),
                 reasons=tuple(reasons[item.id]),
+                hosts=tuple(stream.host for stream in streams_of(item, playlist)),
             )
             found.append(play)
     return sorted(found, key=lambda play: play.start_ms)
@@ -163,6 +189,25 @@ def _judge_own(
         if (cap := _lowest_cap(policy, start_ms // 1000, end_s)) < item.volume:
             yield Finding(
                 reason=Reason.VOLUME, session=session, item=item, start_ms=start_ms, limit=cap
+            )
+
+
+def _judge_streams(
+    item: Item, session: Session, playlist: Playlist, policy: Policy
+) -> Iterator[Finding]:
+    """Judge the streams that nobody signed; only the whole of the item is enough."""
+    start_ms = _start_ms(item, session)
+    streams = streams_of(item, playlist)
+    is_alone = len(streams) == len(item.bearers)
+    for stream in streams:
+        reasons = [Reason.UNSIGNED]
+        if stream.host not in policy.unsigned_streams:
+            reasons.append(Reason.STREAM_HOST if is_alone else Reason.NO_HOST)
+        elif not may_stream_throughout(policy, stream.url, start_ms, start_ms + item.duration_ms):
+            reasons.append(Reason.STREAM_HOURS if is_alone else Reason.NO_HOURS)
+        for reason in reasons:
+            yield Finding(
+                reason=reason, session=session, item=item, start_ms=start_ms, host=stream.host
             )
 
 

@@ -11,11 +11,13 @@ import re
 import unicodedata
 from collections.abc import Callable, Mapping
 from typing import Final, TypeVar
+from urllib.parse import quote, urlsplit
 
 from loa_protocol.language import translator
 from loa_protocol.objects.authority import Level
 from loa_protocol.objects.playlist import BulletinKind
 from loa_protocol.scope import is_scope
+from loa_protocol.stream_url import MAX_HOST, MAX_URL, is_host, is_stream_url
 
 _ = translator("loa_manager")
 _T = TypeVar("_T")
@@ -27,6 +29,7 @@ _SPAN = re.compile(r"(\d{1,4}):([0-5]\d)\s*-\s*(\d{1,4}):([0-5]\d)", re.ASCII)
 _DAY = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4})", re.ASCII)
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,23}", re.ASCII)
 _DIGEST = re.compile(r"[0-9a-fA-F]{64}", re.ASCII)
+_KEPT: Final = "/%!$&'()*+,;=:@?~"  # what is written as it stands in an address, beside letters
 _PI = re.compile(r"(0[xX])?([0-9A-Fa-f]{4})", re.ASCII)
 
 KINDS: Final = {
@@ -117,6 +120,46 @@ def read_file(value: object) -> str:
     if "://" in name or "\\" in name or name.startswith("/") or ".." in name.split("/"):
         raise WrongValue(_("expected a file in the schedule's folder, no address and no path out"))
     return name
+
+
+def read_stream(value: object) -> str:
+    """Read the address of a stream and return it in its one spelling, as it is signed.
+
+    What people leave to the program is written out: an empty path, letters that are not ASCII.
+    """
+    expected = WrongValue(
+        _('expected an address such as "https://radio.example/live.ogg", with no user in it')
+    )
+    text = read_text(MAX_URL)(value)
+    try:
+        parts = urlsplit(text)
+        host, port = read_host(parts.hostname or ""), parts.port
+    except (ValueError, WrongValue):
+        raise expected from None
+    if parts.scheme != "https":
+        relayed = _("a stream is fetched by https alone; bring any other on air with: loa relay")
+        raise WrongValue(relayed)
+    place = quote(parts.path or "/", safe=_KEPT) + (
+        f"?{quote(parts.query, safe=_KEPT)}" if parts.query else ""
+    )
+    address = f"https://{host}{f':{port}' if port not in (None, 443) else ''}{place}"
+    if "@" in parts.netloc or parts.fragment or not is_stream_url(address):
+        raise expected
+    return address
+
+
+def read_host(value: object) -> str:
+    """Read the name of a server and return it as it is signed: lower case, IDNA in ASCII."""
+    text = read_text(MAX_HOST)(value)
+    try:
+        host = text.lower().encode("idna").decode("ascii")
+    except UnicodeError:
+        host = ""
+    if not is_host(host):
+        raise WrongValue(
+            _('expected a host such as "radio.example", got {value!r}').format(value=text)
+        )
+    return host
 
 
 def read_true(value: object) -> bool:

@@ -85,6 +85,11 @@ class Bearer(Wire):
     reference: int = wire(2, Int(0, 4095))
     cost: int = wire(3, Int(0, 255))  # lower is preferred (as in ETSI TS 102 818)
 
+    @property
+    def is_unsigned(self) -> bool:
+        """Whether it is a stream of the playlist, and no live sound under a grant."""
+        return self.kind is BearerKind.STREAM and self.reference > 0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Span(Wire):
@@ -188,7 +193,7 @@ def check_streams(what: str, items: Iterable[Item], count: int) -> None:
     """Raise MessageError where one of *items* names a stream beyond the *count* there are."""
     for item in items:
         for bearer in item.bearers:
-            if bearer.kind is BearerKind.STREAM and bearer.reference > count:
+            if bearer.is_unsigned and bearer.reference > count:
                 raise MessageError(
                     f"{what}.items: {item.id!r} names stream {bearer.reference} of {count}"
                 )
