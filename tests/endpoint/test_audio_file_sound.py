@@ -9,7 +9,8 @@ from queue import SimpleQueue
 import numpy as np
 import pytest
 
-from loa_endpoint.audio.file_sound import CAPACITY, LEAD, FileSound, Notice
+from loa_endpoint.audio.file_sound import CAPACITY, LEAD, FileSound
+from loa_endpoint.audio.notice import Notice
 from loa_sound.blocks import CHUNK, RATE, Samples
 from loa_sound.decoder import decode
 from support.sound_files import chirp, to_pcm, write, write_wav

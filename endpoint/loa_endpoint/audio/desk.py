@@ -18,12 +18,14 @@ from loa_endpoint.audio import messages as m
 from loa_endpoint.audio.aligned import Aligned
 from loa_endpoint.audio.aligned_voices import AlignedVoices
 from loa_endpoint.audio.duck import MUTE_DB, Duck
-from loa_endpoint.audio.file_sound import FileSound, Notice
+from loa_endpoint.audio.file_sound import FileSound
 from loa_endpoint.audio.item_meter import ItemMeters
 from loa_endpoint.audio.limiter import LOOK_AHEAD, Limiter
 from loa_endpoint.audio.line_in import LineIn
 from loa_endpoint.audio.live_sound import LiveSound
 from loa_endpoint.audio.mixer import Mixer, Part, Start
+from loa_endpoint.audio.notice import Notice, OpenedSound
+from loa_endpoint.audio.stream_sound import open_stream, pump_streams
 from loa_endpoint.audio.tone import ToneSound
 from loa_endpoint.audio.voice import NEVER, Happening
 from loa_endpoint.audio.written_monitor import Expectation
@@ -71,7 +73,7 @@ class Desk:
         self._timeline = timeline
         self._emit = emit
         self._line_in = line_in
-        self._sounds: dict[str, FileSound | LiveSound | ToneSound] = {}
+        self._sounds: dict[str, OpenedSound] = {}
         self._items = ItemMeters(emit, self._instant_of)
         self._aligned = AlignedVoices(mixer, self._fault)
         self._notices: SimpleQueue[Notice] = SimpleQueue()
@@ -85,6 +87,7 @@ class Desk:
             m.Prepare: self._prepare,
             m.OpenLive: self._open_live,
             m.OpenTone: self._open_tone,
+            m.OpenStream: self._open_stream,
             m.Feed: self._feed,
             m.Release: self._release,
             m.Play: self._play,
@@ -122,6 +125,7 @@ class Desk:
 
     def render(self, block: Samples) -> None:
         """Fill *block* with the next samples, measure them, and report what began and ended."""
+        pump_streams(self._sounds.values(), len(block), self._instant_of(self.now), self._emit)
         while not self._notices.empty():
             self._note(self._notices.get())
         if not self._ahead:
@@ -227,6 +231,14 @@ class Desk:
             tone = ToneSound(command.source, command.kind, gain=gain, length=length)
             self._sounds[command.source] = tone
 
+    def _open_stream(self, command: m.OpenStream) -> None:
+        if self._has_room(command.source):
+            opened = open_stream(command, self._sounds.values(), self._notices)
+            if isinstance(opened, m.Ended):
+                self._emit(opened)
+            else:
+                self._sounds[command.source] = opened
+
     def _feed(self, command: m.Feed) -> None:
         sound = self._sounds.get(command.source)
         if isinstance(sound, LiveSound):
@@ -259,10 +271,11 @@ class Desk:
             return
         sample, position = self._sample_at(command.at_ns), to_samples(command.position_ms)
         voice = self.mixer.voice_of(sound)
-        if voice is not None and abs(position - sample - voice.offset) > REALIGN:
+        is_timed = bool(command.at_ns) and not sound.live
+        if voice is not None and not sound.live and abs(position - sample - voice.offset) > REALIGN:
             self._fault("already_sounding", command.source)
             return
-        if voice is not None and voice.aligned is not None and command.at_ns:
+        if voice is not None and voice.aligned is not None and is_timed:
             voice.aligned.aim(position, command.at_ns)
         self.mixer.play(
             Start(
@@ -273,7 +286,7 @@ class Desk:
                 fade_out=to_samples(command.fade_out_ms),
                 anchored=bool(command.at_ns),
                 duck=_duck(command),
-                aligned=Aligned(position, command.at_ns) if command.at_ns else None,
+                aligned=Aligned(position, command.at_ns) if is_timed else None,
             )
         )
 
@@ -358,10 +371,11 @@ class Desk:
         self._emit(
             m.Ended(source=sound.name, reason=happening.kind, at_ns=at_ns, detail=happening.detail)
         )
-        if isinstance(sound, FileSound | LiveSound | ToneSound) and not self.mixer.uses(sound):
-            self._forget(sound)
+        mine = self._sounds.get(sound.name)
+        if mine is sound and not self.mixer.uses(sound):
+            self._forget(mine)
 
-    def _forget(self, sound: FileSound | LiveSound | ToneSound) -> None:
+    def _forget(self, sound: OpenedSound) -> None:
         sound.close()
         if self._sounds.get(sound.name) is sound:
             del self._sounds[sound.name]

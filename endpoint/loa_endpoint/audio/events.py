@@ -102,6 +102,24 @@ class LineInLevel(Message, frozen=True, tag="line_in_level"):
     at_ns: int
 
 
+class StreamState(Message, frozen=True, tag="stream_state"):
+    """How a stream that has been opened is, about ten times a second, sounding or not.
+
+    Attributes:
+        rms_dbfs: In 300-3000 Hz, before it is levelled; -120 when nothing arrives.
+        flatness: Of the spectrum, 0 to 1.
+        starved: Nothing has been decoded for 200 ms.
+        receiving: Bytes come from the server, or many seconds are in hand.
+    """
+
+    source: str
+    rms_dbfs: float
+    flatness: float
+    starved: bool
+    receiving: bool
+    at_ns: int
+
+
 class ItemFigures(Message, frozen=True):
     """What was written to the sink during an item, behind volume and limiter.
 
@@ -210,6 +228,7 @@ Event = (
     | Started
     | Ended
     | LineInLevel
+    | StreamState
     | ItemMeasured
     | ItemSoFar
     | SoundAlarm

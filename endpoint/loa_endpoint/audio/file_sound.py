@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from loa_endpoint.audio.notice import Notice
 from loa_sound.blocks import CHUNK, RATE, Samples
 from loa_sound.decoder import Decoder, check_length
 from loa_sound.errors import SoundError
@@ -28,14 +29,6 @@ STUCK_S: Final = 30.0
 """Of virtual time: a file that is not decoded by then is not waited for any more."""
 NEAR: Final = 2 * RATE
 """A start this far past what is decoded is reached by decoding on, not by seeking."""
-
-
-class Notice(NamedTuple):
-    """What the thread has to tell the audio loop: opened (*duration* counts), or failed."""
-
-    sound: FileSound
-    failed: bool
-    duration_ms: int | None
 
 
 class _Window(NamedTuple):
@@ -133,7 +126,7 @@ class FileSound:
             duration = None if decoder.declared is None else decoder.declared * 1000 // RATE
             if self._window.start:
                 decoder.seek(self._window.start)
-            self._notices.put(Notice(self, False, duration))
+            self._notices.put(Notice(self, failed=False, duration_ms=duration))
             while not self._closed:
                 self._fill(decoder)
                 order = self._orders.get()
@@ -190,4 +183,4 @@ class FileSound:
         self.failure = f"{error.reason}: {error.detail}"
         seek, start, end = self._window
         self.finish = end if seek == self._seek and end > start else 0
-        self._notices.put(Notice(self, True, None))
+        self._notices.put(Notice(self, failed=True, duration_ms=None))

@@ -153,7 +153,7 @@ class LineIn:
     """
 
     live = True
-    finish = None
+    finish: int | None = None
     failure = ""
 
     def __init__(self, capture: Capture, block: int) -> None:
@@ -194,10 +194,7 @@ class LineIn:
             self._silent_for = 0
             arrived = np.frombuffer(data, dtype="<i2", count=whole // 2).astype(np.float32)
             arrived *= np.float32(1 / 32768)
-            self._levels += self._meter.feed(arrived)
-            target = DEFAULT_LUFS if self.target_lufs is None else self.target_lufs
-            self._leveller.feed(arrived, target, is_heard=self._was_read)
-            self._held = np.concatenate((self._held, arrived)) if len(self._held) else arrived
+            self._arrived(arrived)
         elif self._silent_for >= QUIET_AFTER:
             self._silent_for -= REPORT
             self._levels.append(BandLevel(FLOOR_DBFS, 0.0))
@@ -228,6 +225,12 @@ class LineIn:
         if self.target_lufs is not None:
             self._raise(out)
         return len(out)
+
+    def _arrived(self, samples: Samples) -> None:
+        self._levels += self._meter.feed(samples)
+        target = DEFAULT_LUFS if self.target_lufs is None else self.target_lufs
+        self._leveller.feed(samples, target, is_heard=self._was_read)
+        self._held = np.concatenate((self._held, samples)) if len(self._held) else samples
 
     def _raise(self, out: Samples) -> None:
         """Bring *out* nearer to the target, from the gain before to the present one."""

@@ -26,6 +26,7 @@ from loa_endpoint.audio.events import (
     Recording,
     SoundAlarm,
     Started,
+    StreamState,
 )
 from loa_endpoint.audio.message import (
     Duration,
@@ -58,6 +59,7 @@ __all__ = [
     "LineSplitter",
     "Message",
     "OpenLive",
+    "OpenStream",
     "OpenTone",
     "Play",
     "PlayLineIn",
@@ -71,6 +73,7 @@ __all__ = [
     "SoundAlarm",
     "Started",
     "Stop",
+    "StreamState",
     "Volume",
     "encode",
     "parse_command",
@@ -112,6 +115,18 @@ class OpenTone(Message, frozen=True, tag="open_tone"):
     kind: Literal["attention", "chime"] = "attention"
     length_ms: Duration = 10_000
     gain_db: Gain = 0.0
+
+
+class OpenStream(Message, frozen=True, tag="open_stream"):
+    """Open *source* as somebody's stream; a process of its own fetches *url*.
+
+    `Prepared` says that there is sound, `StreamState` how it is from then on. It is led towards
+    *target_lufs* as the line-in is, fast while nobody hears it.
+    """
+
+    source: Name
+    url: Annotated[str, msgspec.Meta(min_length=9, max_length=512, pattern="^https://")]
+    target_lufs: Annotated[float, msgspec.Meta(ge=-70.0, le=0.0)] | None = None
 
 
 class Feed(Message, frozen=True, tag="feed"):
@@ -242,6 +257,7 @@ Command = (
     Prepare
     | OpenLive
     | OpenTone
+    | OpenStream
     | Feed
     | Release
     | Play
