@@ -69,6 +69,21 @@ def _decode(container: av.container.InputContainer) -> Iterator[Samples]:
         raise StreamError("the codec is not one that Loa plays")
     chosen.codec_context.thread_count = 1
     resampler: Resampler | None = None
+    shape = None
+    for frame in _frames(container, chosen):
+        found = frame.sample_rate, frame.format.name, frame.layout.name
+        if resampler is None or found != shape:  # a programme of another rate, say
+            yield from _rest(resampler)
+            resampler, shape = Resampler(frame), found
+        resampler.push(frame)
+        while (samples := resampler.pull()) is not None:
+            yield bound(samples)
+    yield from _rest(resampler)
+
+
+def _frames(
+    container: av.container.InputContainer, chosen: av.AudioStream
+) -> Iterator[av.AudioFrame]:
     bad = 0
     for packet in container.demux(chosen):
         try:
@@ -81,7 +96,12 @@ def _decode(container: av.container.InputContainer) -> Iterator[Samples]:
         bad = 0
         for frame in frames:
             assert isinstance(frame, av.AudioFrame)  # of an audio stream
-            resampler = resampler or Resampler(frame)
-            resampler.push(frame)
-            while (samples := resampler.pull()) is not None:
-                yield bound(samples)
+            yield frame
+
+
+def _rest(resampler: Resampler | None) -> Iterator[Samples]:
+    """Give what *resampler* has held back; it takes nothing any more."""
+    if resampler is not None:
+        resampler.push(None)
+        while (samples := resampler.pull()) is not None:
+            yield bound(samples)

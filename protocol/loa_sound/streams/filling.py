@@ -60,9 +60,8 @@ class Filling:
                     self._asked_room or (HLS_ROOM if is_hls else ICECAST_ROOM)
                 )
                 if is_hls:
-                    segments = self._counted(Segments(self._url, self._way, self._is_closed))
-                    sound = decode_stream(segments, probe=HLS_PROBE)
-                    self._put(sound, on_open, ahead_s=HLS_ROOM.most_s)
+                    segments = Segments(self._url, self._way, self._is_closed)
+                    self._put(self._runs(segments), on_open, ahead_s=HLS_ROOM.most_s)
                 else:
                     sound = decode_stream(self._counted(body), probe=PROBE_BYTES)
                     self._put(sound, on_open)
@@ -71,6 +70,10 @@ class Filling:
         except OSError as error:
             return error.strerror or str(error) or type(error).__name__
         return _("the stream has ended")
+
+    def _runs(self, segments: Segments) -> Iterator[Samples]:
+        while segments.begin():
+            yield from decode_stream(self._counted(segments), probe=HLS_PROBE)
 
     def _counted(self, body: ByteStream) -> _Counted:
         return _Counted(body, self, self._is_closed)

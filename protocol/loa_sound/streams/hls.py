@@ -28,6 +28,7 @@ class Segment:
     number: int
     url: str
     init: str | None  # what has to be read before it (EXT-X-MAP)
+    is_cut: bool = False  # of another form or other times than the one before it
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,7 @@ def _variant(lines: list[str], url: str) -> str:
 
 def _media(lines: list[str], url: str) -> MediaList:
     segments: list[Segment] = []
-    number, target_s, is_over = 0, 0, False
+    number, target_s, is_over, is_cut = 0, 0, False, False
     init: str | None = None
     for line in lines:
         tag, _colon, value = line.partition(":")
@@ -104,10 +105,14 @@ def _media(lines: list[str], url: str) -> MediaList:
                 if "BYTERANGE" in attributes or "URI" not in attributes:
                     raise MessageError("a stream by byte ranges")
                 init = _address(attributes["URI"], url)
+            case "#EXT-X-DISCONTINUITY":
+                is_cut = True
             case "#EXT-X-ENDLIST":
                 is_over = True
             case _ if line and not line.startswith("#"):
-                segments.append(Segment(number + len(segments), _address(line, url), init))
+                place = number + len(segments)
+                segments.append(Segment(place, _address(line, url), init, is_cut))
+                is_cut = False
     if len(segments) > MAX_SEGMENTS:
         raise MessageError("more segments than anybody lists")
     if not target_s:

@@ -1,4 +1,8 @@
-"""The segments of an HLS stream, one after the other, as one run of bytes."""
+"""The segments of an HLS stream, as runs of bytes that a decoder each can make sound of.
+
+A run ends where the form may change (EXT-X-DISCONTINUITY, or another EXT-X-MAP: an advertisement,
+say), and where segments were missed. RFC 8216 section 4.3.2.3 asks for a new beginning there.
+"""
 
 from __future__ import annotations
 
@@ -19,15 +23,20 @@ class Segments:
     def __init__(self, url: str, way: Way, is_closed: threading.Event) -> None:
         """Begin near the live edge of the playlist at *url*; *is_closed* ends it."""
         self._url, self._way, self._is_closed = url, way, is_closed
-        self._last: int | None = None
-        self._init: str | None = None
+        self._last: Segment | None = None
+        self._is_begun = False
         self._rest = memoryview(b"")
         self._waiting: list[Segment] = []
         self._is_over = False
         self._new_s = time.monotonic()
 
+    def begin(self) -> bool:
+        """Begin the next run; tell whether there is one, for which it waits."""
+        self._is_begun = False
+        return bool(self._waiting) or self._look()
+
     def read(self, count: int, /) -> bytes:
-        """Return up to *count* bytes, waiting for the next segment; none at the end.
+        """Return up to *count* bytes, waiting for the next segment; none at the end of the run.
 
         Raises:
             FetchError: a segment or the playlist is not there.
@@ -36,24 +45,31 @@ class Segments:
         while not self._rest:
             if not self._waiting and not self._look():
                 return b""
+            if self._is_begun and self._is_cut(self._waiting[0]):
+                return b""
             self._rest = memoryview(self._fetch(self._waiting.pop(0)))
         taken, self._rest = self._rest[:count], self._rest[count:]
         return bytes(taken)
 
+    def _is_cut(self, segment: Segment) -> bool:
+        last = self._last
+        return last is not None and (
+            segment.is_cut or segment.init != last.init or segment.number != last.number + 1
+        )
+
     def _fetch(self, segment: Segment) -> bytes:
-        self._last = segment.number
-        data = self._way.fetch(segment.url, MAX_SEGMENT)
-        if segment.init is not None and segment.init != self._init:
-            self._init = segment.init
-            return self._way.fetch(segment.init, MAX_SEGMENT) + data
-        return data
+        before = b""
+        if segment.init is not None and not self._is_begun:
+            before = self._way.fetch(segment.init, MAX_SEGMENT)
+        self._last, self._is_begun = segment, True
+        return before + self._way.fetch(segment.url, MAX_SEGMENT)
 
     def _look(self) -> bool:
         """Wait for new segments; tell whether there are any."""
         while not self._is_closed.is_set() and not self._is_over:
             listed = self._listed()
             self._is_over = listed.is_over
-            self._waiting = list(listed.after(self._last))
+            self._waiting = list(listed.after(None if self._last is None else self._last.number))
             if self._waiting:
                 self._new_s = time.monotonic()
                 return True
