@@ -305,6 +305,19 @@ def test_a_higher_level_counts_only_with_its_bulletin() -> None:
     assert found == {"central": ("p2",), "commune": ("p4",), LEVEL_NOT_SHOWN: ("p1", "p3")}
 
 
+def test_time_with_an_unsigned_stream_is_told_apart_by_host_and_counts_as_a_whole() -> None:
+    plays = [
+        play(1, date(2023, 3, 1), unsigned_host="radio.example", evidence_ms=HOUR // 2),
+        play(2, date(2023, 3, 2), unsigned_host="radio.example"),
+        play(3, date(2023, 3, 2), unsigned_host="dai.example", evidence=Evidence.SILENT),
+        play(4, date(2023, 3, 3)),
+    ]
+    figures = compute(facts("2023", plays=plays))
+    assert figures["hours_unsigned"] == [Cell("radio.example", Decimal(2), ("p1", "p2"))]
+    assert value(figures, "hours_verified") == 2.5
+    assert compute(facts("2023", plays=plays[3:]))["hours_unsigned"] == []
+
+
 @pytest.mark.parametrize("mark", [Mark.TEST, Mark.DRILL, Mark.COMMISSIONING])
 def test_marked_plays_are_in_no_figure_of_a_real_province(mark: Mark) -> None:
     clusters = [item("c1", date(2023, 1, 1))]

@@ -147,6 +147,18 @@ def test_time_on_air_is_the_segments_without_their_silence(
     assert (second.on_air_ms, second.has_bulletin) == (0, False)
 
 
+@pytest.mark.requirement("REP-4")
+def test_a_play_with_an_unsigned_stream_in_it_has_its_host_and_proves_no_bulletin(
+    engine: Engine, ingest: Ingest, board: Teller
+) -> None:
+    at = day_ms(date(2026, 12, 1), OFFSET)
+    board.play(1, at, bulletin=bytes([1]) * 32, unsigned_host="radio.example")
+    ingest.take_many(board.everything(), at + 10**6)
+    records.project(engine)
+    (only,) = facts(engine).plays
+    assert (only.unsigned_host, only.has_bulletin) == ("radio.example", False)
+
+
 @pytest.mark.requirement("INV-3")
 def test_items_carry_their_days_places_and_money(engine: Engine) -> None:
     found = {item.id: item for item in facts(engine).clusters}

@@ -56,6 +56,7 @@ class PlayFact:
     level: Level
     has_bulletin: bool
     mark: Mark
+    unsigned_host: str | None = None  # whose stream sounded in it without a signature
 
     @property
     def verified_ms(self) -> int:

@@ -168,6 +168,8 @@ def _plays(facts: Facts) -> Figures:
         for key, name in (("", ""), ("language_", play.language), ("level_", _level(play))):
             groups[f"{key}hours_verified"][name].add(play.verified_ms, play)
             groups[f"{key}hours_unverified"][name].add(unverified_ms, play)
+        if play.unsigned_host is not None:
+            groups["hours_unsigned"][play.unsigned_host].add(play.on_air_ms, play)
     standing = {item.id for item in facts.clusters if item.stands(facts.as_of)}
     figures: Figures = {"verified_sounding": _one(sounding & standing)}
     for prefix in ("", "language_", "level_"):
@@ -175,6 +177,8 @@ def _plays(facts: Facts) -> Figures:
             found = groups[f"{prefix}{kind}"] or ({} if prefix else {"": _Hours()})
             cells = [hours.cell(name) for name, hours in sorted(found.items())]
             figures[f"{prefix}{kind}"] = cells
+    unsigned = sorted(groups["hours_unsigned"].items())
+    figures["hours_unsigned"] = [hours.cell(host) for host, hours in unsigned]
     return figures
 
 

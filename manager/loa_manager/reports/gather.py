@@ -120,6 +120,8 @@ def _plays(
             evidence_ms=row.evidence_ms,
             language=row.language,
             level=Level(row.level),
-            has_bulletin=row.bulletin is not None,
+            # of a play with unsigned sound in it nobody knows that it was the bulletin
+            has_bulletin=row.bulletin is not None and row.unsigned_host is None,
             mark=Mark(row.mark),
+            unsigned_host=row.unsigned_host,
         )
