@@ -37,11 +37,11 @@ class SoundProfile(enum.IntEnum):
     HORN = 1  # high-pass and compression
 
 
-class SquealAction(enum.IntEnum):
-    """What is done about a squeal in the microphone; never during an alert."""
+class SoundAction(enum.IntEnum):
+    """What is done to an item about a fault of its sound; never to an alert."""
 
     TELL = 0
-    LOWER = 1  # by 6 dB for each, to the end of the item
+    LOWER = 1  # by 6 dB for each time, to the end of the item
     MUTE = 2  # to the end of the item
 
 
@@ -107,9 +107,12 @@ class FallbackParameters:
     blend_aligned_ms: int = _parameter(39, 1, 0, 20)  # wider apart: no blend, a cut with fades
     # how the output is shaped
     sound_profile: int = _parameter(40, SoundProfile.FLAT, 0, max(SoundProfile))
-    squeal_action: int = _parameter(41, SquealAction.TELL, 0, max(SquealAction))
+    squeal_action: int = _parameter(41, SoundAction.TELL, 0, max(SoundAction))
     # the amplifier: after so long without sound, outside all sessions, it goes to standby
     amplifier_idle_ms: int = _parameter(42, 10 * MINUTE_MS, MINUTE_MS, 24 * HOUR_MS)
+    # what is done about clipping in what is written, and about an open or shorted line
+    clipping_action: int = _parameter(43, SoundAction.TELL, 0, max(SoundAction))
+    line_action: int = _parameter(44, SoundAction.TELL, 0, max(SoundAction))
 
     BELOW: ClassVar[tuple[tuple[str, str], ...]] = (
         ("fm_hi_below_cdb", "fm_lo_below_cdb"),

@@ -17,12 +17,13 @@ from loa_endpoint.core.evidence import (
     Grade,
     OutputWatch,
 )
-from loa_endpoint.core.fader import Fader
 from loa_endpoint.core.measurements import Measurements, Stretch, join
 from loa_endpoint.core.play import Measured
-from loa_endpoint.core.sound_alarms import LOWEST_CDB, SoundAlarms, SquealGuard
+from loa_endpoint.core.schedule import level_of, volume_gain_cdb
+from loa_endpoint.core.sound_alarms import LOWEST_CDB, SoundAlarms, SoundGuard
+from loa_protocol.errors import MessageError
 from loa_protocol.line_map import LineReading, LineState
-from loa_protocol.parameters import FallbackParameters, SquealAction
+from loa_protocol.parameters import FallbackParameters, SoundAction
 from loa_protocol.record import Evidence
 
 HORN, VILLAGE, LORRY = -3000, -5000, -2800
@@ -227,29 +228,106 @@ def test_alarms_are_told_as_changes_and_end_with_their_player() -> None:
     assert not alarms.faults
 
 
+def guard(**actions: int) -> SoundGuard:
+    """Return one that obeys settings with these actions."""
+    made = SoundGuard()
+    made.obey(FallbackParameters(**actions))
+    return made
+
+
+def began(name: str) -> FaultChanged:
+    return FaultChanged(name, active=True)
+
+
 @pytest.mark.requirement("HLT-3")
 def test_a_squeal_lowers_by_steps_that_have_an_end_and_only_where_that_is_asked_for() -> None:
-    silent = SquealGuard()
-    assert silent.squealed() == ""
-    assert silent.apply(-1000) == -1000
-    guard = SquealGuard(SquealAction.LOWER)
+    silent = guard()
+    assert silent.on_fault(began("squeal"), ["a"]) == ""
+    assert silent.apply("a", -1000) == -1000
+    lowering = guard(squeal_action=1)
     gains = []
     for _ in range(5):
-        guard.squealed()
-        gains.append(guard.apply(-1000))
+        lowering.on_fault(began("squeal"), ["a"])
+        gains.append(lowering.apply("a", -1000))
     assert gains == [-1600, -2200, -2800, -2800, -2800]
     assert gains[-1] == -1000 + LOWEST_CDB
-    guard.forget()
-    assert guard.apply(-1000) == -1000
-    mute = SquealGuard(SquealAction.MUTE)
-    assert mute.squealed() == "muted to the end of the item"
-    assert mute.apply(0) is None
+    assert lowering.apply("b", -1000) == -1000
+    lowering.end("a")
+    assert lowering.apply("a", -1000) == -1000
+    mute = guard(squeal_action=2)
+    assert mute.on_fault(began("squeal"), ["a"]) == "muted to the end of the item"
+    assert mute.apply("a", 0) is None
 
 
-def test_the_action_is_a_setting_that_tells_by_default() -> None:
-    assert FallbackParameters().squeal_action == SquealAction.TELL
-    assert FallbackParameters.from_map({41: 2}).squeal_action == SquealAction.MUTE
-    assert Fader("programme") is not None
+@pytest.mark.requirement("HLT-3")
+@pytest.mark.parametrize(
+    ("fault", "parameter"),
+    [
+        ("squeal", "squeal_action"),
+        ("written_clipping", "clipping_action"),
+        ("speaker_open", "line_action"),
+        ("speaker_short", "line_action"),
+    ],
+)
+def test_each_fault_obeys_its_own_parameter_and_mutes_nothing_but_what_sounds(
+    fault: str, parameter: str
+) -> None:
+    others = {"squeal_action", "clipping_action", "line_action"} - {parameter}
+    assert guard(**dict.fromkeys(others, 2)).on_fault(began(fault), ["a"]) == ""
+    ours = guard(**{parameter: 2})
+    assert ours.on_fault(began(fault), []) == ""  # an alert sounds, or nothing does
+    assert ours.on_fault(FaultChanged(fault, active=False), ["a"]) == ""
+    assert ours.apply("a", -600) == -600
+    assert ours.on_fault(began(fault), ["a", "over it"])
+    assert ours.apply("a", -600) is ours.apply("over it", -600) is None
+
+
+@pytest.mark.requirement("HLT-3")
+def test_a_line_that_stays_broken_mutes_what_begins_and_a_squeal_does_not() -> None:
+    made = guard(squeal_action=2, clipping_action=2, line_action=2)
+    for fault in ("squeal", "written_clipping", "speaker_short"):
+        made.on_fault(began(fault), [])
+    assert made.begin("next") == [("speaker_short", "muted to the end of the item")]
+    made.on_fault(FaultChanged("speaker_short", active=False), ["next"])
+    assert made.apply("next", 0) is None  # it holds to the end of the item
+    assert made.begin("after") == []
+    assert made.apply("after", 0) == 0
+
+
+@given(
+    actions=st.fixed_dictionaries(
+        {name: st.integers(0, 2) for name in ("squeal_action", "clipping_action", "line_action")}
+    ),
+    steps=st.lists(
+        st.tuples(st.sampled_from(["squeal", "written_clipping", "speaker_open"]), st.booleans())
+    ),
+)
+def test_no_faults_make_a_play_louder_or_touch_one_that_did_not_sound(
+    actions: dict[str, int], steps: list[tuple[str, bool]]
+) -> None:
+    made, gain = guard(**actions), 0
+    for name, active in steps:
+        made.on_fault(FaultChanged(name, active=active), ["a"])
+        after = made.apply("a", 0)
+        now = -100_000 if after is None else after
+        assert now <= gain
+        assert now in (-100_000, *range(LOWEST_CDB, 1))
+        gain = now
+        assert made.apply("b", -200) == -200
+
+
+def test_the_actions_are_settings_that_tell_by_default() -> None:
+    tells = FallbackParameters()
+    assert tells.squeal_action == tells.clipping_action == tells.line_action == SoundAction.TELL
+    asked = FallbackParameters.from_map({41: 2, 43: 1, 44: 2})
+    assert (asked.squeal_action, asked.clipping_action, asked.line_action) == (2, 1, 2)
+    with pytest.raises(MessageError):
+        FallbackParameters.from_map({44: 3})
+
+
+def test_a_level_is_told_for_every_gain_and_is_silence_for_silence_alone() -> None:
+    assert [level_of(volume_gain_cdb(level)) for level in range(16)] == list(range(16))
+    assert level_of(-100_000) == 1
 
 
 # --- what two players measured

@@ -11,7 +11,8 @@ import pytest
 from loa_endpoint.audio import messages as m
 from loa_endpoint.core.sound_alarms import LOWER_CDB
 from loa_hwsim.microphone import Place
-from loa_protocol.parameters import SquealAction
+from loa_protocol.line_map import LineCommand, LineHolding
+from loa_protocol.parameters import FallbackParameters, SoundAction
 from loa_protocol.record import Evidence, PlayEnded
 from loa_sound.blocks import RATE, Samples
 from support import labelled_sounds as sounds
@@ -24,6 +25,7 @@ from support.sound_files import write_wav
 ITEM_S = 60.0
 SHORT = 30
 NOISY = Place(delay_ms=620, gain_db=-12.0, noise_dbfs=-48.0, seed=5)
+MUTED = FallbackParameters(squeal_action=2, clipping_action=2, line_action=2)
 LONG_SIREN = dataclasses.replace(orders.SIREN, duration_ms=60_000)
 
 
@@ -162,11 +164,11 @@ def test_a_dead_microphone_is_a_fault_of_its_own_and_the_line_goes_on_to_tell(
 
 
 @pytest.mark.requirement("HLT-3")
-@pytest.mark.parametrize("action", list(SquealAction))
+@pytest.mark.parametrize("action", list(SoundAction))
 def test_a_squeal_is_a_fault_and_does_what_the_settings_ask_to_the_end_of_the_item(
-    speech: pathlib.Path, action: SquealAction
+    speech: pathlib.Path, action: SoundAction
 ) -> None:
-    pole = Pole({PROGRAMME: speech}, ear=NOISY, squeal_action=action)
+    pole = Pole({PROGRAMME: speech}, ear=NOISY, actions=FallbackParameters(squeal_action=action))
     assert pole.microphone is not None
     pole.run(22)
     before = gain_db(pole, 10, 20)
@@ -179,7 +181,7 @@ def test_a_squeal_is_a_fault_and_does_what_the_settings_ask_to_the_end_of_the_it
     told = pole.happened("squeal")[0]
     assert told.startswith("active, ")
     assert int(told.split()[1]) == pytest.approx(2710, abs=12)
-    wished = {SquealAction.TELL: 0.0, SquealAction.LOWER: -LOWER_CDB / 100}.get(action, -80.0)
+    wished = {SoundAction.TELL: 0.0, SoundAction.LOWER: -LOWER_CDB / 100}.get(action, -80.0)
     assert after - before == pytest.approx(wished, abs=0.5) or after < wished == -80
     pole.run(BEGIN / 1000 + ITEM_S + 8 - pole.now_ms / 1000)
     assert pole.happened("squeal")[-1] == "idle"
@@ -192,10 +194,11 @@ def test_a_siren_of_a_minute_plays_whole_while_everything_squeals(
     speech: pathlib.Path, siren: pathlib.Path
 ) -> None:
     sound = {PROGRAMME: speech, SIREN: siren}
-    pole = Pole(sound, ear=NOISY, squeal_action=SquealAction.MUTE)
+    pole = Pole(sound, ear=NOISY, actions=MUTED)
     assert pole.microphone is not None
     pole.run(8)
-    pole.microphone.squeal = (1800.0, -20.0)
+    pole.microphone.squeal, pole.line.is_cut = (1800.0, -20.0), True
+    pole.ask_board(LineHolding.COMMAND, LineCommand.TEST)
     sound_alert(pole)
     pole.run(75)
     starts = [each for _, each in pole.told if isinstance(each, m.Started)]
@@ -207,6 +210,7 @@ def test_a_siren_of_a_minute_plays_whole_while_everything_squeals(
     assert loudness == pytest.approx([-13.47] * 596, abs=0.2)
     assert any(told.startswith("active") for told in pole.happened("squeal"))
     assert all("muted" not in told for told in pole.happened("squeal")[:1])
+    assert pole.happened("speaker_open")[0] == "active"
     assert pole.happened("written_hiss") == pole.happened("written_clipping") == []
 
 
@@ -214,7 +218,7 @@ def test_a_siren_of_a_minute_plays_whole_while_everything_squeals(
 def test_an_alert_sounds_at_full_level_though_the_item_before_it_was_muted_for_its_squeal(
     speech: pathlib.Path, siren: pathlib.Path
 ) -> None:
-    pole = Pole({PROGRAMME: speech, SIREN: siren}, ear=NOISY, squeal_action=SquealAction.MUTE)
+    pole = Pole({PROGRAMME: speech, SIREN: siren}, ear=NOISY, actions=MUTED)
     assert pole.microphone is not None
     pole.run(8)
     pole.microphone.squeal = (1800.0, -20.0)
@@ -229,10 +233,71 @@ def test_an_alert_sounds_at_full_level_though_the_item_before_it_was_muted_for_i
 
 @pytest.mark.requirement("HLT-3")
 def test_our_own_tones_are_no_squeal(siren: pathlib.Path) -> None:
-    pole = Pole({PROGRAMME: siren}, ear=NOISY, squeal_action=SquealAction.MUTE)
+    pole = Pole({PROGRAMME: siren}, ear=NOISY, actions=MUTED)
     pole.run(30)
     assert pole.happened("squeal") == []
     assert pole.faults == set()
+
+
+@pytest.mark.requirement("HLT-3")
+@pytest.mark.parametrize("fault", ["speaker_open", "speaker_short"])
+@pytest.mark.parametrize("action", list(SoundAction))
+def test_a_broken_line_is_a_fault_and_does_to_every_item_what_the_settings_ask_until_it_is_whole(
+    speech: pathlib.Path, fault: str, action: SoundAction
+) -> None:
+    pole = Pole({PROGRAMME: speech}, actions=FallbackParameters(line_action=action))
+    pole.ask_board(LineHolding.INTERVAL, 5)
+    pole.run(12)
+    before = gain_db(pole, 2, 10)
+    pole.line.is_cut, pole.line.is_short = fault == "speaker_open", fault == "speaker_short"
+    run_until(pole, fault, 8)
+    pole.run(4)
+    now_s = (pole.now_ms - BEGIN) / 1000
+    wished = {SoundAction.TELL: 0.0, SoundAction.LOWER: -LOWER_CDB / 100}.get(action, -80.0)
+    after = gain_db(pole, now_s - 3, now_s)
+    assert after - before == pytest.approx(wished, abs=0.5) or after < wished == -80
+    pole.run(ITEM_S + 10 - now_s)  # the next item has begun
+    after = gain_db(pole, ITEM_S + 4, ITEM_S + 9)
+    assert after - before == pytest.approx(wished, abs=0.5) or after < wished == -80
+    words = {
+        SoundAction.LOWER: ", lowered by 6 dB",
+        SoundAction.MUTE: ", muted to the end of the item",
+    }
+    first, *later = pole.happened(fault)
+    assert first == "active" + words.get(action, "")
+    assert len(later) == (action is not SoundAction.TELL)
+    assert all(each.startswith(f"active{words[action]}, item ") for each in later)
+    pole.line.is_cut = pole.line.is_short = False
+    pole.ask_board(LineHolding.COMMAND, LineCommand.RESET)
+    pole.run(ITEM_S + 5)
+    first_play, second_play = pole.of(PlayEnded)[:2]
+    volume = {SoundAction.TELL: 10, SoundAction.LOWER: 7}.get(action, 0)
+    assert first_play.volume == second_play.volume == volume
+    assert pole.happened(fault)[-1] == "idle"
+    assert fault not in pole.faults
+    assert (pole.happened("playing_silent") == []) == (action is SoundAction.MUTE)
+    assert pole.happened("written_silent") == []  # a mute that we made is no silence of the source
+
+
+@pytest.mark.requirement("HLT-3")
+@pytest.mark.parametrize("action", list(SoundAction))
+def test_clipping_is_a_fault_and_does_what_the_settings_ask_to_the_end_of_the_item(
+    tmp_path: pathlib.Path, action: SoundAction
+) -> None:
+    clipped = np.clip(8 * sounds.syllables(ITEM_S), -0.99, 0.99).astype(np.float32)
+    file = write_wav(tmp_path / "clipped.wav", clipped)
+    pole = Pole({PROGRAMME: file}, actions=FallbackParameters(clipping_action=action))
+    run_until(pole, "written_clipping", 12)
+    pole.run(4)
+    told = pole.happened("written_clipping")[0]
+    assert told.endswith("muted to the end of the item") == (action is SoundAction.MUTE)
+    assert ("lowered by" in told) == (action is SoundAction.LOWER)
+    assert (level_dbfs(pole.since(0)[-RATE:]) < -100) == (action is SoundAction.MUTE)
+    pole.run(ITEM_S)
+    volume = pole.of(PlayEnded)[0].volume
+    assert {SoundAction.TELL: volume == 10, SoundAction.MUTE: volume == 0}.get(
+        action, 0 < volume < 10
+    )
 
 
 def test_a_source_that_is_silent_is_told_within_ten_seconds_and_is_no_fault_of_the_line(

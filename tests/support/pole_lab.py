@@ -26,8 +26,10 @@ from loa_hwsim.amplifier import Amplifier, LineRating, SpeakerLine
 from loa_hwsim.faults import FaultPlan
 from loa_hwsim.line_board import LineBoard
 from loa_hwsim.microphone import Microphone, Place
+from loa_protocol.line_map import LineHolding
+from loa_protocol.modbus import write_request
 from loa_protocol.objects.playlist import Playlist
-from loa_protocol.parameters import SquealAction
+from loa_protocol.parameters import FallbackParameters
 from loa_protocol.record import ClockTrust, Happening, PlayEnded
 from loa_sound.blocks import CHUNK, RATE, Samples
 from support import orders
@@ -40,11 +42,13 @@ Kind = TypeVar("Kind")
 
 
 class LateLine(SpeakerLine):
-    """A line that somebody cuts while it is used."""
+    """A line that somebody cuts or shorts while it is used."""
 
-    is_cut = False
+    is_cut = is_short = False
 
     def impedance_ohm(self, now_ms: float) -> float:
+        if self.is_short:
+            return 0.4
         return float("inf") if self.is_cut else super().impedance_ohm(now_ms)
 
 
@@ -58,7 +62,7 @@ class Pole:
         ear: Place | None = None,
         board: bool = True,
         item_s: int = 60,
-        squeal_action: SquealAction = SquealAction.TELL,
+        actions: FallbackParameters | None = None,
     ) -> None:
         self.records: list[Any] = []
         self.told: list[tuple[int, m.Event]] = []
@@ -68,7 +72,7 @@ class Pole:
         self.epoch_ns = (self.now_ms - BEGIN + MONO) * 1_000_000
         self._sounds = sounds
         scene = DirectorStage(_schedule(item_s), cached=tuple(sounds))
-        scene.director.squeals.action = squeal_action
+        scene.director.guard.obey(actions or FallbackParameters())
         self.stage = Stage(scene.director, Parts(**self._parts()))
         line, rating = FaultPlan(()), LineRating()
         self.line = LateLine(rating, line)
@@ -141,6 +145,11 @@ class Pole:
         """Return what was written from *second* of the item on."""
         at = round((second + 2) * RATE)
         return np.concatenate(self.written)[at:]
+
+    def ask_board(self, register: LineHolding, value: int) -> None:
+        """Write to the line board, as a technician does."""
+        assert self.board is not None
+        self.board.feed(write_request(20, register, value), self.now_ms - BEGIN + MONO)
 
     @property
     def faults(self) -> set[str]:

@@ -43,7 +43,7 @@ from loa_endpoint.store.orders import OrderStore
 from loa_endpoint.store.outbox import Outbox, Writer
 from loa_protocol.keys import Signer
 from loa_protocol.objects.playlist import Mark
-from loa_protocol.parameters import FallbackParameters, SoundProfile, SquealAction
+from loa_protocol.parameters import FallbackParameters, SoundProfile
 from loa_protocol.record import ClockTrust, Refused
 
 log = logging.getLogger("loa.endpoint")
@@ -363,7 +363,7 @@ class Agent:
         desk = BearerDesk(Fallback(parameters, random.Random(seed)))
         is_horn = parameters.sound_profile == SoundProfile.HORN
         director = Director(place, desk, is_horn=is_horn)
-        director.squeals.action = SquealAction(parameters.squeal_action)
+        director.guard.obey(parameters)
         parts = Parts(
             player=self.player,
             outbox=self.outbox,

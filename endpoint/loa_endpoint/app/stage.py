@@ -346,17 +346,14 @@ class Stage:
 
     def _on_alarm(self, alarm: messages.SoundAlarm, now: Reading) -> None:
         changes = self.hearing.alarms.handle(alarm.name, active=alarm.active)
-        done = ""
-        if changes and alarm.name == sound_alarms.SQUEAL and alarm.active:
-            done = self.director.on_squeal()
-        self._tell_changes(changes, reading_of(alarm), done)
+        self._tell_changes(changes, reading_of(alarm))
         if alarm.name == sound_alarms.EAR_SILENT and alarm.active:
             self._over.output.lose_ear(now.mono_ms)
             self._tell_changes(self.output.lose_ear(now.mono_ms))
 
     def _tell_changes(self, changes: Iterable[evidence.FaultChanged], *details: str) -> None:
         for change in changes:
-            self.keep(told(change, *details))
+            self.keep(told(change, *details, self.director.on_fault(change)))
 
     def on_amplifier(self, event: amplifier_bus.Event) -> None:
         """Hear the amplifier; sound goes on whatever it says."""

@@ -25,6 +25,7 @@ from loa_endpoint.core.fader import Fader
 from loa_endpoint.core.place import Place
 from loa_endpoint.core.play import Play
 from loa_endpoint.core.schedule import Planned, announced, upcoming
+from loa_endpoint.core.sound_alarms import SoundGuard
 from loa_endpoint.core.turns import Turns
 from loa_protocol.objects.playlist import BearerKind, Media, Playlist
 from loa_protocol.record import Outcome
@@ -44,12 +45,15 @@ class Announcer:
         place: Which cluster this is.
         turns: What has had its turn already, shared with the director.
         endings: Where plays wait for what was measured.
+        guard: What makes a play quieter for a fault of its sound.
     """
 
-    def __init__(self, place: Place, turns: Turns, endings: Endings) -> None:
+    def __init__(
+        self, place: Place, turns: Turns, endings: Endings, guard: SoundGuard | None = None
+    ) -> None:
         self._place, self._turns, self._endings = place, turns, endings
         self.play: Play | None = None
-        self.fader = Fader("over")
+        self.fader = Fader("over", guard)
         self._planned: tuple[Planned, ...] = ()
         self._media: tuple[Media, ...] = ()
         self._cached: frozenset[bytes] = frozenset()

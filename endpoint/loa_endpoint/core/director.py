@@ -26,12 +26,13 @@ from loa_endpoint.core.effect import (
     Silence,
 )
 from loa_endpoint.core.endings import Endings
+from loa_endpoint.core.evidence import FaultChanged
 from loa_endpoint.core.fader import Fader
 from loa_endpoint.core.place import Place
 from loa_endpoint.core.play import Measured, Play
 from loa_endpoint.core.schedule import Planned, allowed_volume, announced, sounding, upcoming
 from loa_endpoint.core.self_test import FREE_MS
-from loa_endpoint.core.sound_alarms import SquealGuard
+from loa_endpoint.core.sound_alarms import SoundGuard
 from loa_endpoint.core.turns import Turns, tell_held
 from loa_protocol.objects.playlist import BearerKind
 from loa_protocol.objects.policy import AfterAlert
@@ -61,9 +62,9 @@ class Director:
         self._play: Play | None = None
         self._endings = Endings()
         self._turns = Turns(place.epoch)
-        self.squeals = SquealGuard()
-        self._fader, self._is_horn = Fader("programme", self.squeals), is_horn
-        self.announcer = Announcer(place, self._turns, self._endings)
+        self.guard = SoundGuard()
+        self._fader, self._is_horn = Fader("programme", self.guard), is_horn
+        self.announcer = Announcer(place, self._turns, self._endings, self.guard)
         self.duty = Duty(place, self._endings, self._break_in)
         self._announced: Planned | None = None
 
@@ -154,9 +155,10 @@ class Director:
         tested = self.duty.on_evidence(play, grade, confirmed_ms)
         return tested + _keep(self._endings.on_evidence(play, grade, confirmed_ms))
 
-    def on_squeal(self) -> str:
-        """Hear that something squeals; tell what is done. The next round does it; no alert is."""
-        return "" if self._play is None or self.duty.play else self.squeals.squealed()
+    def on_fault(self, fault: FaultChanged) -> str:
+        """Hear of a fault of the sound; tell what is done, in the next round, never to an alert."""
+        plays = () if self.duty.play else (self._play, self.announcer.play)
+        return self.guard.on_fault(fault, [each.name for each in plays if each is not None])
 
     def on_player_restarted(self, now: Reading) -> list[Effect]:
         """A new player knows nothing: let sound what should, at the right place in it."""

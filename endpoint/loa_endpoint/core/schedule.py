@@ -123,6 +123,11 @@ def volume_gain_cdb(level: int) -> int | None:
     return None if level == 0 else -_CENTI_DB_PER_LEVEL * (15 - level)
 
 
+def level_of(gain_cdb: int | None) -> int:
+    """Return the volume level that sounds as *gain_cdb* does: 0 for silence alone."""
+    return 0 if gain_cdb is None else max(1, 15 + gain_cdb // _CENTI_DB_PER_LEVEL)
+
+
 def _sessions_over_the_daily_limit(
     playlist: Playlist, policy: Policy, aired: Collection[int]
 ) -> frozenset[int]:

@@ -1,20 +1,29 @@
-"""The faults that the player finds in its own sound, and what is done about a squeal.
+"""The faults that the player finds in its own sound, and what is done about faults of the sound.
 
-An alarm only ever tells; the one thing that can follow is that a squealing item is lowered or
-muted, where the settings ask for it, and never while an alert sounds.
+A fault only ever tells; the one thing that can follow is that an item is lowered or muted, where
+the settings ask for it, and never while an alert sounds.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
-from loa_endpoint.core.evidence import FaultChanged
-from loa_protocol.parameters import SquealAction
+from loa_endpoint.core.evidence import FAULTS, FaultChanged
+from loa_protocol.line_map import LineState
+from loa_protocol.parameters import FallbackParameters, SoundAction
 
 SQUEAL: Final = "squeal"
 EAR_SILENT: Final = "ear_silent"
+CLIPPING: Final = "written_clipping"
+LINE_FAULTS: Final = frozenset({FAULTS[LineState.OPEN], FAULTS[LineState.SHORT]})
 LOWER_CDB: Final = 600
 LOWEST_CDB: Final = -3 * LOWER_CDB  # a squeal that is still there is not our gain's fault
+_PARAMETERS: Final = {
+    SQUEAL: "squeal_action",
+    CLIPPING: "clipping_action",
+    **dict.fromkeys(LINE_FAULTS, "line_action"),
+}
 
 
 class SoundAlarms:
@@ -42,37 +51,52 @@ class SoundAlarms:
         return ended
 
 
-class SquealGuard:
-    """How much quieter an item is because it squealed; to its end, and not beyond.
+class SoundGuard:
+    """How much quieter items are for the faults of their sound; to their ends, and not beyond.
 
-    Attributes:
-        action: What the settings ask for.
+    A squeal and clipping are of the item that sounds. A line that is open or shorted stays so: the
+    items that begin meanwhile are treated alike. It is not asked about alerts and self-tests.
     """
 
-    def __init__(self, action: SquealAction = SquealAction.TELL) -> None:
-        self.action = action
-        self._cut_cdb = 0
-        self._is_mute = False
+    def __init__(self) -> None:
+        self._actions = dict.fromkeys(_PARAMETERS, SoundAction.TELL)
+        self._standing: set[str] = set()
+        self._cuts: dict[str, int | None] = {}  # by play; None is silence
 
-    @property
-    def is_acting(self) -> bool:
-        """Whether the item is quieter than it was meant to be."""
-        return self._is_mute or self._cut_cdb < 0
+    def obey(self, parameters: FallbackParameters) -> None:
+        """Know what the settings ask for."""
+        asked = {fault: getattr(parameters, name) for fault, name in _PARAMETERS.items()}
+        self._actions = {fault: SoundAction(value) for fault, value in asked.items()}
 
-    def squealed(self) -> str:
-        """Do what the settings ask for, once for each squeal; return what that was, in words."""
-        if self.action is SquealAction.MUTE:
-            self._is_mute = True
+    def on_fault(self, fault: FaultChanged, plays: Iterable[str]) -> str:
+        """Do what the settings ask for to *plays*; return what that was, in words."""
+        if fault.name in LINE_FAULTS:
+            (self._standing.add if fault.active else self._standing.discard)(fault.name)
+        if not fault.active:
+            return ""
+        return next(iter([self._act(fault.name, play) for play in plays]), "")
+
+    def begin(self, play: str) -> list[tuple[str, str]]:
+        """Hear that *play* begins; return faults that it is quieter for, and what was done."""
+        done = [(name, self._act(name, play)) for name in sorted(self._standing)]
+        return [(name, words) for name, words in done if words]
+
+    def end(self, play: str) -> None:
+        """Hear that *play* is over."""
+        self._cuts.pop(play, None)
+
+    def apply(self, play: str, gain_cdb: int | None) -> int | None:
+        """Return the gain that is left to *play* of *gain_cdb*; None is silence."""
+        cut_cdb = self._cuts.get(play, 0)
+        return None if cut_cdb is None or gain_cdb is None else gain_cdb + cut_cdb
+
+    def _act(self, fault: str, play: str) -> str:
+        action = self._actions.get(fault, SoundAction.TELL)
+        if action is SoundAction.TELL:
+            return ""
+        before = self._cuts.get(play, 0)
+        if action is SoundAction.MUTE or before is None:
+            self._cuts[play] = None
             return "muted to the end of the item"
-        if self.action is SquealAction.LOWER:
-            self._cut_cdb = max(LOWEST_CDB, self._cut_cdb - LOWER_CDB)
-            return f"lowered by {-self._cut_cdb // 100} dB"
-        return ""
-
-    def forget(self) -> None:
-        """Begin anew with another item."""
-        self._cut_cdb, self._is_mute = 0, False
-
-    def apply(self, gain_cdb: int | None) -> int | None:
-        """Return the gain that is left of *gain_cdb*; None is silence."""
-        return None if self._is_mute or gain_cdb is None else gain_cdb + self._cut_cdb
+        self._cuts[play] = cut_cdb = max(LOWEST_CDB, before - LOWER_CDB)
+        return f"lowered by {-cut_cdb // 100} dB"
