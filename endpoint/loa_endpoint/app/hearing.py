@@ -8,12 +8,15 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from loa_endpoint.audio import messages
+from loa_endpoint.core.bearer import FlowRead, SoundRead
 from loa_endpoint.core.ear_evidence import Heard
 from loa_endpoint.core.evidence import FaultChanged
 from loa_endpoint.core.measurements import Measurements, Stretch
 from loa_endpoint.core.play import NOTHING_MEASURED, Measured
 from loa_endpoint.core.sound_alarms import SQUEAL, SoundAlarms
 from loa_protocol.record import Happening, Recorded
+
+_MOST_BROKEN = 64
 
 
 class Hearing:
@@ -28,6 +31,7 @@ class Hearing:
         self.alarms = SoundAlarms()
         self.loudness: messages.ItemSoFar | None = None
         self._measurements = Measurements()
+        self._broken: dict[str, str] = {}  # what broke under its own name last, and why
 
     def on_new_player(self, current: Collection[str]) -> list[tuple[str, Measured]]:
         """Keep what the player before had told; return what it told of all but *current* plays."""
@@ -48,6 +52,17 @@ class Hearing:
         joined = self._measurements.finish(event.item, _stretch(event))
         return joined or NOTHING_MEASURED
 
+    def on_broken(self, ended: messages.Ended) -> Happening | None:
+        """Return the record of a sound that broke; none where it breaks again as it did before."""
+        why = ended.detail
+        name = ended.source.partition("#")[0]  # a number follows, another one at each try
+        if ended.reason != "broken" or not why or self._broken.get(name) == why:
+            return None
+        if len(self._broken) >= _MOST_BROKEN:
+            self._broken.clear()
+        self._broken[name] = why
+        return Happening(name="sound_broken", detail=f"{name}: {why}"[:300])
+
     def facts(self) -> dict[str, float | None]:
         """Return the loudness just now, for the local status."""
         now = self.loudness
@@ -56,6 +71,14 @@ class Hearing:
             "short_term_lufs": None if now is None else now.short_term_lufs,
             "integrated_lufs": None if now is None else now.lufs,
         }
+
+
+def stream_readings(event: messages.StreamState) -> tuple[SoundRead, FlowRead]:
+    """Return how a stream is, as the core knows it; under the player's name for it."""
+    return (
+        SoundRead(event.source, round(event.rms_dbfs * 100), round(event.flatness * 1000)),
+        FlowRead(event.source, starved=event.starved, receiving=event.receiving),
+    )
 
 
 def to_heard(event: messages.EarHeard) -> Heard:

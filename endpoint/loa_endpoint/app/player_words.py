@@ -18,10 +18,8 @@ def to_message(effect: ask.Effect) -> messages.Message:
     match effect:
         case ask.Release():
             said = messages.Release(source=effect.source)
-        case ask.OpenLive():
-            said = messages.OpenLive(source=effect.source)
-        case ask.OpenTone():
-            said = messages.OpenTone(source=effect.source, length_ms=effect.length_ms)
+        case ask.OpenLive() | ask.OpenStream() | ask.OpenTone():
+            said = _to_open(effect)
         case ask.FeedLive():
             said = messages.Feed(
                 source=effect.source,
@@ -53,6 +51,17 @@ def to_message(effect: ask.Effect) -> messages.Message:
         case _:
             raise ValueError(f"{type(effect).__name__} is no word to the player")
     return said
+
+
+def _to_open(effect: ask.OpenLive | ask.OpenStream | ask.OpenTone) -> messages.Message:
+    match effect:
+        case ask.OpenLive(source=source):
+            return messages.OpenLive(source=source)
+        case ask.OpenStream(source=source, url=url, target_clufs=target):
+            lufs = max(-70.0, target / 100)
+            return messages.OpenStream(source=source, url=url, target_lufs=lufs)
+        case ask.OpenTone(source=source, length_ms=length):
+            return messages.OpenTone(source=source, length_ms=length)
 
 
 def _to_start(effect: ask.SoundMedia | ask.SoundLineIn) -> messages.Message:

@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-from loa_endpoint.app.hearing import Hearing, reading_of, to_heard, told
+from loa_endpoint.app.hearing import Hearing, reading_of, stream_readings, to_heard, told
 from loa_endpoint.app.player_words import to_message
+from loa_endpoint.app.record_log import log_record
 from loa_endpoint.audio import messages
 from loa_endpoint.audio.supervisor import PlayerSupervisor
 from loa_endpoint.core import amplifier_bus, evidence, line_monitor, sound_alarms, xdr
@@ -31,11 +32,8 @@ from loa_protocol.record import (
     Body,
     Evidence,
     Happening,
-    OrderTaken,
-    PlayEnded,
     PlayStarted,
     Record,
-    Refused,
 )
 
 log = logging.getLogger("loa.endpoint")
@@ -161,7 +159,7 @@ class Stage:
             return False
         self.faults.discard("outbox")
         self.made += 1
-        _tell(body)
+        log_record(body)
         self._parts.on_kept()
         return True
 
@@ -298,10 +296,10 @@ class Stage:
             case messages.Started(source=source, at_ns=at_ns):
                 self.director.on_started(round(at_ns / 1e6), now, source)
             case messages.Ended(source=source, reason=reason):
+                self._keep_broken(event)
                 self.perform(self.director.on_source_ended(source, reason, now))
-            case messages.LineInLevel(rms_dbfs=rms, flatness=flatness):
-                level = round(rms * 100)
-                self.perform(self.director.on_line_in(level, round(flatness * 1000), now))
+            case messages.LineInLevel() | messages.StreamState():
+                self._on_level(event, now)
             case messages.ItemMeasured(item=item):
                 self.perform(self.director.on_measured(item, self.hearing.on_measured(event)))
             case messages.ItemSoFar():
@@ -344,6 +342,18 @@ class Stage:
             self.perform(director.on_measured(play, measured))
         self._tell_changes(self.hearing.alarms.clear())
 
+    def _on_level(self, event: messages.LineInLevel | messages.StreamState, now: Reading) -> None:
+        if isinstance(event, messages.StreamState):
+            for reading in stream_readings(event):
+                self.perform(self.director.on_reading(reading, now))
+        else:
+            level, flatness = round(event.rms_dbfs * 100), round(event.flatness * 1000)
+            self.perform(self.director.on_line_in(level, flatness, now))
+
+    def _keep_broken(self, ended: messages.Ended) -> None:
+        if broken := self.hearing.on_broken(ended):
+            self.keep(broken)
+
     def _on_alarm(self, alarm: messages.SoundAlarm, now: Reading) -> None:
         changes = self.hearing.alarms.handle(alarm.name, active=alarm.active)
         self._tell_changes(changes, reading_of(alarm))
@@ -373,20 +383,3 @@ class Stage:
         if length_ms > 0:
             for judged in (self._main, self._over):
                 judged.output.wrote(round(beat.rms_dbfs * 100), length_ms, now.mono_ms)
-
-
-def _tell(body: Body) -> None:
-    """Write the log line of a record that an operator can act on."""
-    match body:
-        case PlayStarted():
-            log.info("play_started", extra={"item": body.item, "planned_ms": body.planned_ms})
-        case PlayEnded():
-            facts = {"outcome": body.outcome.name, "evidence": body.evidence.name}
-            log.info("play_ended", extra=facts)
-        case Refused():
-            log.warning("refused", extra={"what": body.what, "reason": body.reason})
-        case OrderTaken():
-            facts = {"order": body.id.hex(), "state": body.state.name, "detail": body.detail}
-            log.info("order", extra=facts)
-        case Happening():
-            log.info(body.name, extra={"detail": body.detail})

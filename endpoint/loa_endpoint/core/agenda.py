@@ -47,6 +47,11 @@ class Agenda:
         return b"" if self.programme is None else self.programme.digest
 
     @property
+    def judge(self) -> Policy | None:
+        """The policy that judges what is planned; None where there is none."""
+        return self._policy
+
+    @property
     def policy(self) -> Policy:
         """The policy that judges what is planned."""
         assert self._policy is not None  # nothing is planned without one

@@ -32,6 +32,7 @@ class Bearer:
         frequency_khz: FM only; 0 else.
         pi: FM only: the PI that the signed window names as proof; None where it names none.
         is_voice: Somebody speaks now, under a grant: no file is heard to its end before.
+        is_unsigned: A stream that nobody signed: it sounds only inside a window, as FM does.
     """
 
     id: str
@@ -41,6 +42,12 @@ class Bearer:
     frequency_khz: int = 0
     pi: int | None = None
     is_voice: bool = False
+    is_unsigned: bool = False
+
+    @property
+    def needs_window(self) -> bool:
+        """Whether it may sound only while its window is open."""
+        return self.is_unsigned or self.kind is BearerKind.FM
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +101,7 @@ class PauseHeard:
 
 @dataclass(frozen=True, slots=True)
 class WindowOpened:
-    """The signed FM window of a bearer is open until *closes_ms*."""
+    """The signed window of an FM bearer, or an unsigned stream's, is open until *closes_ms*."""
 
     bearer: str
     closes_ms: int

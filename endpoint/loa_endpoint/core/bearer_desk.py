@@ -7,8 +7,8 @@ which FM windows are open. Which bearer sounds is the machine's decision alone.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from loa_endpoint.core import bearer as machine
 from loa_endpoint.core.clock import Reading
@@ -24,13 +24,22 @@ from loa_endpoint.core.effect import (
     Tune,
 )
 from loa_endpoint.core.fallback import Fallback
+from loa_endpoint.core.fm_windows import FmWindows
 from loa_endpoint.core.live_desk import LiveDesk
 from loa_endpoint.core.orders import Kept
 from loa_endpoint.core.play import Play
 from loa_endpoint.core.schedule import Planned
-from loa_endpoint.core.signed_bearer import fm_id, is_live, live_id, machine_bearer, media_id
-from loa_protocol.objects.playlist import BearerKind, FmWindow, Media, Playlist
-from loa_protocol.record import ClockTrust, Happening
+from loa_endpoint.core.signed_bearer import (
+    is_live,
+    live_id,
+    loudness_beside,
+    machine_bearer,
+    media_id,
+)
+from loa_endpoint.core.unsigned_streams import REFUSED, UnsignedStreams
+from loa_protocol.objects.playlist import BearerKind, Media, Playlist
+from loa_protocol.objects.policy import Policy
+from loa_protocol.record import Happening
 
 _SWITCH_LEAD_MS = 40  # two blocks: the player needs one to hear us
 _EARLY_MS = 300  # a window is told so long before, for what begins with it is decided ahead
@@ -50,7 +59,6 @@ _TOLD = frozenset(
         "fm_rejected",
     }
 )
-_EBU_CLUFS = -2300  # EBU R128; where a playlist has no file, and so no loudness of its own
 _NEAR_END_MS = 1000  # files end a few frames before or after what was planned
 
 
@@ -68,12 +76,13 @@ class BearerDesk:
     def __init__(self, fallback: Fallback) -> None:
         self._fallback = fallback
         self._playlist: Playlist | None = None
-        self._live = LiveDesk()
+        self._live, self._fm_windows = LiveDesk(), FmWindows()
+        self._streams = UnsignedStreams()
         self._slots: dict[str, tuple[bytes, str]] = {}  # live bearer id -> playlist and item
         self._flowing: set[str] = set()  # live bearers that have sound
         self._sources: dict[str, _Source] = {}  # media bearer id -> what it is
         self._cached: frozenset[bytes] = frozenset()
-        self._windows: dict[str, int] = {}  # FM bearer id -> unix s at which its window closes
+        self._windows: dict[str, int] = {}  # FM or stream bearer -> unix s: its window closes
         self._opened: dict[str, str] = {}  # bearer id -> the player's name for it
         self._opens = 0
         self._fm: machine.Bearer | None = None  # the FM bearer that is open, sounding or not
@@ -83,10 +92,16 @@ class BearerDesk:
         self._is_telling = False
 
     def on_programme(
-        self, playlist: Playlist | None, planned: Iterable[Planned], digest: bytes = b""
+        self,
+        playlist: Playlist | None,
+        planned: Sequence[Planned],
+        digest: bytes,
+        policy: Policy | None,
     ) -> None:
-        """Know the items, live slots and FM windows of the playlist in force."""
+        """Know the items, live slots, streams and FM windows of the playlist in force."""
         self._playlist = playlist
+        self._fm_windows.on_programme(playlist)
+        self._streams.on_programme(playlist, planned, policy)
         self._sources.clear()
         self._slots.clear()
         media = () if playlist is None else playlist.media
@@ -164,8 +179,7 @@ class BearerDesk:
 
     def fm_volume_cap(self, unix_ms: int) -> int:
         """Return the cap of the FM windows that are open at *unix_ms*; 0 where none is."""
-        second = unix_ms // 1000
-        return min((w.volume for w in self._fm_windows() if w.start <= second < w.end), default=0)
+        return self._fm_windows.volume_cap(unix_ms)
 
     def machine_item(self, planned: Planned) -> machine.Item:
         """Return *planned* as the fallback machine knows it."""
@@ -180,42 +194,24 @@ class BearerDesk:
         )
 
     def move_windows(self, play: Play | None, now: Reading) -> list[Effect]:
-        """Open and close FM windows as the time asks; none opens on an untrusted clock.
+        """Open and close windows as the time asks; none opens on an untrusted clock.
 
         The machine is told a moment early; what sounds is put off until the window is really open.
         """
-        effects: list[Effect] = []
-        closing = self._closing(now)
+        effects = self._streams.passed_over(play, now)
+        closing = self._fm_windows.closing(now, _EARLY_MS)
+        closing |= self._streams.closing(now, _EARLY_MS)
         for name in [name for name in self._windows if name not in closing]:
             del self._windows[name]
             effects += self.handle(machine.WindowClosed(name), play, now)
         for name, end in closing.items():
             if self._windows.get(name) != end:
+                if name in self._streams and name not in self._windows:
+                    effects += self.handle(machine.SoundFound(name), play, now)
                 self._windows[name] = end
                 closes = now.mono_ms + end * 1000 - now.unix_ms
                 effects += self.handle(machine.WindowOpened(name, closes), play, now)
         return effects
-
-    def _closing(self, now: Reading) -> dict[str, int]:
-        """Return when the windows close that are open or about to be; unbroken rows are one."""
-        closing: dict[str, int] = {}
-        if now.trust < ClockTrust.T2:
-            return closing
-        for window in sorted(self._fm_windows(), key=lambda window: window.start):
-            if window.start * 1000 - _EARLY_MS <= now.unix_ms < window.end * 1000:
-                end = closing.setdefault(fm_id(window.frequency_khz), window.end)
-                if window.start <= end:
-                    closing[fm_id(window.frequency_khz)] = max(end, window.end)
-        return closing
-
-    def _opens_ms(self, frequency_khz: int, unix_ms: int) -> int:
-        """Return the first instant from *unix_ms* on at which FM may sound on a frequency."""
-        mine = [w for w in self._fm_windows() if w.frequency_khz == frequency_khz]
-        starts = (max(unix_ms, w.start * 1000) for w in mine if unix_ms < w.end * 1000)
-        return min(starts, default=unix_ms)
-
-    def _fm_windows(self) -> tuple[FmWindow, ...]:
-        return () if self._playlist is None else self._playlist.fm_windows
 
     def handle(self, event: machine.Event, play: Play | None, now: Reading) -> list[Effect]:
         """Tell the machine of *event*; return what it wants done while *play* is under way.
@@ -258,8 +254,13 @@ class BearerDesk:
         return Silence(now.mono_ms + ahead_ms if ahead_ms else 0, fade_ms, "programme")
 
     def on_reading(self, reading: machine.Event, play: Play | None, now: Reading) -> list[Effect]:
-        """Hear the tuner."""
-        if isinstance(reading, machine.TunerTuned):
+        """Hear the tuner, or a stream by the name that the player has for it."""
+        if isinstance(reading, machine.SoundRead | machine.FlowRead):
+            name = self._bearer_of(reading.bearer)
+            if name is None:
+                return []
+            reading = replace(reading, bearer=name)
+        elif isinstance(reading, machine.TunerTuned):
             self._tuned_khz = reading.khz
         elif isinstance(reading, machine.TunerQuiet):
             self._tuned_khz, self._fm_is_ready = 0, False
@@ -305,6 +306,8 @@ class BearerDesk:
     def _open_sound(self, bearer: str, play: Play | None, now: Reading) -> list[Effect]:
         if bearer in self._slots:
             return self._open_live(bearer, play, now)
+        if bearer in self._streams:
+            return self._open_stream(bearer, play, now)
         return self._open_media(bearer, play, now)
 
     def _open_live(self, bearer: str, play: Play | None, now: Reading) -> list[Effect]:
@@ -325,6 +328,16 @@ class BearerDesk:
         """Return the grant whose session is behind a live bearer."""
         playlist, item = self._slots.get(bearer, (b"", ""))
         return self._live.for_slot(playlist, item)
+
+    def _open_stream(self, bearer: str, play: Play | None, now: Reading) -> list[Effect]:
+        self._opens += 1
+        name = f"{bearer}#{self._opens}"
+        said = self._streams.open(bearer, name, now)
+        if said is None:
+            self._opened.pop(bearer, None)
+            return self.handle(machine.SoundFailed(bearer, REFUSED), play, now)
+        self._opened[bearer] = name
+        return [said]
 
     def _open_media(self, bearer: str, play: Play | None, now: Reading) -> list[Effect]:
         source = self._sources.get(bearer)
@@ -354,10 +367,10 @@ class BearerDesk:
         at_ms = max(start_ms, now.mono_ms + _SWITCH_LEAD_MS)
         unix_ms = at_ms - now.mono_ms + now.unix_ms
         if to.bearer.kind is BearerKind.FM:
-            unix_ms = self._opens_ms(to.bearer.frequency_khz, unix_ms)
+            unix_ms = self._fm_windows.opens_ms(to.bearer.frequency_khz, unix_ms)
             play.carry(BearerKind.FM, unix_ms)
             at_ms = unix_ms - now.unix_ms + now.mono_ms
-            target = self._loudness_beside(play.planned)
+            target = loudness_beside(self._playlist, play.planned.item)
             return [SoundLineIn(at_ms, to.fade_in_ms, to.fade_out_ms, target)]
         effects: list[Effect] = []
         if to.bearer.id not in self._opened:  # a new player has lost what the old one had opened
@@ -365,22 +378,14 @@ class BearerDesk:
         source = self._opened.get(to.bearer.id)
         if source is None:
             return effects
-        play.carry(to.bearer.kind, unix_ms)
+        if to.bearer.is_unsigned:
+            unix_ms = self._streams.opens_ms(to.bearer.id, unix_ms)
+            at_ms = unix_ms - now.unix_ms + now.mono_ms
+        play.carry(to.bearer.kind, unix_ms, self._streams.host(to.bearer.id))
         order = self._grant_of(to.bearer.id)
         position = at_ms - start_ms if order is None else self._live.position_ms(order, unix_ms)
         sound = SoundMedia(source, position, at_ms, to.fade_in_ms, to.fade_out_ms)
         return [*effects, sound]
-
-    def _loudness_beside(self, planned: Planned) -> int:
-        """Return how loud FM has to be: as the item's own file, or else as the other files."""
-        media = () if self._playlist is None else self._playlist.media
-        own = [
-            media[bearer.reference]
-            for bearer in planned.item.bearers
-            if bearer.kind is BearerKind.MEDIA and bearer.reference < len(media)
-        ]
-        levels = sorted(each.loudness_clufs + each.gain_cdb for each in own or media)
-        return levels[len(levels) // 2] if levels else _EBU_CLUFS
 
     def _bearer_of(self, source: str) -> str | None:
         return next((name for name, known in self._opened.items() if known == source), None)

@@ -115,7 +115,7 @@ class Director:
         self._schedule_until_ms = unix_ms
 
     def on_reading(self, reading: machine.Event, now: Reading) -> list[Effect]:
-        """Hear the tuner."""
+        """Hear the tuner, or a stream of others."""
         return self.duty.spare(self._desk.on_reading(reading, self._play, now))
 
     def on_line_in(self, level_cdbfs: int, flatness_permille: int, now: Reading) -> list[Effect]:
@@ -257,7 +257,7 @@ class Director:
         agenda = self._agenda
         agenda.plan_anew(self.duty.orders.policy)
         programme = [each for each in agenda.planned if not each.item.is_announcement]
-        self._desk.on_programme(agenda.playlist, programme, agenda.digest)
+        self._desk.on_programme(agenda.playlist, programme, agenda.digest, agenda.judge)
         self._announced = None
         said = self.announcer.on_programme(agenda.playlist, agenda.planned, now)
         if self._play is not None and not self._is_still_planned(self._play, before):
@@ -270,7 +270,8 @@ class Director:
         if now.trust < ClockTrust.T2:
             return []
         coming = upcoming(self._agenda.planned, now.unix_ms + 1, now.unix_ms + AHEAD_MS)
-        turns = (p for p in coming if p.block is None and not p.item.is_announcement)
+        begun = None if self._play is None else self._play.planned  # a moment before its start
+        turns = (p for p in coming if p.block is None and not p.item.is_announcement and p != begun)
         following = next(turns, None)
         if following is None or following == self._announced:
             return []

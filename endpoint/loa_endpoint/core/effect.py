@@ -97,6 +97,15 @@ class OpenLive:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenStream:
+    """Open somebody's stream, which nobody signed, led towards the loudness of the files beside."""
+
+    source: str
+    url: str
+    target_clufs: int
+
+
+@dataclass(frozen=True, slots=True)
 class OpenTone:
     """Open the attention tone, *length_ms* of it, which the player makes itself."""
 
@@ -225,6 +234,7 @@ Effect = (
     | Prepare
     | Release
     | OpenLive
+    | OpenStream
     | OpenTone
     | FeedLive
     | SoundMedia

@@ -45,7 +45,9 @@ class Play:
     uncertainty_ms: int
     started_ms: int | None = None  # the first sample of any bearer
     segments: list[Segment] = field(default_factory=list)
+    unsigned_host: str | None = None  # the first whose unsigned stream sounded
     _bearer: BearerKind | None = None
+    _host: str | None = None  # whose unsigned stream carries it now
     _since_ms: int = 0
 
     @property
@@ -58,12 +60,15 @@ class Play:
         """What carries it now."""
         return self._bearer
 
-    def carry(self, bearer: BearerKind | None, at_ms: int) -> None:
-        """Note that *bearer* (None for silence) carries the play from *at_ms* on."""
-        if bearer is self._bearer:
+    def carry(self, bearer: BearerKind | None, at_ms: int, host: str | None = None) -> None:
+        """Note that *bearer* (None for silence) carries the play from *at_ms* on.
+
+        *host* is whose stream it is, where nobody signed that.
+        """
+        if bearer is self._bearer and host == self._host:
             return
         self._close(at_ms)
-        self._bearer, self._since_ms = bearer, at_ms
+        self._bearer, self._host, self._since_ms = bearer, host, at_ms
         if bearer is not None and self.started_ms is None:
             self.started_ms = at_ms
 
@@ -124,7 +129,7 @@ class Play:
             evidence: The grade, and for how many ms a sensor confirmed it.
         """
         self._close(at_ms)
-        self._bearer = None
+        self._bearer = self._host = None
         started = at_ms if self.started_ms is None else self.started_ms
         return PlayEnded(
             play=self.id,
@@ -144,10 +149,12 @@ class Play:
             true_peak_cdb=measured.true_peak_cdb,
             recorded=measured.recorded or None,
             drift_ms=measured.off_ms,
+            unsigned_host=self.unsigned_host,
         )
 
     def _close(self, at_ms: int) -> None:
         if self._bearer is not None and at_ms > self._since_ms:
+            self.unsigned_host = self.unsigned_host or self._host
             self.segments.append(
                 Segment(bearer=self._bearer, start_ms=self._since_ms, end_ms=at_ms)
             )

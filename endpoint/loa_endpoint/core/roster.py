@@ -67,7 +67,7 @@ class Roster:
             del self._watches[id_]
 
     def open_window(self, id_: str, closes_ms: int) -> None:
-        """Let an FM bearer be opened until *closes_ms*."""
+        """Let an FM bearer, or an unsigned stream, sound until *closes_ms*."""
         self._windows[id_] = closes_ms
         if id_ in self._watches:
             self._watches[id_].set_window(closes_ms)

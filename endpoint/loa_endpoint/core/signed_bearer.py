@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Final
 
 from loa_endpoint.core import bearer as machine
-from loa_protocol.objects.playlist import Bearer, BearerKind, Item, Media, Playlist, ProofKind
+from loa_protocol.objects.playlist import (
+    Bearer,
+    BearerKind,
+    Item,
+    Media,
+    Playlist,
+    ProofKind,
+    Stream,
+)
 
+_EBU_CLUFS: Final = -2300  # EBU R128; where a playlist has no file, and so no loudness of its own
 LIVE: Final = 0  # the reference of a stream bearer that stands for live sound under a grant
 
 
@@ -31,7 +41,11 @@ def machine_bearer(playlist: Playlist | None, item: Item, index: int) -> machine
             frequency_khz=window.frequency_khz,
             pi=pis[0] if pis else None,
         )
-    return None  # a stream, or a window that is not there: no way to this item's sound
+    streams = playlist.streams or ()
+    if signed.is_unsigned and signed.reference <= len(streams):
+        name = stream_id(item, streams[signed.reference - 1])
+        return machine.Bearer(id=name, kind=signed.kind, cost=signed.cost, is_unsigned=True)
+    return None  # a file or a window that is not there: no way to this item's sound
 
 
 def is_live(bearer: Bearer) -> bool:
@@ -48,6 +62,24 @@ def media_id(item: Item, media: Media) -> str:
     """Name a media bearer of an item."""
     # with the file's hash: another file under the same item must never count as opened already
     return f"media-{item.session}-{item.id}-{media.sha256.hex()[:16]}"
+
+
+def stream_id(item: Item, stream: Stream) -> str:
+    """Name the bearer of an item that is an unsigned stream."""
+    # with the address's hash, as a file's: another stream under the same item is another bearer
+    return f"stream-{item.session}-{item.id}-{hashlib.sha256(stream.url.encode()).hexdigest()[:16]}"
+
+
+def loudness_beside(playlist: Playlist | None, item: Item) -> int:
+    """Return how loud what nobody measured has to be: as the item's file, or else as the others."""
+    media = () if playlist is None else playlist.media
+    own = [
+        media[bearer.reference]
+        for bearer in item.bearers
+        if bearer.kind is BearerKind.MEDIA and bearer.reference < len(media)
+    ]
+    levels = sorted(each.loudness_clufs + each.gain_cdb for each in own or media)
+    return levels[len(levels) // 2] if levels else _EBU_CLUFS
 
 
 def fm_id(frequency_khz: int) -> str:

@@ -89,11 +89,11 @@ class BearerWatch:
 
     def bar(self, sound: Sound) -> str | None:
         """Name the rule that keeps it from sounding at all, whatever its quality; None if none."""
-        if self.bearer.kind is not BearerKind.FM:
+        if not self.bearer.needs_window:
             return None
         if sound is Sound.EMERGENCY:
             return "emergency"
-        if self.bearer.pi is None:
+        if self.bearer.kind is BearerKind.FM and self.bearer.pi is None:
             return "no_proof"
         return None if self._window_closes_ms is not None else "no_window"
 
@@ -156,7 +156,7 @@ class BearerWatch:
         self._settle(now_ms)
 
     def set_window(self, closes_ms: int | None) -> None:
-        """Let FM sound until *closes_ms*, or no more at all."""
+        """Let what needs a window sound until *closes_ms*, or no more at all."""
         self._window_closes_ms = closes_ms
         self._summarise()
 
@@ -255,9 +255,11 @@ class BearerWatch:
     def _could_sound(self) -> bool:
         if not self._delivers:
             return False
+        if self.bearer.needs_window and self._window_closes_ms is None:
+            return False
         if self.bearer.kind is not BearerKind.FM:
             return True
-        if self._window_closes_ms is None or not self.proof.proof.may_sound:
+        if not self.proof.proof.may_sound:
             return False
         carrier, tuner = self.monitors["carrier"].verdict, self.monitors["tuner"].verdict
         unheard = carrier is Verdict.UNKNOWN or carrier.is_bad_now
