@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
+import time
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,13 +27,13 @@ from loa_manager.cli.texts import LoaCommand
 from loa_manager.keyring import Identity, Secrets
 from loa_manager.live.line import CHUNK_S, CommonClock, Line
 from loa_manager.live.permit import OneHolder, live_identity, slots_for
+from loa_manager.live.plan import Plan
 from loa_manager.live.relay import (
     DELAY_MS,
     SILENCE_S,
     RelayWays,
     Status,
-    relay_slot,
-    wait_for,
+    relay_all,
 )
 from loa_manager.live.slots import Slot, choose
 from loa_manager.live.upstream import Happening, Upstream
@@ -46,7 +48,7 @@ from loa_sound.streams.fetching import STALL_S, Way
 _ = translator("loa_manager")
 
 _LINES = 60  # where there is no terminal, a line a minute
-_LOOK_S = 10.0  # for the next slot, where none is left
+_CERTIFICATE_S = 3600.0
 
 
 @click.command(
@@ -87,35 +89,20 @@ def relay(**given: Any) -> None:  # noqa: ANN401 - click's own
     """
     way = Way.by(given["ca_file"], takes_plain=given["plain_http"], stall_s=STALL_S)
     way.check(given["url"])
-    secrets = given["passphrase"].secrets()
-    giver = _giver(given)
+    desk = _Desk(given, given["passphrase"].secrets())  # asked for now, not in a week
     question = _("Relay {url} into the live slots {slot} of {scope}?")
     names = {name: given[name] for name in ("url", "slot", "scope")}
     confirm(question.format(**names), where=_("relay"), yes=given["yes"])
-    identity = live_identity(giver.home, secrets)
     with ending() as asked:
-        _run(given, way, _Keys(secrets, identity), asked)
+        _run(given, way, desk, asked)
     if asked.number == signal.SIGINT:
         click.get_current_context().exit(INTERRUPTED)
 
 
-class _Keys:
-    """The one holder who signs here."""
-
-    def __init__(self, secrets: Secrets, identity: Identity) -> None:
-        self.secrets, self.identity = secrets, identity
-
-
-def _giver(given: dict[str, Any]) -> Giver:
-    return open_giver(given["home"], given["server"])
-
-
-def _run(given: dict[str, Any], way: Way, keys: _Keys, asked: Ending) -> None:
-    clock = CommonClock()
-    giver = _giver(given)
-    connect = partial(ServiceClient, giver.home, keys.identity, giver.server, timeout_s=CHUNK_S)
-    holder = OneHolder(partial(_giver, given), keys.secrets, clock)
-    line, meter, tell = Line(connect, clock), MeterLine(_LINES), Teller()
+def _run(given: dict[str, Any], way: Way, desk: _Desk, asked: Ending) -> None:
+    clock, plan = CommonClock(), Plan(desk.slots, given["slot"])
+    holder = OneHolder(desk.giver, desk.secrets, clock)
+    line, meter, tell = Line(desk.connect, clock), MeterLine(_LINES), Teller()
 
     def give(slot: Slot, start: int, end: int) -> Voice:
         voice, word = holder.give(_ask(given, slot, start, end), slot)
@@ -125,6 +112,7 @@ def _run(given: dict[str, Any], way: Way, keys: _Keys, asked: Ending) -> None:
         return voice
 
     ways = RelayWays(
+        next_slot=plan.next,
         open_stream=lambda: Upstream(given["url"], way),
         give=give,
         line=line,
@@ -132,34 +120,72 @@ def _run(given: dict[str, Any], way: Way, keys: _Keys, asked: Ending) -> None:
         on_status=partial(_show, meter),
         on_news=partial(_tell_news, tell),
     )
-    delay_ms = round(given["delay"] * 1000)
+    if given["once"]:
+        plan.look()
+        choose(plan.slots, given["slot"])
+    plan.begin()
+    waiting = _Waiting(plan, clock, tell)
     try:
-        while not asked.stop.is_set():
-            slot = _next_slot(given, keys, tell)
-            if slot is None:
-                asked.stop.wait(_LOOK_S)
-                continue
-            tell("slot", _("Next: {title}").format(title=slot.title), slot=slot.item,
-                start=slot.start, end=slot.end)  # fmt: skip
-            if wait_for(slot, clock, asked.stop):
-                relay_slot(slot, ways, asked.stop, delay_ms=delay_ms, silence_s=given["silence"])
-            if given["once"]:
-                return
+        relay_all(
+            ways,
+            asked.stop,
+            delay_ms=round(given["delay"] * 1000),
+            silence_s=given["silence"],
+            is_once=given["once"],
+            on_wait=waiting.tell,
+        )
     finally:
+        plan.close()
         line.close()
 
 
-def _next_slot(given: dict[str, Any], keys: _Keys, tell: Teller) -> Slot | None:
-    """Return the next slot; None where there is none now, or nobody can tell."""
-    giver = _giver(given)
-    identity = None if giver.is_province else keys.identity
-    try:
-        return choose(slots_for(giver, identity, given["scope"]), given["slot"])
-    except LoaError as error:
-        if given["once"]:
-            raise
-        tell("no_slot", str(error), why=str(error))
-        return None
+class _Desk:
+    """Where it is run, and the key there with its certificate of now: months may pass."""
+
+    def __init__(self, given: dict[str, Any], secrets: Secrets) -> None:
+        self._given, self.secrets = given, secrets
+        self._read_s, self._identity = time.monotonic(), live_identity(self.giver().home, secrets)
+
+    def giver(self) -> Giver:
+        """Return whoever gives the next grant: a desk judges at one time."""
+        return open_giver(self._given["home"], self._given["server"])
+
+    def connect(self) -> ServiceClient:
+        """Return a way to the server."""
+        giver = self.giver()
+        return ServiceClient(giver.home, self._now_valid(giver), giver.server, timeout_s=CHUNK_S)
+
+    def slots(self) -> list[Slot]:
+        """Return the slots of the playlist in force."""
+        giver = self.giver()
+        identity = None if giver.is_province else self._now_valid(giver)
+        return slots_for(giver, identity, self._given["scope"])
+
+    def _now_valid(self, giver: Giver) -> Identity:
+        if time.monotonic() - self._read_s > _CERTIFICATE_S:  # to open a key takes a while
+            with contextlib.suppress(LoaError):  # being replaced; the old one may do
+                self._identity = live_identity(giver.home, self.secrets)
+                self._read_s = time.monotonic()
+        return self._identity
+
+
+class _Waiting:
+    """Tells what is waited for, when it is another than before."""
+
+    def __init__(self, plan: Plan, clock: CommonClock, tell: Teller) -> None:
+        self._plan, self._clock, self._tell = plan, clock, tell
+        self._slot: Slot | None = None
+        self._why = ""
+
+    def tell(self, slot: Slot | None) -> None:
+        self._clock.restart()  # it may have been set since; the server tells its own with a grant
+        if slot is not None and slot != self._slot:
+            self._tell("slot", _("Next: {title}").format(title=slot.title), slot=slot.item,
+                start=slot.start, end=slot.end)  # fmt: skip
+        why = self._plan.trouble
+        if slot is None and why and why != self._why:
+            self._tell("no_slot", why, why=why)
+        self._slot, self._why = slot, why
 
 
 def _ask(given: dict[str, Any], slot: Slot, start: int, end: int) -> GrantAsk:

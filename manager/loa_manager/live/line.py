@@ -186,6 +186,10 @@ class CommonClock:
     """The server's time on this machine, which a step of this machine's own clock does not move."""
 
     def __init__(self) -> None:
+        self.restart()
+
+    def restart(self) -> None:
+        """Go by this machine's own clock until the server has told its time anew."""
         self._ahead_ns = time.time_ns() - time.monotonic_ns()
 
     def __call__(self) -> int:

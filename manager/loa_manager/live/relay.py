@@ -2,7 +2,11 @@
 
 A slot is filled from its start to its end under grants of an hour, each given before the last one
 ends. While the stream is away or silent nothing is sent, so that the boards fall back to what else
-their item may sound from. When no slot is open, nobody is asked for anything.
+their item may sound from. When no slot is open, nobody is asked for sound.
+
+It goes on for as long as somebody lets it, so nothing is taken for granted that was true when a
+slot began: where the playlist in force is replaced in the middle of one, a grant under the new
+playlist follows, for boards know the slot by its playlist.
 """
 
 from __future__ import annotations
@@ -10,14 +14,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from loa_manager.live.line import Line
 from loa_manager.live.permit import Permits
 from loa_manager.live.slots import Slot
+from loa_manager.live.source import Source
 from loa_manager.live.speaking import Speech, Tick, run
 from loa_manager.live.timeline import Timeline
-from loa_manager.live.upstream import Happening, Upstream
+from loa_manager.live.upstream import Happening
 from loa_manager.live.voice import Voice
 from loa_manager.live.watch import Flow, Watch
 from loa_sound.opus import OpusEncoder
@@ -28,6 +33,13 @@ EARLY_S: Final = 30
 """So long before a slot the stream is asked for."""
 SILENCE_S: Final = 20.0
 EVERY_S: Final = 1.0
+
+
+class Radio(Source, Protocol):
+    """A source that comes and goes."""
+
+    def news(self) -> list[Happening]:
+        """Return what has happened since the last call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +60,47 @@ class Status:
 class RelayWays:
     """What a relay does to the world; given from outside."""
 
-    open_stream: Callable[[], Upstream]
+    next_slot: Callable[[int], Slot | None]  # the first that is not over at unix ms
+    open_stream: Callable[[], Radio]
     give: Callable[[Slot, int, int], Voice]  # a grant that stands, its session open; LoaError
     line: Line
     clock: Callable[[], int]  # the common time, unix ms
     on_status: Callable[[Status], None]
     on_news: Callable[[Happening], None]
+
+
+def relay_all(
+    ways: RelayWays,
+    stop: threading.Event,
+    *,
+    delay_ms: int = DELAY_MS,
+    silence_s: float = SILENCE_S,
+    is_once: bool = False,
+    on_wait: Callable[[Slot | None], None] = lambda _slot: None,
+) -> None:
+    """Fill one slot after the other until *stop*; the next one alone where *is_once*.
+
+    Args:
+        ways: To the world.
+        stop: Set to end it.
+        delay_ms: From here to the horn.
+        silence_s: As :class:`Watch`.
+        is_once: Whether one slot is all.
+        on_wait: Told what is waited for, again and again.
+
+    Raises:
+        ConfigError: the stream may not be fetched.
+    """
+    while not stop.is_set():
+        now_ms = ways.clock()
+        slot = ways.next_slot(now_ms + delay_ms)
+        on_wait(slot)
+        if slot is None or slot.start - EARLY_S > now_ms // 1000:
+            stop.wait(EVERY_S)
+            continue
+        relay_slot(slot, ways, stop, delay_ms=delay_ms, silence_s=silence_s)
+        if is_once:
+            return
 
 
 def relay_slot(
@@ -64,7 +111,7 @@ def relay_slot(
     delay_ms: int = DELAY_MS,
     silence_s: float = SILENCE_S,
 ) -> None:
-    """Fill *slot* until it is over, or *stop*.
+    """Fill *slot* until it is over or another one stands in its place, or *stop*.
 
     Raises:
         ConfigError: the stream may not be fetched.
@@ -93,7 +140,7 @@ def relay_slot(
                 lost=line.lost + speech.unheard,
             )
         )
-        if stop.is_set() or tick.now_ms + delay_ms >= slot.end * 1000:
+        if stop.is_set() or ways.next_slot(tick.now_ms + delay_ms) != slot:
             is_over.set()
 
     try:
@@ -101,13 +148,3 @@ def relay_slot(
     finally:
         permits.close()
         stream.close()
-
-
-def wait_for(slot: Slot, clock: Callable[[], int], stop: threading.Event) -> bool:
-    """Wait until *slot* is near; tell whether it is, or *stop* came first."""
-    while not stop.is_set():
-        left_s = slot.start - EARLY_S - clock() / 1000
-        if left_s <= 0:
-            return True
-        stop.wait(min(left_s, EARLY_S))
-    return False
