@@ -28,6 +28,7 @@ UNITS = (
     HOUSE / "endpoint" / "systemd" / "loa-endpoint.service",
     HOUSE / "manager" / "systemd" / "loa-serve.service",
 )
+RELAY = HOUSE / "manager" / "systemd" / "loa-relay@.service"
 WATCHDOG_S = 1.0
 QUIET_S = 3.0  # no sign of life for so long: the service manager would have acted
 FED, READY, STOPPING = "WATCHDOG=1", "READY=1", "STOPPING=1"
@@ -143,14 +144,26 @@ def test_a_board_that_waits_for_its_technician_is_well(
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
 def test_the_units_start_commands_that_are_there_and_are_never_given_up(unit: Path) -> None:
+    facts, words = _started(unit)
+    assert facts["Type"] == "notify"
+    assert facts["KillMode"] == "mixed"
+    assert f"/var/lib/{facts['StateDirectory']}" in words
+
+
+def test_the_unit_of_a_relay_asks_nobody_and_has_a_file_of_words_for_each_radio() -> None:
+    facts, words = _started(RELAY)
+    assert facts["EnvironmentFile"] == "/etc/loa/relay-%i.conf"
+    assert {"${URL}", "${SCOPE}", "${SLOT}", "--yes"} <= set(words)
+
+
+def _started(unit: Path) -> tuple[dict[str, str], list[str]]:
+    """Return what *unit* says and the words of its command, which are known to that command."""
     facts = dict(
         line.split("=", 1)
         for line in unit.read_text().splitlines()
         if "=" in line and not line.startswith("#")
     )
-    assert facts["Type"] == "notify"
     assert facts["Restart"] == "always"
-    assert facts["KillMode"] == "mixed"
     assert facts["StateDirectoryMode"] == "0700"
     program, command, *words = facts["ExecStart"].split()
     group = {"loa": loa, "loa-endpoint": loa_endpoint}[Path(program).name]
@@ -158,7 +171,7 @@ def test_the_units_start_commands_that_are_there_and_are_never_given_up(unit: Pa
     assert started is not None
     known = {name for option in started.params for name in option.opts}
     assert {word for word in words if word.startswith("--")} <= known
-    assert f"/var/lib/{facts['StateDirectory']}" in words
+    return facts, words
 
 
 @pytest.mark.requirement("SEC-5")
@@ -169,13 +182,15 @@ def test_the_unit_of_the_agent_forbids_it_to_open_a_port_and_has_a_watchdog() ->
 
 
 @pytest.mark.needs("systemd")
-@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+@pytest.mark.parametrize("unit", [*UNITS, RELAY], ids=lambda unit: unit.name)
 def test_systemd_understands_the_units_and_finds_them_well_locked_up(
     unit: Path, tmp_path: Path
 ) -> None:
-    here = tmp_path / unit.name
+    here = tmp_path / unit.name.replace("@.", "@tinh.")
     text = unit.read_text().replace("/opt/loa/bin", str(Path(sys.executable).parent))
-    here.write_text(text.replace("User=loa", "User=root"))  # users that this machine has
+    here.write_text(
+        text.replace("User=loa-relay", "User=root").replace("User=loa", "User=root")
+    )  # users that this machine has
     verify = _analyze("verify", "--man=no", str(here))
     assert (verify.returncode, verify.stderr) == (0, "")
     exposure = _analyze("security", "--offline=yes", "--threshold=35", str(here))
