@@ -50,6 +50,7 @@ from loa_protocol.objects.playlist import (
     Media,
     Playlist,
     Session,
+    Stream,
 )
 from loa_protocol.objects.policy import Hours, Policy
 from support.bench_lab import Board, provision
@@ -253,21 +254,24 @@ class Hamlet:
         start_s: int,
         fm_windows: tuple[FmWindow, ...] = (),
         is_live: bool = False,
+        stream: str | None = None,
     ) -> Playlist:
         """Sign a session of *pieces* at *start_s* by two people and put it into the tree.
 
-        What *is_live* are live slots, behind whose voice the pieces stand.
+        What *is_live* are live slots, behind whose voice the pieces stand; or they stand behind an
+        unsigned *stream*.
         """
         serial = self._serials[pole.scope] = self._serials.get(pole.scope, 0) + 1
         schedule = dataclasses.replace(
             _playlist(pole.scope, serial, pieces, start_s), fm_windows=fm_windows
         )
-        if is_live:
+        if is_live or stream is not None:
+            first = _VOICE if is_live else dataclasses.replace(_VOICE, reference=1)
             slots = tuple(
-                dataclasses.replace(each, bearers=(_VOICE, *each.bearers))
-                for each in schedule.items
+                dataclasses.replace(each, bearers=(first, *each.bearers)) for each in schedule.items
             )
-            schedule = dataclasses.replace(schedule, items=slots)
+            streams = None if stream is None else (Stream(url=stream),)
+            schedule = dataclasses.replace(schedule, items=slots, streams=streams)
         chains = [certificate for each in self.people for certificate in each.chain]
         signers = [each.signer for each in self.people]
         data = sign_bundle(Kind.PLAYLIST, schedule.to_bytes(), signers, certificates=chains)
