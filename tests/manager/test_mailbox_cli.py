@@ -104,8 +104,11 @@ def test_a_week_goes_there_and_back_and_on_the_air_by_mailbox(
     assert "Giá lúa" in out
     assert "give --yes" in err
     assert lab.home("ls").content.leaves() == []
-    assert loa("son", "approve", str(waiting[0]["draft"]), "--yes") == 0
+    picture = lab.folder / "tuan.svg"
+    assert loa("son", "approve", str(waiting[0]["draft"]), "--yes", "--picture", str(picture)) == 0
     out, err = capsys.readouterr()
+    assert any("Giá lúa" in row and "▅▅▅" in row for row in out.splitlines()), "what sounds"
+    assert "Giá lúa" in picture.read_text()
     assert "Published" in err
     (leaf,) = lab.home("ls").content.leaves()
     assert leaf.digest.hex() == waiting[0]["digest"]

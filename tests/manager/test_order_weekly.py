@@ -153,7 +153,9 @@ def test_an_editor_s_programme_goes_over_the_approver_s_desk_into_the_tree(
         "200d",
     )
     assert run(made) == 0
-    assert "05:30" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "05:30" in shown
+    assert "▅▅▅" in shown  # what its sounds look like
     sign = ("order", "sign", "tt.order", "-o", "tt.order", "--yes", *word)
     assert run((*sign, "--home", "editor", "--json")) == 0, capsys.readouterr().err
     (row,) = json.loads(capsys.readouterr().out)

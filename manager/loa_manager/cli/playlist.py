@@ -21,7 +21,12 @@ from loa_manager.cli.playlist_standing import standing
 from loa_manager.cli.playlist_view import playlist_facts, show_playlist
 from loa_manager.cli.progress import progress
 from loa_manager.cli.question import confirm
-from loa_manager.cli.sound_view import check_picture_name, draw_sounds, write_picture
+from loa_manager.cli.sound_view import (
+    check_picture_name,
+    draw_sounds,
+    picture_option,
+    write_picture,
+)
 from loa_manager.cli.texts import LoaGroup
 from loa_manager.home import Home
 from loa_manager.keyring import load_signer
@@ -55,7 +60,7 @@ def playlist() -> None:
 @click.argument("file", type=_FILE)
 @home_option
 @allow_forbidden_option
-@click.option("--picture", type=_FILE, help="Draw its sounds into this file, .svg or .png.")
+@picture_option
 @json_option
 def check(file: Path, home: Path, allow_forbidden: bool, picture: Path | None) -> None:
     """Show what the schedule or draft FILE will do in the next 24 hours, and every fault."""

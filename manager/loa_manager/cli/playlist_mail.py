@@ -17,6 +17,12 @@ from loa_manager.cli.output import Column, say, show, show_facts, show_json, wan
 from loa_manager.cli.playlist_view import show_playlist
 from loa_manager.cli.progress import progress
 from loa_manager.cli.question import confirm
+from loa_manager.cli.sound_view import (
+    check_picture_name,
+    draw_sounds,
+    picture_option,
+    write_picture,
+)
 from loa_manager.cli.texts import LoaCommand
 from loa_manager.home import Home
 from loa_manager.in_date import check_in_date
@@ -24,7 +30,7 @@ from loa_manager.keyring import Identity, has_key, load_signer
 from loa_manager.mail_client import Letter
 from loa_manager.publish.desk import Desk
 from loa_manager.publish.drafts import Draft, read_draft
-from loa_manager.publish.editing import check_draft, seal_draft
+from loa_manager.publish.editing import check_draft, media_store, seal_draft
 from loa_manager.publish.order import check_order
 from loa_manager.service_client import ServiceClient
 from loa_protocol.envelope import open_seal
@@ -132,6 +138,7 @@ def inbox(home: Path, role: str | None, server: str | None, passphrase: Passphra
 @home_option
 @_server
 @allow_forbidden_option
+@picture_option
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @passphrase_option
 @json_option
@@ -140,6 +147,7 @@ def approve(
     home: Path,
     server: str | None,
     allow_forbidden: bool,
+    picture: Path | None,
     yes: bool,
     passphrase: PassphraseSource,
 ) -> None:
@@ -147,6 +155,8 @@ def approve(
 
     DRAFT is the beginning of its name in the inbox; the only one that waits needs no name.
     """
+    if picture is not None:
+        check_picture_name(picture)
     with _at_desk(home, "approver", server, passphrase) as place:
         letter = place.letter(draft)
         with progress(_("Fetching")) as on_file:
@@ -154,8 +164,12 @@ def approve(
         forbid = not allow_forbidden
         found, checked = check_draft(path, place.desk, forbid=forbid)
         check_order(found.playlist, letter.digest[:8])
+        sounds = draw_sounds(found.playlist, found.media, media_store(place.home))
+        if picture is not None:
+            write_picture(picture, sounds)  # before the question: it is looked at to answer it
         if not wants_json(click.get_current_context(silent=True)):
-            show_playlist(checked, title=_("To be approved: {path}").format(path=path))
+            title = _("To be approved: {path}").format(path=path)
+            show_playlist(checked, title=title, sounds=sounds)
         confirm(_("Sign this as {role}?").format(role="approver"), where=_("approve"), yes=yes)
         if not _has_sealed(found, place.identity):
             seal_draft(found, place.identity, Role.APPROVER, place.desk)

@@ -13,6 +13,7 @@ from loa_manager.cli.order_options import FILE, Length
 from loa_manager.cli.output import say
 from loa_manager.cli.playlist_view import show_playlist
 from loa_manager.cli.progress import progress
+from loa_manager.cli.sound_view import draw_sounds
 from loa_manager.cli.texts import LoaCommand
 from loa_manager.content_tree import store_by_hash
 from loa_manager.home import Home, read_bytes
@@ -80,5 +81,7 @@ def standing(file: Path, home: Path, output: Path, life: int) -> None:
         store_by_hash(each.path, output.parent / "media")
     write_paper(output, sign_bundle(Kind.STANDING_PROGRAMME, body.to_bytes(), []))
     title = _("One week of the standing programme: {path}").format(path=output)
-    show_playlist(Checked(playlist=week, preview=preview, is_draft=False), title=title)
+    sounds = draw_sounds(week, output.parent / "media", media_store(place))
+    checked = Checked(playlist=week, preview=preview, is_draft=False)
+    show_playlist(checked, title=title, sounds=sounds)
     say(_("Unsigned. Next: loa order sign {file}, by editor and approver").format(file=output))

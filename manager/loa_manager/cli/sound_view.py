@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import click
+
 from loa_manager.cli.output import Column, say, show
 from loa_manager.content_tree import write_durably
 from loa_manager.media.advice import clock_text
@@ -17,6 +19,11 @@ from loa_protocol.objects.playlist import BearerKind, Playlist
 
 _ = translator("loa_manager")
 
+picture_option = click.option(
+    "--picture",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Draw its sounds into this file, .svg or .png.",
+)
 _WIDTH: Final = 40  # characters: beside a title there is room for it in 80 columns
 
 
