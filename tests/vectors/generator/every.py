@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from vectors.generator import (
     alerts,
+    announcements,
     certificates,
     commands,
     encoding,
@@ -34,5 +35,6 @@ def every_case() -> Iterator[Case]:
         online,
         roots,
         streams,
+        announcements,
     ):
         yield from module.cases()
