@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from queue import SimpleQueue
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fuzz.fuzz_stream_words import fuzz
+from loa_endpoint.app.hearing import Hearing
 from loa_endpoint.audio import messages as m
 from loa_endpoint.audio.notice import Notice
 from loa_endpoint.audio.stream_sound import MAX_STREAMS, StreamSound
@@ -142,6 +144,20 @@ def test_words_of_the_process_survive_any_portions_and_any_bytes(
     for at in range(0, len(data), size):
         cut.feed(data[at : at + size])
     assert (whole.receives, whole.why) == (cut.receives, cut.why)
+
+
+def test_why_a_stream_broke_is_written_once_and_again_where_the_reason_is_another() -> None:
+    hearing = Hearing()
+
+    def told(number: int, why: str, reason: Literal["end", "faded", "broken"] = "broken") -> str:
+        ended = m.Ended(source=f"stream-0-i#{number}", reason=reason, at_ns=0, detail=why)
+        record = hearing.on_broken(ended)
+        return "" if record is None else record.detail
+
+    assert told(1, "HTTP 404") == "stream-0-i: HTTP 404"
+    assert told(2, "HTTP 404") == ""
+    assert told(3, "timed out") == "stream-0-i: timed out"
+    assert told(4, "", "faded") == ""
 
 
 # --- the real process, a real server, in real time

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +15,12 @@ from fuzz.targets import seeds
 from loa_protocol.errors import ConfigError, FetchError, MessageError
 from loa_sound.blocks import RATE
 from loa_sound.streams.fetching import Way
+from loa_sound.streams.filling import Filling
 from loa_sound.streams.hls import BEHIND, MediaList, parse_playlist
 from loa_sound.streams.reservoir import Reservoir, Room
 from support.broker_lab import server_tls
 from support.device_ca_lab import X509Lab
+from support.sound_files import tone, write
 from support.station import station
 
 
@@ -138,3 +141,23 @@ def test_where_hosts_are_named_no_other_is_asked_wherever_a_server_leads(tmp_pat
         for url in (f"{named}/to/{numbers}/a", f"{named}/to/{named.replace('https', 'http')}/a"):
             with pytest.raises(ConfigError, match="another host"):
                 way.open(url)
+
+
+@pytest.mark.requirement("SRC-1")
+@pytest.mark.parametrize("kind", ["mp3", "aac", "opus"])
+def test_each_codec_of_radios_fills_the_reservoir_and_its_end_is_told(
+    tmp_path: Path, kind: str
+) -> None:
+    lab, ca = X509Lab(), tmp_path / "ca.pem"
+    ca.write_bytes(lab.ca_pem)
+    data = write(tmp_path / f"a.{kind}", tone(3, 440, 0.3)).read_bytes()
+    with station({"/live": data}, server_tls(lab).server_context()) as numbers:
+        way = Way.by(ca, takes_plain=False, hosts=frozenset({"localhost"}))
+        url = numbers.replace("127.0.0.1", "localhost") + "/live"
+        filling = Filling(url, way, threading.Event())
+        opened: list[bool] = []
+        assert filling.run(lambda: opened.append(True)) == "the stream has ended"
+    assert opened == [True]
+    assert filling.reservoir.take(0).size == 0
+    heard = filling.reservoir.take(2)
+    assert np.sqrt(np.square(heard).mean()) == pytest.approx(0.3 / 2**0.5, rel=0.1)

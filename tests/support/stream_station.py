@@ -35,7 +35,7 @@ class Radio:
     is_silent: bool = False
     is_stalled: bool = False
     is_over: threading.Event = field(default_factory=threading.Event)
-    asked: list[str] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)  # under which host, each time
 
     @property
     def url(self) -> str:
@@ -50,7 +50,7 @@ class Radio:
 class _Listener(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         radio = cast("_Server", self.server).radio
-        radio.asked.append(self.path)
+        radio.asked.append(self.headers.get("Host", "").partition(":")[0])
         if radio.is_over.is_set():
             self.send_error(503)
             return
