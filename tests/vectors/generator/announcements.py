@@ -40,7 +40,5 @@ def cases() -> Iterator[Case]:
 
 
 def _changed(changes: dict[int, Any]) -> bytes:
-    value = dict(bodies.playlist(items=(bodies.item(),)).to_value())
-    (item,) = value[8] if isinstance(value[8], list) else ()
-    assert isinstance(item, dict)
+    value, item = dict(bodies.playlist().to_value()), dict(bodies.item().to_value())
     return sign_bytes(Kind.PLAYLIST, encode({**value, 8: [{**item, **changes}]}), *_BOTH)
