@@ -26,7 +26,7 @@ from loa_endpoint.audio.desk import Desk
 from loa_endpoint.audio.file_sound import FileSound
 from loa_endpoint.audio.live_sound import LiveSound
 from loa_endpoint.audio.mixer import Mixer
-from loa_endpoint.audio.tone import ToneSound
+from loa_endpoint.audio.notice import OpenedSound
 from loa_endpoint.content.fetch import Answer, Request, Sink
 from loa_endpoint.core.clock import Reading
 from loa_endpoint.store.identity import IdentityStore
@@ -117,7 +117,7 @@ class VirtualPlayer:
     def is_idle(self) -> bool:
         return self.desk.is_idle
 
-    def _sound(self, command: m.Command) -> FileSound | LiveSound | ToneSound | None:
+    def _sound(self, command: m.Command) -> OpenedSound | None:
         return self.desk._sounds.get(getattr(command, "source", ""))
 
     async def _render(self) -> None:
@@ -265,7 +265,7 @@ class VirtualBoard:
             await asyncio.sleep(max(seconds, IDLE_S if is_quiet else 0.0))
 
 
-def _decoded(sound: FileSound | LiveSound | ToneSound | None) -> int:
+def _decoded(sound: OpenedSound | None) -> int:
     return sound._decoded.qsize() + sound.lost if isinstance(sound, LiveSound) else 0
 
 
