@@ -3,7 +3,8 @@
     python -m loa_endpoint.audio.stream_process https://radio.example.vn/live [DESCRIPTOR]
 
 What strangers send is read here, in a process that is given no key and no way to the agent, may
-hold little memory and write no file. It believes the system's certificates (those of OpenSSL's
+hold little memory, and reads and writes no file but programs and certificates, which the kernel
+sees to where it has Landlock. It believes the system's certificates (those of OpenSSL's
 ``SSL_CERT_FILE`` where that is set), and asks no other host than the one that it was given. It
 writes raw signed 16-bit samples, mono at 48 kHz, to its standard output at the clock's pace, and
 lines of :class:`loa_endpoint.audio.stream_words.StreamWords` to DESCRIPTOR. It ends when nobody
@@ -22,9 +23,11 @@ import threading
 import time
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import urlsplit
 
 import numpy as np
 
+from loa_endpoint.audio.confinement import confine, may_read
 from loa_endpoint.audio.stream_words import BYTES, END, NO_BYTES
 from loa_protocol.errors import ConfigError, MessageError
 from loa_protocol.language import choose_language
@@ -103,22 +106,23 @@ def _to_pcm(samples: Samples) -> bytes:
     return pcm
 
 
-def confine() -> None:
-    """Give up what a decoder of strangers' bytes has no use for."""
+def _give_up_what_is_not_needed(url: str) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     ctypes.CDLL(None).prctl(_DEATH_SIGNAL, signal.SIGKILL)
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))  # pipes are no files
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    confine(may_read(), [urlsplit(url).port or 443])
 
 
 def main(arguments: list[str]) -> int:
     """Run the process."""
-    confine()
     choose_language("en")  # what it says goes into records
     url, words = arguments[0], int(arguments[1]) if len(arguments) > 1 else -1
     try:
-        way = Way.by(None, takes_plain=False, hosts=frozenset({stream_host(url)}))
+        host = stream_host(url)
+        _give_up_what_is_not_needed(url)
+        way = Way.by(None, takes_plain=False, hosts=frozenset({host}))
         Copy(Filling(url, way, threading.Event()), 1, words).run()
     except (ConfigError, MessageError, OSError):
         return 1
