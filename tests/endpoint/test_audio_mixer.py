@@ -46,7 +46,9 @@ def test_a_start_falls_on_its_sample_whatever_the_blocks(sample: int, block: int
 def test_a_start_in_the_middle_of_a_source_begins_there() -> None:
     mixer, tape = Mixer(), Tape(noise(1))
     mixer.play(start(tape, 100, 20_000))
-    assert np.array_equal(render(mixer, 1_100)[100:], tape.samples[20_000:21_000])
+    heard = render(mixer, 1_100)[100:]
+    assert np.array_equal(heard[DECLICK:], tape.samples[20_000 + DECLICK : 21_000])
+    assert abs(heard[:10]).max() < 0.1 * abs(tape.samples[20_000:20_010]).max()  # no click
     assert mixer.take_happenings()[0].position == 20_000
 
 

@@ -294,8 +294,9 @@ class Mixer:
             self._drop_excess()
             offset, is_over = position - self.now, start.duck is not None
             mine = Voice(start.sound, offset, 0.0, is_over=is_over, aligned=start.aligned)
-            # A late one comes in mid-wave, which was not what a fade of 0 asked for.
-            mine.enter(max(start.fade_in, DECLICK if late and start.anchored else 0))
+            # What comes in mid-wave clicks, which was not what a fade of 0 asked for.
+            is_amidst = position > 0 or start.sound.live or (late and start.anchored)
+            mine.enter(max(start.fade_in, DECLICK if is_amidst else 0))
             self.voices.append(mine)
         self._happened.append(Happening("started", start.sound, self.now, position))
 
