@@ -110,6 +110,7 @@ class FileSound:
             if self._closed or time.monotonic() > deadline:
                 return
             self._progress.clear()
+            self._orders.put(None)  # what is further ahead than `REFILL` wakes nobody by itself
             if not self.is_ready(position):
                 self._progress.wait(0.05)
 
