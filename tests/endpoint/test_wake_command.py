@@ -31,7 +31,8 @@ def test_one_of_the_two_sensors_is_enough() -> None:
     assert wake_measurement.missing(replace(WHOLE, ear=None)) == []
 
 
-def test_everything_that_is_missing_is_named_at_once() -> None:
+def test_everything_that_is_missing_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("loa_protocol.language._chosen", ["en"])
     bare = replace(WHOLE, sink=NULL_SINK, ear=None, line_board=None, amplifier=None)
     amplifier, sensors, sink = wake_measurement.missing(bare)
     assert "amplifier" in amplifier

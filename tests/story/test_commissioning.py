@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import subprocess
@@ -130,7 +131,8 @@ async def _hear(amplifier: Amplifier, folder: Path) -> None:
                 continue
             horn = amplifier.at_the_horn(card, clock.now_ms() - len(card) / 48)
             heard = horn * 0.3 + random.standard_normal(len(card)) * 0.002
-            os.write(fifo, np.rint(heard * 32_767).astype("<i2").tobytes())
+            with contextlib.suppress(BlockingIOError):  # nobody listens yet: it is lost
+                os.write(fifo, np.rint(heard * 32_767).astype("<i2").tobytes())
     finally:
         os.close(fifo)
         ear.close()

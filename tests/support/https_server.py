@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import ssl
 import threading
 from collections.abc import Callable, Iterator
@@ -27,6 +28,7 @@ class Asked:
     client: str  # common name of the client's certificate
 
 
+_numbers = itertools.count(1)  # of connections; an address in memory may come again
 Trick = Callable[["Handler"], None]
 Post = Callable[[Asked], tuple[int, bytes]]
 
@@ -65,6 +67,11 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = 20
     disable_nagle_algorithm = True
+
+    def setup(self) -> None:
+        """Begin a connection."""
+        self.number = next(_numbers)
+        super().setup()
 
     @property
     def site(self) -> WebServer:
@@ -143,7 +150,7 @@ class Handler(BaseHTTPRequestHandler):
             path=self.path,
             headers=dict(self.headers),
             body=body,
-            connection=id(self),
+            connection=self.number,
             client=names[0] if names else "",
         )
         self.site.asked.append(asked)
