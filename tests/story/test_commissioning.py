@@ -38,6 +38,11 @@ TIMES = "2"
 STANDBY_S = "2"
 
 
+@pytest.fixture(autouse=True)
+def english(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("loa_protocol.language._chosen", ["en"])
+
+
 class Commissioned:
     """A provisioned pole whose amplifier needs *wake_ms*; it is being measured."""
 
