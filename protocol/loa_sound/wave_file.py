@@ -6,16 +6,9 @@ import wave
 from collections.abc import Iterable
 from pathlib import Path
 
-import numpy as np
-
 from loa_protocol.errors import StoreError
 from loa_sound.blocks import RATE, Samples
-
-
-def to_pcm(block: Samples) -> bytes:
-    """Return *block* as signed 16-bit samples, clipped at full scale."""
-    pcm = np.clip(np.rint(block * 32768.0), -32768, 32767).astype("<i2")
-    return bytes(pcm.data)
+from loa_sound.pcm import to_pcm
 
 
 def write_wav(path: Path, blocks: Iterable[Samples]) -> int:

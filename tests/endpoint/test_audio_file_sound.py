@@ -82,6 +82,25 @@ def test_what_the_ring_has_overwritten_is_decoded_again(
     assert np.array_equal(read(sound, 8 * RATE, CHUNK), whole(media)[8 * RATE :][:CHUNK])
 
 
+@pytest.mark.parametrize("position_s", [7, 20])
+def test_a_place_that_it_does_not_come_to_is_not_waited_for(
+    sound: FileSound, position_s: int
+) -> None:
+    for at in range(8 * RATE, 10 * RATE, CHUNK):
+        sound.aim(at)
+        read(sound, at, CHUNK)
+    sound.wait(position_s * RATE)  # behind the ring, and beyond it: another voice may be there
+    assert not sound.is_ready(position_s * RATE)
+
+
+def test_what_lies_ahead_of_the_next_refill_is_waited_for(sound: FileSound) -> None:
+    for at in range(0, 5 * RATE, CHUNK):
+        read(sound, at, CHUNK)
+    ahead = 5 * RATE + CAPACITY - CHUNK - LEAD
+    sound.wait(ahead)
+    assert sound.is_ready(ahead)
+
+
 def test_opening_is_told_with_the_length(sound: FileSound, notices: Queue) -> None:
     assert notices.get(timeout=10) == Notice(sound, failed=False, duration_ms=20_000)
 

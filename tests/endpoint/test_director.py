@@ -294,7 +294,18 @@ def test_what_is_begun_in_its_middle_is_measured_with_its_own_silences_from_ther
     begun_ms = again.at_ms - MONO
     assert 20_000 <= begun_ms < 21_000
     assert again.expected_silence == ((30_000 - begun_ms, 35_000 - begun_ms),)
-    assert again.opening_ms > 0  # its file is opened first
+    assert again.opening_ms == 0  # what the players left out is silence in it
+
+
+def test_what_begins_late_is_measured_from_its_first_sound_for_its_file_is_opened_first() -> None:
+    stage = Stage(trust=ClockTrust.T0)
+    stage.run(BEGIN + 20_000)
+    assert stage.all(Measure) == []
+    stage.trust = ClockTrust.T3
+    stage.run(BEGIN + 21_000)
+    (measured,) = stage.all(Measure)
+    assert measured.at_ms > MONO + 20_000
+    assert measured.opening_ms > 0
 
 
 @pytest.mark.requirement("SRC-2")

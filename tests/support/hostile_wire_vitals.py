@@ -34,10 +34,6 @@ class Vitals:
                     len(list(Path(f"/proc/{each}/fd").iterdir()))
                 )
 
-    def most_mib(self, pid: int) -> float:
-        """Return the most memory that a process held at any look."""
-        return max(self.memory_mib[pid])
-
     def at_rest_mib(self, pid: int) -> float:
         """Return what a process held when it had started."""
         return max(self.memory_mib[pid][:_STARTING])

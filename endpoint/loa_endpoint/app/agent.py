@@ -14,12 +14,12 @@ from loa_endpoint.app.carriers import Carriers
 from loa_endpoint.app.devices import Devices, Heard
 from loa_endpoint.app.keeper import Keeper
 from loa_endpoint.app.live_door import LiveDoor
+from loa_endpoint.app.measuring_sounds import write_test_sound
 from loa_endpoint.app.options import Hardware, Options
 from loa_endpoint.app.plane import ContentPlane
 from loa_endpoint.app.recall import FOLDER, BlackBoxDoor
 from loa_endpoint.app.recall import Parts as BlackBoxParts
 from loa_endpoint.app.report import Observed, StatusReport
-from loa_endpoint.app.self_test_sound import write_test_sound
 from loa_endpoint.app.stage import Parts, Stage
 from loa_endpoint.app.tasks import every, keep_running
 from loa_endpoint.app.timekeeper import TICK_S, Timekeeper

@@ -7,11 +7,9 @@ run. What it finds becomes a record of the board, as a self-test's finding does.
 
 from __future__ import annotations
 
-import array
 import asyncio
 import math
 import sys
-import wave
 from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
@@ -20,6 +18,7 @@ from typing import Any, Final
 
 from loa_endpoint.app.agent import open_outbox
 from loa_endpoint.app.keeper import Keeper
+from loa_endpoint.app.measuring_sounds import write_tone
 from loa_endpoint.app.options import NULL_SINK, Hardware, Options
 from loa_endpoint.app.timekeeper import Timekeeper
 from loa_endpoint.audio import messages as m
@@ -56,9 +55,6 @@ _START_S: Final = 30.0  # a player on a slow board, and its card
 _CONFIRM_S: Final = 3.0
 _MOST_MS: Final = 15_000
 _LOOK_S: Final = 0.05
-_QUIET: Final = 0.1  # of the tone's power: more in standby is no standby
-_RATE: Final = 16_000
-_PEAK: Final = 0.05  # as the self-test: -26 dBFS, 5 V on a line of 100 V
 
 
 def ready(home: Path, store: IdentityStore, sink: str | None) -> Hardware:
@@ -175,7 +171,8 @@ class _Bench:
     async def open(self, stack: AsyncExitStack) -> None:
         """Begin with every part; *stack* ends them."""
         folder = stack.enter_context(TemporaryDirectory(prefix="wake-"))
-        self._tone = str(_write_tone(Path(folder) / "tone.wav", self._standby_s + _MOST_MS / 1000))
+        seconds = math.ceil(self._standby_s + _MOST_MS / 1000) + 10  # longer than it is needed
+        self._tone = str(write_tone(Path(folder) / "tone.wav", TONE_HZ, seconds))
         stack.push_async_callback(self._player.stop)
         await self._player.start()
         listening = asyncio.create_task(self._listen())
@@ -236,7 +233,7 @@ class _Bench:
             await asyncio.sleep(_LOOK_S / 5)
 
     def _judged(self, wake: Wake) -> Wake:
-        if wake.standby > _QUIET:
+        if wake.sounds_in_standby:
             text = _(
                 "The tone sounds while the amplifier on {port} is in standby. "
                 "Is it the amplifier of this line, and does it obey?"
@@ -295,13 +292,3 @@ async def _end(process: asyncio.subprocess.Process) -> None:
     with suppress(ProcessLookupError):
         process.kill()
     await process.wait()
-
-
-def _write_tone(path: Path, seconds: float) -> Path:
-    """Write a steady tone, longer than it is needed."""
-    turn = (2 * math.pi * TONE_HZ * at / _RATE for at in range(_RATE))
-    second = array.array("h", (round(32_767 * _PEAK * math.sin(each)) for each in turn))
-    with wave.open(str(path), "wb") as file:
-        file.setparams((1, 2, _RATE, 0, "NONE", ""))
-        file.writeframes(second.tobytes() * (math.ceil(seconds) + 10))
-    return path

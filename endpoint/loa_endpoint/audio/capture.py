@@ -9,15 +9,14 @@ process can be killed, and started anew. It writes raw signed 16-bit samples to 
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
-import signal
 import subprocess
 import sys
 import time
 from typing import Final
 
+from loa_endpoint.audio.child import end_with_parent
 from loa_endpoint.audio.device import open_device
 from loa_protocol.errors import ConfigError
 
@@ -32,8 +31,6 @@ START_S: Final = 20.0
 QUIET_S: Final = 1.0
 """A card that delivers nothing for this long is gone: silence is samples too."""
 BYTES_AT_ONCE: Final = 96_000
-_DEATH_SIGNAL: Final = 1
-"""PR_SET_PDEATHSIG of prctl(2)."""
 
 
 class CardCapture:
@@ -101,8 +98,7 @@ def copy(name: str) -> None:
 
 def main() -> int:
     """Run the process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    ctypes.CDLL(None).prctl(_DEATH_SIGNAL, signal.SIGKILL)
+    end_with_parent()
     try:
         copy(sys.argv[1])
     except (ConfigError, OSError):

@@ -14,6 +14,7 @@ from loa_endpoint.audio.line_in import Capture
 from loa_endpoint.audio.messages import EarHeard, Event, Fault, SoundAlarm
 from loa_sound.blocks import RATE, Samples
 from loa_sound.likeness import LAGS, WINDOW, BandTrace, compare
+from loa_sound.pcm import PcmRest
 from loa_sound.squeal import SquealWatch
 
 TURN: Final = RATE // 2
@@ -29,7 +30,7 @@ class Ear:
     def __init__(self, capture: Capture) -> None:
         """Listen to *capture*."""
         self._capture = capture
-        self._half = b""  # a byte whose sample is not whole yet
+        self._rest = PcmRest()
         self._written: list[Samples] = []
         self._heard: list[Samples] = []
         self._since_turn = self._turns = 0
@@ -57,14 +58,11 @@ class Ear:
 
     def _listen(self) -> list[Event]:
         try:
-            data = self._half + self._capture.take()
+            heard = self._rest.samples(self._capture.take())
         except OSError as error:  # said once; it is looked for again
             return [Fault(name="ear", detail=str(error)[:500])]
-        whole = len(data) - len(data) % 2
-        self._half = data[whole:]
-        if whole:
-            heard = np.frombuffer(data, dtype="<i2", count=whole // 2).astype(np.float32)
-            self._heard.append(heard * np.float32(1 / 32768))
+        if len(heard):
+            self._heard.append(heard)
         return []
 
     def _turn(self, now_ns: int) -> list[Event]:

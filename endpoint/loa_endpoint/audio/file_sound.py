@@ -6,7 +6,6 @@ while the other waits. A slow disk or a bad file thereby costs the audio loop no
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Event, Thread
@@ -25,8 +24,6 @@ REFILL: Final = CAPACITY // 2
 """The thread is woken when less than this is left: one wake-up in 1.5 s."""
 LEAD: Final = RATE // 5
 """A start waits until this much is there."""
-STUCK_S: Final = 30.0
-"""Of virtual time: a file that is not decoded by then is not waited for any more."""
 NEAR: Final = 2 * RATE
 """A start this far past what is decoded is reached by decoding on, not by seeking."""
 
@@ -105,14 +102,20 @@ class FileSound:
 
     def wait(self, position: int) -> None:
         """Wait until *position* can be read or never will; only for a player in virtual time."""
-        deadline = time.monotonic() + STUCK_S
-        while not self.is_ready(position) and (self.finish is None or position < self.finish):
-            if self._closed or time.monotonic() > deadline:
-                return
+        while self._is_coming(position) and not self.is_ready(position):
             self._progress.clear()
             self._orders.put(None)  # what is further ahead than `REFILL` wakes nobody by itself
             if not self.is_ready(position):
                 self._progress.wait(0.05)
+
+    def _is_coming(self, position: int) -> bool:
+        """Tell whether the thread reaches *position* before it is told to go elsewhere."""
+        if self._closed or (self.finish is not None and position >= self.finish):
+            return False
+        seek, start, _ = self._window
+        if seek != self._seek:
+            start = self._sought
+        return start <= position <= max(self._taken, start) + CAPACITY - CHUNK - LEAD
 
     def close(self) -> None:
         """Let the thread end; does not wait for it."""

@@ -20,6 +20,7 @@ from loa_endpoint.audio.leveller import Leveller
 from loa_protocol.errors import ConfigError
 from loa_sound.blocks import RATE, Samples
 from loa_sound.meters import FLOOR_DBFS, BandLevel, BandMeter
+from loa_sound.pcm import PcmRest
 
 SPARE: Final = RATE * 60 // 1000
 """Samples in hand beyond one block; with the block, the delay of the line-in."""
@@ -166,7 +167,7 @@ class LineIn:
         self._capture = capture
         self._target = block + SPARE
         self._held: Samples = np.zeros(0, dtype=np.float32)
-        self._half = b""  # a byte whose sample is not whole yet
+        self._rest = PcmRest()
         self._meter = BandMeter()
         self._levels: list[BandLevel] = []
         self._flowing = False
@@ -187,13 +188,9 @@ class LineIn:
             OSError: The device is gone; it may be pumped on, and is silent until it is back.
         """
         self._silent_for += samples
-        data = self._half + self._capture.take()
-        whole = len(data) - len(data) % 2
-        self._half = data[whole:]
-        if whole:
+        arrived = self._rest.samples(self._capture.take())
+        if len(arrived):
             self._silent_for = 0
-            arrived = np.frombuffer(data, dtype="<i2", count=whole // 2).astype(np.float32)
-            arrived *= np.float32(1 / 32768)
             self._arrived(arrived)
         elif self._silent_for >= QUIET_AFTER:
             self._silent_for -= REPORT

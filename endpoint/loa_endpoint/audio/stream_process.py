@@ -13,11 +13,9 @@ reads it, and a moment after the stream: what it holds by then still sounds.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import resource
 import select
-import signal
 import sys
 import threading
 import time
@@ -25,14 +23,13 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
-import numpy as np
-
+from loa_endpoint.audio.child import end_with_parent
 from loa_endpoint.audio.confinement import confine, may_read
 from loa_endpoint.audio.stream_words import BYTES, END, NO_BYTES
 from loa_protocol.errors import ConfigError, MessageError
 from loa_protocol.language import choose_language
 from loa_protocol.stream_url import stream_host
-from loa_sound.blocks import Samples
+from loa_sound.pcm import to_pcm
 from loa_sound.streams.fetching import Way
 from loa_sound.streams.filling import Filling
 
@@ -43,8 +40,6 @@ PLENTY_S: Final = 6.0
 """But not while so much is held: segments of HLS come whole, seconds apart."""
 MEMORY: Final = 256 << 20
 """Bytes of data: it takes about 60 MB, and what a stranger sends must not take the board's."""
-_DEATH_SIGNAL: Final = 1
-"""PR_SET_PDEATHSIG of prctl(2)."""
 
 
 @dataclass(slots=True)
@@ -70,7 +65,7 @@ class Copy:
             now_s, why = time.monotonic(), self.why
             taken = self.filling.reservoir.take(now_s)
             if len(taken):
-                _write(self.samples, _to_pcm(taken))
+                _write(self.samples, to_pcm(taken))
             self._tell_flow(now_s)
             if why and not len(taken):
                 self._say(f"{END} {' '.join(why.split())[:300]}")
@@ -101,14 +96,8 @@ def _write(descriptor: int, data: bytes) -> None:
         data = data[os.write(descriptor, data) :]
 
 
-def _to_pcm(samples: Samples) -> bytes:
-    pcm: bytes = (np.clip(samples, -1.0, 1.0) * 32767).astype("<i2").tobytes()
-    return pcm
-
-
 def _give_up_what_is_not_needed(url: str) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    ctypes.CDLL(None).prctl(_DEATH_SIGNAL, signal.SIGKILL)
+    end_with_parent()
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))  # pipes are no files
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

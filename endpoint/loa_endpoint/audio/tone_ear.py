@@ -8,8 +8,6 @@ amplitude of the pitch in millionths of full scale. The sound itself goes nowher
 
 from __future__ import annotations
 
-import ctypes
-import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -17,14 +15,14 @@ from typing import Final
 
 import numpy as np
 
+from loa_endpoint.audio.child import end_with_parent
 from loa_endpoint.audio.player import find_capture
 from loa_protocol.errors import ConfigError
-from loa_sound.blocks import RATE, Samples
+from loa_sound.blocks import RATE
+from loa_sound.pcm import PcmRest
 
 PIECE: Final = RATE // 50
 PAUSE_S: Final = 0.01
-_DEATH_SIGNAL: Final = 1
-"""PR_SET_PDEATHSIG of prctl(2)."""
 
 
 class ToneEar:
@@ -36,23 +34,18 @@ class ToneEar:
     def __init__(self, hz: float) -> None:
         turn = np.exp(-2j * np.pi * hz * np.arange(PIECE) / RATE)
         self._turn = turn * np.hanning(PIECE) / (np.hanning(PIECE).sum() / 2)
-        self._rest: Samples = np.zeros(0, dtype=np.float32)
-        self._half = b""
+        self._rest, self._held = PcmRest(), np.zeros(0, dtype=np.float32)
         self._count = 0
         self._began_ms: float | None = None
 
     def hear(self, data: bytes, now_ms: float) -> Iterator[tuple[int, int]]:
         """Take 16-bit samples that have come by *now_ms*; yield instant and amplitude."""
-        data = self._half + data
-        whole = len(data) // 2 * 2
-        self._half = data[whole:]
-        new = np.frombuffer(data[:whole], "<i2").astype(np.float32) / np.float32(32_768)
-        self._rest = np.concatenate((self._rest, new))
-        arrived_ms = (self._count + len(self._rest)) * 1000 / RATE
+        self._held = np.concatenate((self._held, self._rest.samples(data)))
+        arrived_ms = (self._count + len(self._held)) * 1000 / RATE
         began_ms = now_ms - arrived_ms
         self._began_ms = began_ms if self._began_ms is None else min(began_ms, self._began_ms)
-        while len(self._rest) >= PIECE:
-            piece, self._rest = self._rest[:PIECE], self._rest[PIECE:]
+        while len(self._held) >= PIECE:
+            piece, self._held = self._held[:PIECE], self._held[PIECE:]
             self._count += PIECE
             amplitude = abs(complex(np.dot(piece, self._turn)))
             yield round(self._began_ms + self._count * 1000 / RATE), round(amplitude * 1e6)
@@ -60,8 +53,7 @@ class ToneEar:
 
 def main(arguments: list[str]) -> int:
     """Run the process until nobody listens any more; 1 where the microphone is not there."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started us is interrupted, and ends us
-    ctypes.CDLL(None).prctl(_DEATH_SIGNAL, signal.SIGKILL)
+    end_with_parent()
     ear = ToneEar(float(arguments[1]))
     try:
         capture = find_capture(arguments[0])()

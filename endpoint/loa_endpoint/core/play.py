@@ -84,7 +84,7 @@ class Play:
                 for span in item.expected_silence
                 if span.end_ms > late_ms
             ),
-            opening_ms=_OPENING_MS if late_ms else 0,
+            opening_ms=_OPENING_MS if late_ms and self.started_ms is None else 0,
         )
 
     def sounded(self, at_ms: int) -> None:

@@ -56,6 +56,7 @@ MICROPHONE: Final = Sensor(
     name="microphone", window_ms=20, least=200, settle_ms=600, steady=0.25, whole=0.5
 )
 """In millionths of full scale; in the open no tone stands still."""
+_QUIET: Final = 0.1  # of the power of the full tone
 _CALM: Final = 2 / 3
 """Of the time to settle: what came before may not have been the full tone yet."""
 
@@ -81,6 +82,11 @@ class Wake:
     wake_ms: int
     doubt_ms: int
     standby: float
+
+    @property
+    def sounds_in_standby(self) -> bool:
+        """Whether too much was there before the command: that is no standby."""
+        return self.standby > _QUIET
 
 
 @dataclass(frozen=True, slots=True)

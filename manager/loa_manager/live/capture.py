@@ -9,31 +9,16 @@ from pathlib import Path
 from threading import Thread
 from typing import Any, Final
 
-import numpy as np
-
 from loa_protocol.errors import ConfigError, SilentError
 from loa_protocol.language import translator
 from loa_sound.blocks import BLOCK, RATE, Samples
+from loa_sound.pcm import PcmRest
 
 _ = translator("loa_manager")
 
 MOST_HELD: Final = 100  # blocks that nobody took: two seconds
 SILENT_S: Final = 3.0  # without a sample: PortAudio says nothing of a card that was pulled
 _BYTES: Final = 2 * RATE
-
-
-class PcmRest:
-    """Bytes of 16-bit sound into samples, whatever the pieces in which they come."""
-
-    def __init__(self) -> None:
-        self._half = b""
-
-    def samples(self, data: bytes) -> Samples:
-        """Return the samples that *data*, signed 16-bit little-endian, completes."""
-        data = self._half + data
-        whole = len(data) - len(data) % 2
-        self._half = data[whole:]
-        return np.frombuffer(data[:whole], dtype="<i2").astype(np.float32) / np.float32(32768)
 
 
 class FifoSource:

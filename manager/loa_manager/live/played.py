@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from loa_manager.live.capture import PcmRest
 from loa_protocol.errors import ConfigError
 from loa_sound.blocks import BLOCK, Samples
 from loa_sound.decoder import Decoder
 from loa_sound.errors import SoundError
+from loa_sound.pcm import PcmRest
 from loa_sound.streams.due import Due
 
 

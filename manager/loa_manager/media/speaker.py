@@ -10,7 +10,7 @@ from typing import Any, Final
 from loa_protocol.errors import ConfigError
 from loa_protocol.language import translator
 from loa_sound.blocks import RATE, Samples
-from loa_sound.wave_file import to_pcm
+from loa_sound.pcm import to_pcm
 
 _ = translator("loa_manager")
 
