@@ -219,7 +219,7 @@ def test_live_sound_and_the_speech_of_an_alert_stay_together_on_cards_that_drift
             chunk = packets[second * 50 : second * 50 + 50]
             pole.do(m.Feed(source="live", position_ms=second * 1000, packets=chunk))
         pole.do(m.Play(source="live", at_ns=START + 30 * SECOND))
-        live = pole.desk._sounds["live"]
+        live = pole.desk.sounds.find("live")
         assert isinstance(live, LiveSound)
         soon(partial(is_decoded, live, seconds - 1))
         pole.render(30)

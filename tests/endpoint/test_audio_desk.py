@@ -11,11 +11,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from loa_endpoint.audio import messages as m
-from loa_endpoint.audio.desk import MAX_SOUNDS, Desk
+from loa_endpoint.audio.desk import Desk
 from loa_endpoint.audio.item_meter import MAX_ITEMS
 from loa_endpoint.audio.line_in import LineIn
 from loa_endpoint.audio.mixer import Mixer
 from loa_endpoint.audio.sink import NullSink
+from loa_endpoint.audio.sounds import MAX_SOUNDS
 from loa_sound.blocks import CHUNK, RATE, Samples
 from support.sound_files import noise, to_pcm, tone, write, write_wav
 from support.waiting import soon

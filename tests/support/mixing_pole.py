@@ -135,7 +135,7 @@ class Pole:
     def _render(self) -> None:
         if self.line_in is not None:
             self.line_in.pump(CHUNK)
-            for level in self.line_in.take_levels():
+            if (level := self.line_in.take_level()) is not None:
                 said = m.LineInLevel(rms_dbfs=level.rms_dbfs, flatness=level.flatness, at_ns=0)
                 self._events.append(said)
         block = np.zeros(CHUNK, dtype=np.float32)
@@ -151,7 +151,7 @@ class Pole:
     def send(self, command: m.Message) -> bool:
         """Take a command, as the player's supervisor does."""
         self.said.append(command)
-        live = self.desk._sounds.get(command.source) if isinstance(command, m.Feed) else None
+        live = self.desk.sounds.find(command.source) if isinstance(command, m.Feed) else None
         before = live._decoded.qsize() if isinstance(live, LiveSound) else 0
         self.desk.handle(cast("m.Command", command))
         if isinstance(live, LiveSound):

@@ -14,10 +14,11 @@ import numpy as np
 
 from loa_endpoint.app.stage import Parts, Stage
 from loa_endpoint.audio import messages as m
-from loa_endpoint.audio.desk import Desk, to_samples
+from loa_endpoint.audio.desk import Desk
 from loa_endpoint.audio.ear import Ear
 from loa_endpoint.audio.file_sound import FileSound
 from loa_endpoint.audio.mixer import Mixer
+from loa_endpoint.audio.sounds import to_samples
 from loa_endpoint.audio.written_monitor import SoundWatch
 from loa_endpoint.core.clock import Reading
 from loa_endpoint.core.line_monitor import LineRead
@@ -86,7 +87,7 @@ class Pole:
     def send(self, message: m.Command) -> bool:
         self.desk.handle(m.parse_command(m.encode(message)))
         if isinstance(message, m.Prepare):  # a thread opens it, and virtual time waits for none
-            sound = self.desk._sounds.get(message.source)
+            sound = self.desk.sounds.find(message.source)
             if isinstance(sound, FileSound):
                 sound.wait(to_samples(message.position_ms))
         return True

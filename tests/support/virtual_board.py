@@ -118,7 +118,7 @@ class VirtualPlayer:
         return self.desk.is_idle
 
     def _sound(self, command: m.Command) -> OpenedSound | None:
-        return self.desk._sounds.get(getattr(command, "source", ""))
+        return self.desk.sounds.find(getattr(command, "source", ""))
 
     async def _render(self) -> None:
         while True:

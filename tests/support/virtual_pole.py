@@ -215,7 +215,7 @@ class VirtualPole:
         self.sent.append((self._written, message))
         self.desk.handle(message)
         if isinstance(message, m.Prepare):  # decoding takes no virtual time
-            sound = self.desk._sounds.get(message.source)
+            sound = self.desk.sounds.find(message.source)
             assert isinstance(sound, FileSound)
             sound.wait(message.position_ms * RATE // 1000)
 

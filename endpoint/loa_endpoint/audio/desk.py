@@ -1,15 +1,14 @@
 """The mixing desk: commands in, blocks and events out. No pipes, no device, no clock.
 
-It owns the sounds by name, the mixer that plays them, and the meters of the items. Instants become
-samples of the timeline here, and nowhere else. The mixer is `LOOK_AHEAD` samples ahead of what is
-written, for the limiter holds so many back; each sample is written in its own place all the same.
+It owns the sounds by name (`sounds`), the mixer that plays them, and the meters of the items.
+Instants become samples of the timeline here, and nowhere else. The mixer is `LOOK_AHEAD` samples
+ahead of what is written, for the limiter holds so many back; each sample is written in its own
+place all the same.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
-from queue import SimpleQueue
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -22,20 +21,16 @@ from loa_endpoint.audio.file_sound import FileSound
 from loa_endpoint.audio.item_meter import ItemMeters
 from loa_endpoint.audio.limiter import LOOK_AHEAD, Limiter
 from loa_endpoint.audio.line_in import LineIn
-from loa_endpoint.audio.live_sound import LiveSound
 from loa_endpoint.audio.mixer import Mixer, Part, Start
-from loa_endpoint.audio.notice import Notice, OpenedSound
-from loa_endpoint.audio.stream_sound import open_stream, pump_streams
+from loa_endpoint.audio.sounds import Sounds, to_samples
 from loa_endpoint.audio.tone import ToneSound
 from loa_endpoint.audio.voice import NEVER, Happening
 from loa_endpoint.audio.written_monitor import Expectation
 from loa_sound.blocks import RATE, Samples
 from loa_sound.meters import to_db
 
-MAX_SOUNDS: Final = 16
-"""Prepared together; each holds 576 kB and a thread."""
-BEATS_PER_FIGURES: Final = 5
-"""What an item measured so far is told once a second."""
+BEATS_PER_FIGURES: Final = 3
+"""What an item measured so far is told about once a second."""
 QUIT_FADE: Final = RATE // 50
 REALIGN: Final = RATE // 20
 """A file that still fades out may be asked back at most 50 ms beside where it is."""
@@ -73,10 +68,9 @@ class Desk:
         self._timeline = timeline
         self._emit = emit
         self._line_in = line_in
-        self._sounds: dict[str, OpenedSound] = {}
+        self.sounds = Sounds(mixer, emit)
         self._items = ItemMeters(emit, self._instant_of)
         self._aligned = AlignedVoices(mixer, self._fault)
-        self._notices: SimpleQueue[Notice] = SimpleQueue()
         self._limiter = Limiter()
         self._ahead = 0  # samples that the mixer is ahead of what is written
         self._power, self._powered = 0.0, 0
@@ -84,12 +78,12 @@ class Desk:
         self._beats = 0
         self.on_mixed: Callable[[Samples], None] = lambda _: None  # before the limiter
         self._handlers: dict[type, Callable[[Any], None]] = {
-            m.Prepare: self._prepare,
-            m.OpenLive: self._open_live,
-            m.OpenTone: self._open_tone,
-            m.OpenStream: self._open_stream,
-            m.Feed: self._feed,
-            m.Release: self._release,
+            m.Prepare: self.sounds.prepare,
+            m.OpenLive: self.sounds.open_live,
+            m.OpenTone: self.sounds.open_tone,
+            m.OpenStream: self.sounds.open_stream,
+            m.Feed: self.sounds.feed,
+            m.Release: self.sounds.release,
             m.Play: self._play,
             m.Align: self._align,
             m.PlayLineIn: self._play_line_in,
@@ -114,6 +108,20 @@ class Desk:
         return self.mixer.now - self._ahead
 
     @property
+    def is_calm(self) -> bool:
+        """What sounds now or within a second is there ahead of its time: files, tones, nothing."""
+        if self.mixer.is_waiting:
+            return False
+        sounds = [voice.sound for voice in self.mixer.voices]
+        sounds += [start.sound for start in self.mixer.starts_before(self.mixer.now + RATE)]
+        return all(isinstance(each, FileSound | ToneSound) for each in sounds)
+
+    @property
+    def hears_line_in(self) -> bool:
+        """The line-in sounds, or is to sound."""
+        return self._line_in is not None and self.mixer.uses(self._line_in)
+
+    @property
     def is_idle(self) -> bool:
         """Nothing sounds, nothing is planned, nothing is held back and nothing measured."""
         return self.mixer.is_idle and self._limiter.is_empty and not self._items.is_ending
@@ -125,9 +133,7 @@ class Desk:
 
     def render(self, block: Samples) -> None:
         """Fill *block* with the next samples, measure them, and report what began and ended."""
-        pump_streams(self._sounds.values(), len(block), self._instant_of(self.now), self._emit)
-        while not self._notices.empty():
-            self._note(self._notices.get())
+        self.sounds.pump(len(block), self._instant_of(self.now))
         if not self._ahead:
             self._go_ahead()
         start = self.now
@@ -211,61 +217,8 @@ class Desk:
     def _fault(self, name: str, detail: str) -> None:
         self._emit(m.Fault(name=name, detail=detail[:500]))
 
-    def _prepare(self, command: m.Prepare) -> None:
-        name = command.source
-        if not self._has_room(name):
-            return
-        position = to_samples(command.position_ms)
-        path = Path(command.path)
-        gain = _to_ratio(command.gain_db)
-        self._sounds[name] = FileSound(name, path, self._notices, gain=gain, position=position)
-
-    def _open_live(self, command: m.OpenLive) -> None:
-        if self._has_room(command.source):
-            sound = LiveSound(command.source, gain=_to_ratio(command.gain_db))
-            self._sounds[command.source] = sound
-
-    def _open_tone(self, command: m.OpenTone) -> None:
-        if self._has_room(command.source):
-            gain, length = _to_ratio(command.gain_db), to_samples(command.length_ms)
-            tone = ToneSound(command.source, command.kind, gain=gain, length=length)
-            self._sounds[command.source] = tone
-
-    def _open_stream(self, command: m.OpenStream) -> None:
-        if self._has_room(command.source):
-            opened = open_stream(command, self._sounds.values(), self._notices)
-            if isinstance(opened, m.Ended):
-                self._emit(opened)
-            else:
-                self._sounds[command.source] = opened
-
-    def _feed(self, command: m.Feed) -> None:
-        sound = self._sounds.get(command.source)
-        if isinstance(sound, LiveSound):
-            sound.feed(to_samples(command.position_ms), command.packets)
-        else:
-            self._fault("unknown_source", command.source)
-
-    def _has_room(self, name: str) -> bool:
-        """Tell whether a source may be opened as *name*; one that has not sounded makes room."""
-        old = self._sounds.get(name)
-        if old is not None and self.mixer.uses(old):
-            self._fault("already_sounding", name)
-            return False
-        if old is None and len(self._sounds) >= MAX_SOUNDS:
-            self._fault("too_many", f"sources: {name}")
-            return False
-        if old is not None:
-            old.close()
-        return True
-
-    def _release(self, command: m.Release) -> None:
-        sound = self._sounds.get(command.source)
-        if sound is not None and not self.mixer.uses(sound):
-            self._forget(sound)
-
     def _play(self, command: m.Play) -> None:
-        sound = self._sounds.get(command.source)
+        sound = self.sounds.find(command.source)
         if sound is None:
             self._fault("unknown_source", command.source)
             return
@@ -291,7 +244,7 @@ class Desk:
         )
 
     def _align(self, command: m.Align) -> None:
-        sound = self._sounds.get(command.source)
+        sound = self.sounds.find(command.source)
         if sound is not None:  # else it is over, and the agent has not heard yet
             self._aligned.aim(sound, to_samples(command.position_ms), command.at_ns)
 
@@ -349,18 +302,6 @@ class Desk:
     def _end(self) -> None:
         self.over = True
 
-    def _note(self, notice: Notice) -> None:
-        """Pass on what a decoding thread has found out."""
-        sound = notice.sound
-        if self._sounds.get(sound.name) is not sound:
-            return  # replaced or released meanwhile
-        if not notice.failed:
-            self._emit(m.Prepared(source=sound.name, duration_ms=notice.duration_ms))
-        elif sound.finish == 0:  # nothing of it can be played; else the mixer reports the break
-            self.mixer.forget(sound)
-            self._emit(m.Ended(source=sound.name, reason="broken", at_ns=0, detail=sound.failure))
-            self._forget(sound)
-
     def _report(self, happening: Happening) -> None:
         sound = happening.sound
         at_ns = 0 if happening.sample == NEVER else self._instant_of(happening.sample)
@@ -371,29 +312,13 @@ class Desk:
         self._emit(
             m.Ended(source=sound.name, reason=happening.kind, at_ns=at_ns, detail=happening.detail)
         )
-        mine = self._sounds.get(sound.name)
-        if mine is sound and not self.mixer.uses(sound):
-            self._forget(mine)
-
-    def _forget(self, sound: OpenedSound) -> None:
-        sound.close()
-        if self._sounds.get(sound.name) is sound:
-            del self._sounds[sound.name]
+        self.sounds.ended(sound)
 
 
 def _duck(command: m.Play) -> Duck | None:
     if command.duck_db is None:
         return None
     return Duck(command.duck_db, to_samples(command.duck_ms))
-
-
-def _to_ratio(gain_db: float) -> float:
-    return 10 ** (gain_db / 20) if gain_db > -100 else 0.0
-
-
-def to_samples(ms: int) -> int:
-    """Convert milliseconds to samples."""
-    return ms * RATE // 1000
 
 
 def _to_ms(samples: int) -> int:
