@@ -98,3 +98,23 @@ def test_a_reader_that_is_gone_is_an_error(pipe: tuple[int, int]) -> None:
     os.close(pipe[0])
     with pytest.raises(BrokenPipeError):
         events.send(BEAT)
+
+
+def test_what_is_told_together_goes_out_in_one_write_and_in_order(pipe: tuple[int, int]) -> None:
+    events = EventPipe(pipe[1])
+    told = [BEAT, m.Prepared(source="a", duration_ms=1), BEAT]
+    with events.together():
+        for event in told:
+            events.send(event)
+        os.set_blocking(pipe[0], False)
+        with pytest.raises(BlockingIOError):
+            os.read(pipe[0], 1)
+    assert [m.parse_event(line) for line in os.read(pipe[0], 4096).splitlines()] == told
+
+
+def test_what_was_told_before_a_break_goes_out_all_the_same(pipe: tuple[int, int]) -> None:
+    events = EventPipe(pipe[1])
+    with pytest.raises(OSError, match="card"), events.together():
+        events.send(BEAT)
+        raise OSError("the card has gone")
+    assert m.parse_event(os.read(pipe[0], 4096)) == BEAT

@@ -65,15 +65,15 @@ def test_a_planned_start_sounds_at_its_instant_and_the_switch_has_no_gap(
     )
 
 
-def test_samples_move_with_the_clock_and_it_says_so_five_times_a_second(
+def test_samples_move_with_the_clock_and_it_says_so_twice_a_second_and_more(
     player: LivePlayer, horn: pathlib.Path
 ) -> None:
-    player.wait(m.Beat, lambda beat: beat.samples > S // 2)
+    player.wait(m.Beat, lambda beat: beat.samples > 2 * S)
     ready, beats = player.of(m.Ready)[0], player.of(m.Beat)
-    assert np.diff([beat.samples for beat in beats]).tolist() == [9_600] * (len(beats) - 1)
+    assert np.diff([beat.samples for beat in beats]).tolist() == [19_200] * (len(beats) - 1)
     for beat in beats:
         behind = (beat.at_ns - ready.at_ns) * S / 1e9 - beat.samples
-        assert -6_000 < behind < 12_000  # a round of 100 ms ahead, and what a busy machine takes
+        assert -10_800 < behind < 12_000  # a round of 200 ms ahead, and what a busy machine takes
     soon(lambda: len(read_wav(horn)) >= beats[-1].samples)
 
 

@@ -16,6 +16,7 @@ import sys
 import time
 from typing import Final
 
+from loa_endpoint.audio import wide_pipe
 from loa_endpoint.audio.child import end_with_parent
 from loa_endpoint.audio.device import open_device
 from loa_protocol.errors import ConfigError
@@ -30,7 +31,6 @@ START_S: Final = 20.0
 """Without a sample by then, the process hangs in opening its card."""
 QUIET_S: Final = 1.0
 """A card that delivers nothing for this long is gone: silence is samples too."""
-BYTES_AT_ONCE: Final = 96_000
 
 
 class CardCapture:
@@ -47,6 +47,7 @@ class CardCapture:
         assert self._process.stdout is not None
         self._fd = self._process.stdout.fileno()
         os.set_blocking(self._fd, False)
+        wide_pipe.widen(self._fd)
         self._until = time.monotonic() + START_S
 
     def take(self) -> bytes:
@@ -57,7 +58,7 @@ class CardCapture:
         """
         now = time.monotonic()
         try:
-            data = os.read(self._fd, BYTES_AT_ONCE)
+            data = os.read(self._fd, wide_pipe.BYTES)
         except BlockingIOError:
             if now > self._until:
                 raise OSError(errno.ENODEV, f"{self._name}: nothing comes from it") from None

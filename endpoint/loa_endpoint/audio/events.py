@@ -38,7 +38,7 @@ class Prepared(Message, frozen=True, tag="prepared"):
 
 
 class Beat(Message, frozen=True, tag="beat"):
-    """Sign of life, about five times a second; of the sink's life, not the process's.
+    """Sign of life, about every 0.4 s; of the sink's life, not the process's.
 
     Attributes:
         samples: Written to the sink since this process opened it. Growing is the only sign of
@@ -90,7 +90,7 @@ class Ended(Message, frozen=True, tag="ended"):
 
 
 class LineInLevel(Message, frozen=True, tag="line_in_level"):
-    """What the line-in is like, about ten times a second, sounding or not.
+    """What the line-in is like since the last one: every block while it sounds, else every 0.4 s.
 
     Attributes:
         rms_dbfs: In 300-3000 Hz; -120 when nothing arrives.

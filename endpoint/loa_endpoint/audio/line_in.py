@@ -1,8 +1,9 @@
 """The line-in: what the tuner, or whatever is plugged in, delivers in real time.
 
-A source of bytes (a FIFO here, PortAudio in `loa_endpoint.audio.portaudio`) is emptied once a block
-by the audio loop, without waiting, into a buffer that keeps a block and 60 ms in hand: enough for
-the jitter of a writer that wakes every 20 ms.
+A source of bytes (a FIFO here, PortAudio in `loa_endpoint.audio.portaudio`) is emptied by the audio
+loop, without waiting, into a buffer that keeps a block and 60 ms in hand: enough for the jitter of
+a writer that wakes every 20 ms. It is emptied once a block while it sounds, and now and then while
+its level alone is wanted.
 """
 
 from __future__ import annotations
@@ -10,12 +11,14 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from math import log10
 from pathlib import Path
 from typing import Final, Protocol
 
 import numpy as np
 
+from loa_endpoint.audio import wide_pipe
 from loa_endpoint.audio.leveller import Leveller
 from loa_protocol.errors import ConfigError
 from loa_sound.blocks import RATE, Samples
@@ -33,7 +36,6 @@ QUIET_AFTER: Final = RATE // 5
 REPORT: Final = RATE // 10
 LOOK_AGAIN: Final = 10
 """Rounds until a capture that is away is looked for again: a second, half of one with a card."""
-BYTES_AT_ONCE: Final = 32_768
 DEFAULT_LUFS: Final = -23.0
 """Towards it the line-in is measured while nobody has named a target (EBU R128)."""
 
@@ -72,6 +74,7 @@ class FifoCapture:
             if not stat.S_ISFIFO(path.stat().st_mode):
                 raise ConfigError("line-in", [f"{path} is not a FIFO"])
             self._fd = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+            wide_pipe.widen(self._fd)
         except OSError as error:
             raise ConfigError("line-in", [f"{path}: {error.strerror}"]) from error
 
@@ -82,7 +85,7 @@ class FifoCapture:
             OSError: Nothing has come for a while, and another file is there by now.
         """
         try:
-            data = os.read(self._fd, BYTES_AT_ONCE)
+            data = os.read(self._fd, wide_pipe.BYTES)
         except BlockingIOError:
             data = b""
         self._quiet = 0 if data else self._quiet + 1
@@ -197,10 +200,10 @@ class LineIn:
             self._levels.append(BandLevel(FLOOR_DBFS, 0.0))
         self._trim()
 
-    def take_levels(self) -> list[BandLevel]:
-        """Return the levels since the last call, at most two: a burst is not a second of news."""
-        levels, self._levels = self._levels[-2:], []
-        return levels
+    def take_level(self) -> BandLevel | None:
+        """Return the level since the last call; None where nothing was measured since."""
+        levels, self._levels = self._levels, []
+        return _joined(levels) if levels else None
 
     def read(self, _position: int, out: Samples, /) -> int:
         """Fill *out* with the next samples that arrived, or with silence until enough are there."""
@@ -256,6 +259,15 @@ class LineIn:
             new[:BLEND] = old * (1 - up) + new[:BLEND] * up
             self._held = new
         self._was_read = False
+
+
+def _joined(levels: Sequence[BandLevel]) -> BandLevel:
+    """Return what all *levels* together are: a burst of 100 ms pieces is one piece of news."""
+    if len(levels) == 1:
+        return levels[0]
+    square = sum(10 ** (each.rms_dbfs / 10) for each in levels) / len(levels)
+    flatness = sum(each.flatness for each in levels) / len(levels)
+    return BandLevel(max(FLOOR_DBFS, 10 * log10(square)), flatness)
 
 
 def _ramp(samples: Samples, *, up: bool) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import select
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from loa_endpoint.audio.messages import (
@@ -21,6 +23,8 @@ from loa_protocol.errors import MessageError
 BACKLOG: Final = 256
 """Events kept for an agent that does not read; the oldest are lost, signs of life before any."""
 READ_BYTES: Final = 65_536
+ROOM: Final = 2048
+"""Bytes after which no line is added to a write: POLLOUT promises 4,096."""
 
 
 class CommandPipe:
@@ -74,7 +78,8 @@ class EventPipe:
         self._fd = fd
         self._poll = select.poll()
         self._poll.register(fd, select.POLLOUT)
-        self._backlog: deque[bytes] = deque(maxlen=BACKLOG)
+        self._waiting: deque[Event] = deque()
+        self._is_gathering = False
 
     def send(self, event: Event) -> None:
         """Write *event*, or keep it until there is room.
@@ -82,18 +87,35 @@ class EventPipe:
         Raises:
             BrokenPipeError: The agent does not listen any more.
         """
-        if not self._backlog and self._has_room():
-            os.write(self._fd, encode(event))
-            return
-        if not isinstance(event, Beat | LineInLevel):
-            self._backlog.append(encode(event))
-        self.flush()
+        self._waiting.append(event)
+        if not self._is_gathering:
+            self.flush()
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Write what is sent inside at its end, all at once: each write wakes the agent.
+
+        Raises:
+            BrokenPipeError: The agent does not listen any more.
+        """
+        self._is_gathering = True
+        try:
+            yield
+        finally:
+            self._is_gathering = False
+            self.flush()
 
     def flush(self) -> None:
-        """Write what was kept, as far as there is room."""
-        while self._backlog and self._has_room():
-            os.write(self._fd, self._backlog.popleft())
+        """Write what was kept, as far as there is room.
 
-    def _has_room(self) -> bool:
-        """Tell whether a line can be written without waiting: POLLOUT promises 4,096 bytes."""
-        return bool(self._poll.poll(0))
+        Raises:
+            BrokenPipeError: The agent does not listen any more.
+        """
+        while self._waiting and self._poll.poll(0):
+            lines, size = [encode(self._waiting.popleft())], 0
+            while self._waiting and (size := size + len(lines[-1])) < ROOM:
+                lines.append(encode(self._waiting.popleft()))
+            os.write(self._fd, b"".join(lines))
+        if self._waiting:  # nobody reads: signs of life will be of no use by then
+            staying = (each for each in self._waiting if not isinstance(each, Beat | LineInLevel))
+            self._waiting = deque(staying, maxlen=BACKLOG)

@@ -2,8 +2,9 @@
 
     python -m loa_endpoint.audio.player --sink wav:/tmp/horn.wav --line-in fifo:/tmp/fm
 
-One loop, 10 times a second (20 with a sound card, 50 while a source is late): take commands,
-render, write, report. What is to happen between two rounds falls on its exact sample all the same.
+One loop, 5 times a second while files sound (10 with what arrives as it is heard, 20 with a sound
+card, 50 while a source is late): take commands, render, write, report. Waking up costs more than
+what is done then. What is to happen between two rounds falls on its exact sample all the same.
 Files are decoded ahead by threads; nothing in the loop waits for a disk, a lock or the agent. It
 ends when its standard input closes.
 """
@@ -49,8 +50,13 @@ from loa_endpoint.memory import settle
 from loa_protocol.errors import ConfigError, StoreError
 from loa_sound.blocks import BLOCK, RATE, Samples
 
-BEAT: Final = RATE // 5
+BEAT: Final = RATE * 2 // 5
 """Samples between two signs of life."""
+CALM_BLOCKS: Final = 2
+"""Blocks rendered at once while nothing has to be waited for: what the agent asks for now is heard
+200 ms later at most, which an alert has (MSG-3: 500 ms)."""
+STANDBY: Final = RATE * 2 // 5
+"""Samples between two looks at a line-in that does not sound."""
 LAG_LIMIT_NS: Final = 500_000_000
 """A file sink that is this late skips what it missed, as a card would have run dry."""
 ORPHAN_S: Final = 2.0
@@ -83,7 +89,7 @@ class Player:
         self._sound_watch = SoundWatch(self._emit, ear)
         self._desk.on_mixed = self._sound_watch.mixed
         self._written = 0
-        self._unreported = 0
+        self._unreported = self._unheard = 0
         self._sink_failed = False
         self._quitting = False
 
@@ -95,14 +101,8 @@ class Player:
         try:
             while not self._desk.over:
                 self._wait_for_block()
-                self._choose_block()
-                if self._line_in is not None:
-                    self._pump(self._line_in)
-                self._play_block()
-                if self._unreported >= BEAT:
-                    self._unreported = 0
-                    self._events.flush()
-                    self._desk.beat(self._written, time.monotonic_ns())
+                with self._events.together():
+                    self._play_blocks()
         except BrokenPipeError:
             return 0  # the agent is gone
         except OSError as error:
@@ -178,9 +178,25 @@ class Player:
             self._skip_missed()
 
     def _choose_block(self) -> None:
-        """Take short steps while something waits to start, and when the agent is about to speak."""
-        is_urgent = self._desk.mixer.is_waiting or self._written < RATE
-        self._block = self._buffer[: BLOCK if is_urgent else len(self._buffer)]
+        """Take short steps while it is urgent."""
+        self._block = self._buffer[: BLOCK if self._is_urgent else len(self._buffer)]
+
+    def _play_blocks(self) -> None:
+        """Play what is due now, and tell how it is."""
+        is_calm = not self._sink.paces and not self._is_urgent and self._desk.is_calm
+        for _ in range(CALM_BLOCKS if is_calm else 1):
+            self._choose_block()
+            if self._line_in is not None:
+                self._pump(self._line_in)
+            self._play_block()
+        if self._unreported >= BEAT:
+            self._unreported = 0
+            self._desk.beat(self._written, time.monotonic_ns())
+
+    @property
+    def _is_urgent(self) -> bool:
+        """Something waits to start, or the agent is about to speak."""
+        return self._desk.mixer.is_waiting or self._written < RATE
 
     def _skip_missed(self) -> None:
         missed = self._due(time.monotonic_ns()) - self._desk.now
@@ -188,11 +204,15 @@ class Player:
         self._desk.sink_xruns += 1
 
     def _pump(self, line_in: LineIn) -> None:
+        self._unheard += len(self._block)
+        if self._unheard < STANDBY and not self._desk.hears_line_in:
+            return
+        passed, self._unheard = self._unheard, 0
         try:
-            line_in.pump(len(self._block))
+            line_in.pump(passed)
         except OSError as error:  # said once; it is looked for again
             self._emit(Fault(name="line_in", detail=str(error)[:500]))
-        for level in line_in.take_levels():
+        if (level := line_in.take_level()) is not None:
             self._emit(
                 LineInLevel(
                     rms_dbfs=round(level.rms_dbfs, 1),

@@ -13,8 +13,8 @@ class StallSettings:
     """Limits of patience, in seconds.
 
     Attributes:
-        stall_s: A player whose samples have not grown for this long is killed. It reports five
-            times a second.
+        stall_s: A player whose samples have not grown for this long is killed. It reports every
+            0.4 s.
         start_s: A player that has not reported ready for this long is killed, unless it says that
             it waits for its card.
         first_s: A player that is ready and whose samples never grew is killed after this long: a
@@ -26,7 +26,7 @@ class StallSettings:
             the card's fault, and sound is to be back within a second of the card.
     """
 
-    stall_s: float = 0.6
+    stall_s: float = 0.75
     start_s: float = 10.0
     first_s: float = 3.0
     healthy_s: float = 10.0

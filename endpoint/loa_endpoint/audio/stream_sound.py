@@ -15,7 +15,8 @@ from queue import SimpleQueue
 from typing import Final, Protocol
 
 from loa_endpoint.audio import messages as m
-from loa_endpoint.audio.line_in import BYTES_AT_ONCE, QUIET_AFTER, Capture, LineIn
+from loa_endpoint.audio import wide_pipe
+from loa_endpoint.audio.line_in import QUIET_AFTER, Capture, LineIn
 from loa_endpoint.audio.notice import Notice
 from loa_endpoint.audio.stream_words import StreamWords
 from loa_sound.blocks import CHUNK, Samples
@@ -92,7 +93,7 @@ class StreamCapture:
 def _read(descriptor: int) -> bytes | None:
     """Return what is there; None for nothing yet."""
     try:
-        return os.read(descriptor, BYTES_AT_ONCE)
+        return os.read(descriptor, wide_pipe.BYTES)
     except BlockingIOError:
         return None
 
@@ -147,22 +148,19 @@ class StreamSound(LineIn):
             self._is_open = True
             self._notices.put(Notice(self, failed=False, duration_ms=None))
 
-    def states(self, at_ns: int) -> list[m.StreamState]:
-        """Return how it was since the last call; nothing before there was sound."""
-        levels = self.take_levels()
-        if not self._is_open:
-            return []
-        return [
-            m.StreamState(
-                source=self.name,
-                rms_dbfs=round(level.rms_dbfs, 1),
-                flatness=round(level.flatness, 3),
-                starved=self.is_starved,
-                receiving=self._stream.receives,
-                at_ns=at_ns,
-            )
-            for level in levels
-        ]
+    def state(self, at_ns: int) -> m.StreamState | None:
+        """Return how it was since the last call; None before there was sound."""
+        level = self.take_level()
+        if level is None or not self._is_open:
+            return None
+        return m.StreamState(
+            source=self.name,
+            rms_dbfs=round(level.rms_dbfs, 1),
+            flatness=round(level.flatness, 3),
+            starved=self.is_starved,
+            receiving=self._stream.receives,
+            at_ns=at_ns,
+        )
 
     def read(self, position: int, out: Samples, /) -> int:
         """Fill *out* with the next samples, or silence until enough are there; none at the end."""
@@ -204,5 +202,6 @@ def pump_streams(
     for sound in sounds:
         if isinstance(sound, StreamSound):
             sound.pump(samples)
-            for state in sound.states(at_ns):
+            state = sound.state(at_ns)
+            if state is not None:
                 emit(state)
