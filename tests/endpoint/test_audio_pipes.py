@@ -102,7 +102,7 @@ def test_a_reader_that_is_gone_is_an_error(pipe: tuple[int, int]) -> None:
 
 def test_what_is_told_together_goes_out_in_one_write_and_in_order(pipe: tuple[int, int]) -> None:
     events = EventPipe(pipe[1])
-    told = [BEAT, m.Prepared(source="a", duration_ms=1), BEAT]
+    told: list[m.Event] = [BEAT, m.Prepared(source="a", duration_ms=1), BEAT]
     with events.together():
         for event in told:
             events.send(event)
@@ -114,7 +114,12 @@ def test_what_is_told_together_goes_out_in_one_write_and_in_order(pipe: tuple[in
 
 def test_what_was_told_before_a_break_goes_out_all_the_same(pipe: tuple[int, int]) -> None:
     events = EventPipe(pipe[1])
-    with pytest.raises(OSError, match="card"), events.together():
-        events.send(BEAT)
-        raise OSError("the card has gone")
+
+    def break_off() -> None:
+        with events.together():
+            events.send(BEAT)
+            raise OSError("the card has gone")
+
+    with pytest.raises(OSError, match="card"):
+        break_off()
     assert m.parse_event(os.read(pipe[0], 4096)) == BEAT
