@@ -1,7 +1,7 @@
 """Meters that are fed block by block: loudness, true peak, silence, band level, hiss.
 
-None of them keeps the sound; each keeps at most 100 ms of it. Levels are dB relative to full scale
-(dBFS, an RMS of 1.0 is 0), never below `FLOOR_DBFS`.
+None of them keeps the sound; each keeps at most 100 ms of it, and takes what is longer in one go.
+Levels are dB relative to full scale (dBFS, an RMS of 1.0 is 0), never below `FLOOR_DBFS`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from typing import Final
 import av
 import av.filter
 import numpy as np
+from numpy.typing import NDArray
 
+from loa_sound.between import STEP, Between, kaiser_taps
 from loa_sound.blocks import CHUNK, RATE, Samples
 
 FLOOR_DBFS: Final = -120.0
@@ -29,10 +31,11 @@ HISS_BAND_HZ: Final = (300, 8_000)
 """Where an untuned FM receiver's noise is flat, and speech and music are not."""
 
 _STEP: Final = RATE // 1000
+_BETWEEN: Final = Between(kaiser_taps(32, 9.0))
+"""The taps by which FFmpeg's meter oversamples: libswresample's own, to 0.001 dB."""
 _TAPER: Final = np.linspace(1, 0, 16, dtype=np.float32)
 _QUIETEST_LUFS: Final = -70.0
 """EBU R128's absolute gate (ITU-R BS.1770-4): at it, nothing was loud enough to be measured."""
-_PEAK_FACT: Final = "lavfi.r128.true_peak"
 
 
 def to_db(ratio: float) -> float:
@@ -47,7 +50,7 @@ class Loudness:
     Attributes:
         integrated_lufs: EBU R128 programme loudness of the one channel; None when nothing passed
             the gate, or under 400 ms.
-        true_peak_dbtp: The largest sample of the fourfold oversampled sound, to about 0.1 dB.
+        true_peak_dbtp: The largest sample of the fourfold oversampled sound, to 0.01 dB.
         range_lu: EBU R128 loudness range (Tech 3342); 0 under some seconds.
     """
 
@@ -95,28 +98,43 @@ class Chunker:
                 self._fill = 0
                 yield self._buffer
 
+    def whole(self, block: Samples) -> Samples:
+        """Return the chunks that *block* completes, end to end; valid until the next ones."""
+        if not self._fill:
+            sound = block
+        elif self._fill + len(block) < self._size:
+            self._buffer[self._fill : self._fill + len(block)] = block
+            self._fill += len(block)
+            return block[:0]
+        else:
+            sound = np.concatenate((self._buffer[: self._fill], block))
+        end = len(sound) - len(sound) % self._size
+        self._fill = len(sound) - end
+        self._buffer[: self._fill] = sound[end:]
+        return sound[:end]
+
     def rest(self) -> Samples:
         """Return what no chunk has taken yet."""
         return self._buffer[: self._fill]
 
 
 class LoudnessMeter:
-    """EBU R128 loudness and true peak, by FFmpeg's ``ebur128`` filter."""
+    """EBU R128 loudness by FFmpeg's ``ebur128`` filter, and the true peak as that filter has it."""
 
     def __init__(self) -> None:
-        self._chunks = Chunker()
         self._facts: dict[str, str] = {}
-        self._held: Samples | None = None  # the newest 100 ms: maybe they are the last
+        self._peak = PeakMeter()
+        self._held: Samples = np.zeros(0, dtype=np.float32)  # 100 ms at most: maybe the last
         graph = av.filter.Graph()
         graph.threads = 1
         self._source = graph.add(
             "abuffer",
             sample_rate=str(RATE),
-            sample_fmt="flt",
+            sample_fmt="dbl",
             channel_layout="mono",
             time_base=f"1/{RATE}",
         )
-        meter = graph.add("ebur128", metadata="1", peak="true", framelog="quiet")
+        meter = graph.add("ebur128", metadata="1", framelog="quiet")
         self._sink = graph.add("abuffersink")
         self._source.link_to(meter)
         meter.link_to(self._sink)
@@ -125,15 +143,18 @@ class LoudnessMeter:
 
     def feed(self, block: Samples) -> None:
         """Take the next samples, any number of them."""
-        for chunk in self._chunks.feed(block):
-            self._push_held()
-            self._held = chunk.copy()
+        sound = np.concatenate((self._held, block))
+        ready = max(0, len(sound) - 1) // CHUNK * CHUNK
+        self._held = sound[ready:]
+        if ready:
+            self._held = self._held.copy()
+            self._push(sound[:ready])
 
     def read(self) -> LoudnessNow:
-        """Return what was measured up to the last 200 ms, and measure on."""
+        """Return what was measured up to the last 100 ms, and measure on."""
         integrated = self._lufs("I")
         spread = 0.0 if integrated is None else float(self._facts.get("lavfi.r128.LRA", 0.0))
-        so_far = Loudness(integrated, to_db(float(self._facts.get(_PEAK_FACT, 0.0))), spread)
+        so_far = Loudness(integrated, to_db(self._peak.peak), spread)
         return LoudnessNow(self._lufs("M"), self._lufs("S"), so_far)
 
     def _lufs(self, which: str) -> float | None:
@@ -143,40 +164,49 @@ class LoudnessMeter:
     def finish(self) -> Loudness:
         """Return the result; the meter is spent afterwards."""
         # The standard leaves out a gating block that is not full, so what follows the last 100 ms
-        # counts for the peak only; silence behind it lets the filter come to its end.
-        rest = self._chunks.rest()
-        if self._held is not None and not len(rest):
-            _taper(self._held)
-        self._push_held()
-        integrated = self._lufs("I")
-        tail = np.zeros(CHUNK, dtype=np.float32)
-        tail[: len(rest)] = rest
-        _taper(tail[: len(rest)])
-        self._push(tail)
-        self._source.push(None)
-        while self._pull_one():
-            pass
-        so_far = self.read().so_far
-        spread = 0.0 if integrated is None else so_far.range_lu
-        return Loudness(integrated, so_far.true_peak_dbtp, spread)
-
-    def _push_held(self) -> None:
-        if self._held is not None:
+        # counts for the peak only; silence behind it lets the peak's taps come to their end.
+        _taper(self._held)
+        if len(self._held) == CHUNK:
             self._push(self._held)
-            self._pull_one()
+            self._held = self._held[:0]
+        tail = np.zeros(CHUNK + STEP, dtype=np.float32)
+        tail[: len(self._held)] = self._held
+        self._peak.feed(tail)
+        return self.read().so_far
 
-    def _push(self, chunk: Samples) -> None:
-        frame = av.AudioFrame.from_ndarray(chunk.reshape(1, -1), format="flt", layout="mono")
+    def _push(self, chunks: Samples) -> None:
+        self._peak.feed(chunks)
+        samples = chunks.astype(np.float64).reshape(1, -1)  # what the filter would make of them
+        frame = av.AudioFrame.from_ndarray(samples, format="dbl", layout="mono")
         frame.sample_rate = RATE
         self._source.push(frame)
+        for _ in range(len(chunks) // CHUNK):
+            self._facts = self._sink.pull().metadata or self._facts
 
-    def _pull_one(self) -> bool:
-        try:
-            frame = self._sink.pull()
-        except (av.error.BlockingIOError, av.error.EOFError):
-            return False
-        self._facts = frame.metadata or self._facts
-        return True
+
+class PeakMeter:
+    """The true peak of a sound, as FFmpeg's resampler has it between the samples.
+
+    Attributes:
+        peak: The largest so far, to six digits: later ones depend on how the sound is cut.
+    """
+
+    def __init__(self) -> None:
+        self.peak = 0.0
+        self._before: Samples | None = None
+
+    def feed(self, sound: Samples) -> None:
+        """Take the next samples, a multiple of 32 of them."""
+        reach = _BETWEEN.taps - 1
+        if self._before is None:
+            self._before = sound[reach:0:-1]  # mirrored, so that a beginning does not ring
+        stream = np.concatenate((self._before, sound))
+        self._before = stream[-reach:].copy()
+        top = float(np.abs(stream).max())
+        self.peak = max(self.peak, round(top, 6))
+        if top * _BETWEEN.most > self.peak:
+            _, found = _BETWEEN.look(stream, self.peak)
+            self.peak = max(self.peak, round(float(found.max(initial=0.0)), 6))
 
 
 def _taper(end: Samples) -> None:
@@ -204,7 +234,7 @@ class GapMeter:
             lead_ms: Silence up to this length before the first sound is no gap.
         """
         self._lead_ms = lead_ms
-        self._chunks = Chunker()
+        self._steps = Chunker(_STEP)
         self._expected = tuple(expected_ms)
         self._limit = 10 ** (GAP_DBFS / 20)
         self._at_ms = 0
@@ -216,20 +246,16 @@ class GapMeter:
 
     def feed(self, block: Samples) -> None:
         """Take the next samples, any number of them."""
-        for chunk in self._chunks.feed(block):
-            self._take(chunk)
+        if len(steps := self._steps.whole(block)):
+            self._take(steps)
 
     def finish(self) -> None:
-        """Take in what is left, and close a gap that reaches to the end."""
-        rest = self._chunks.rest()
-        if len(rest) >= _STEP:
-            self._take(rest[: len(rest) - len(rest) % _STEP])
+        """Close a gap that reaches to the end; what is less than 1 ms is left out."""
         self._end_run()
 
-    def _take(self, chunk: Samples) -> None:
-        steps = chunk.reshape(-1, _STEP)
-        # Two reductions are quicker than abs() of everything, and need no memory for it.
-        quiet = np.maximum(steps.max(axis=1), -steps.min(axis=1)) < self._limit
+    def _take(self, sound: Samples) -> None:
+        tops = np.maximum.reduceat(np.abs(sound), np.arange(0, len(sound), _STEP))
+        quiet = tops < self._limit
         for start, end in self._expected:
             if start < self._at_ms + len(quiet) and end > self._at_ms:
                 quiet[max(0, start - self._at_ms) : max(0, end - self._at_ms)] = False
@@ -285,25 +311,34 @@ class BandMeter:
         self._window = np.hanning(size + 1)[:size].astype(np.float32)
         width = RATE / size
         # Half a bin of 50 Hz stays outside on either side, as Hann spreads a tone over three.
-        self._speech = slice(*(round(hz / width) for hz in SPEECH_BAND_HZ))
-        self._hiss = slice(*(round(hz / width) for hz in HISS_BAND_HZ))
+        self._band = slice(*(round(hz / width) for hz in HISS_BAND_HZ))
+        self._speech = round(SPEECH_BAND_HZ[1] / width) - self._band.start  # both begin at 300 Hz
         power = float(np.square(self._window).sum())
         self._scale = 2 / (size * power * self._SPECTRA)
 
     def feed(self, block: Samples) -> list[BandLevel]:
         """Return the level of each 100 ms that *block* completes."""
-        return [self._measure(chunk) for chunk in self._chunks.feed(block)]
+        sound = self._chunks.whole(block)
+        return self._measure(sound) if len(sound) else []
 
-    def _measure(self, chunk: Samples) -> BandLevel:
-        spectra = np.fft.rfft(chunk.reshape(self._SPECTRA, -1) * self._window)
-        power = (spectra.real**2 + spectra.imag**2).sum(axis=0)
-        rms = float(power[self._speech].sum() * self._scale) ** 0.5
-        return BandLevel(to_db(rms), _flatness(power[self._hiss]))
+    def _measure(self, sound: Samples) -> list[BandLevel]:
+        """Return the level of each 100 ms of *sound*, all of them in the same few steps."""
+        rows = sound.reshape(-1, len(self._window)) * self._window
+        parts = np.fft.rfft(rows)[:, self._band].view(np.float32)  # real, imaginary
+        np.square(parts, out=parts)
+        power = parts.reshape(-1, self._SPECTRA, parts.shape[1]).sum(axis=1)
+        power = power[:, ::2] + power[:, 1::2]
+        heard = power[:, : self._speech].sum(axis=1) * self._scale
+        flatness = _flatness(power)
+        pairs = zip(np.sqrt(heard).tolist(), flatness.tolist(), strict=True)
+        return [BandLevel(to_db(rms), flat) for rms, flat in pairs]
 
 
-def _flatness(power: Samples) -> float:
-    """Return 0 for silence, so that silence is never taken for hiss."""
-    mean = float(power.mean())
-    if mean < 1e-9:
-        return 0.0
-    return min(1.0, float(np.exp(np.log(power + mean * 1e-9).mean())) / mean)
+def _flatness(power: Samples) -> NDArray[np.float64]:
+    """Return it for each row; 0 for silence, so that silence is never taken for hiss."""
+    mean = power.mean(axis=1, keepdims=True, dtype=np.float64)
+    logs = np.log(np.maximum(power + mean * 1e-9, 1e-18)).mean(axis=1)
+    sounds = mean[:, 0] >= 1e-9
+    ratios = np.exp(logs) / np.maximum(mean[:, 0], 1e-9)
+    flatness: NDArray[np.float64] = np.where(sounds, np.minimum(ratios, 1.0), 0.0)
+    return flatness

@@ -6,6 +6,7 @@ import pathlib
 import re
 import subprocess
 
+import av
 import numpy as np
 import pytest
 from hypothesis import given
@@ -128,6 +129,40 @@ def test_debians_ffmpeg_measures_the_same(tmp_path: pathlib.Path, sound: Samples
     ours = loudness_of(sound)
     assert ours.integrated_lufs == pytest.approx(float(lufs[1]), abs=0.1)
     assert ours.true_peak_dbtp == pytest.approx(float(peak[1]), abs=0.2)
+
+
+@pytest.mark.requirement("AUD-2")
+@pytest.mark.needs("ffmpeg")
+@pytest.mark.parametrize("seed", range(4))
+def test_leaving_out_what_is_low_never_misses_a_peak(tmp_path: pathlib.Path, seed: int) -> None:
+    """Bursts of noise, ever louder or ever softer, in pieces of a tenth of a second to two."""
+    chance = np.random.default_rng(seed)
+    swell = np.repeat(chance.uniform(0.01, 0.3, 60).astype(np.float32), CHUNK)
+    sound = noise(6, 1.0, seed=seed) * (np.sort(swell) if seed % 2 else np.sort(swell)[::-1])
+    sound[:480] *= np.linspace(0, 1, 480, dtype=np.float32)
+    finer = np.abs(_fourfold(sound)).max()
+    heard = loudness_of(sound, int(chance.integers(CHUNK, 20 * CHUNK))).true_peak_dbtp
+    assert heard == pytest.approx(20 * np.log10(finer), abs=0.01)
+    path = write_wav(tmp_path / "x.wav", (sound * 0.5).astype(np.float32))
+    told = subprocess.run(
+        ["ffmpeg", "-nostats", "-i", path, "-af", "ebur128=peak=true", "-f", "null", "-"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stderr
+    peak = re.search(r"Peak:\s+(-?[\d.]+) dBFS", told[told.rindex("Summary:") :])
+    assert peak is not None
+    assert loudness_of(sound * np.float32(0.5)).true_peak_dbtp == pytest.approx(
+        float(peak[1]), abs=0.1
+    )
+
+
+def _fourfold(sound: Samples) -> Samples:
+    """Return *sound* at 192 kHz, by libswresample, on which FFmpeg's meter rests."""
+    resampler = av.AudioResampler(format="flt", layout="mono", rate=4 * RATE)
+    frame = av.AudioFrame.from_ndarray(sound.reshape(1, -1), format="flt", layout="mono")
+    frame.sample_rate = RATE
+    return np.concatenate([each.to_ndarray()[0] for each in resampler.resample(frame)])
 
 
 # --- silence
