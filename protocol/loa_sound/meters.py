@@ -30,6 +30,11 @@ SPEECH_BAND_HZ: Final = (300, 3_000)
 HISS_BAND_HZ: Final = (300, 8_000)
 """Where an untuned FM receiver's noise is flat, and speech and music are not."""
 
+SPECTRUM_HZ: Final = 50
+"""Width of what a spectrum of `BandMeter` holds in one place."""
+Spectra = NDArray[np.float32]
+"""Of several pieces of 100 ms: one row for each, the power in each `SPECTRUM_HZ` from 0 Hz on."""
+
 _STEP: Final = RATE // 1000
 _BETWEEN: Final = Between(kaiser_taps(32, 9.0))
 """The taps by which FFmpeg's meter oversamples: libswresample's own, to 0.001 dB."""
@@ -314,21 +319,28 @@ class BandMeter:
         self._band = slice(*(round(hz / width) for hz in HISS_BAND_HZ))
         self._speech = round(SPEECH_BAND_HZ[1] / width) - self._band.start  # both begin at 300 Hz
         power = float(np.square(self._window).sum())
-        self._scale = 2 / (size * power * self._SPECTRA)
+        self.scale = 2 / (size * power * self._SPECTRA)
+        """By it the sum of a spectrum is a mean square."""
 
     def feed(self, block: Samples) -> list[BandLevel]:
         """Return the level of each 100 ms that *block* completes."""
-        sound = self._chunks.whole(block)
-        return self._measure(sound) if len(sound) else []
+        return self.levels(self.spectra(block))
 
-    def _measure(self, sound: Samples) -> list[BandLevel]:
-        """Return the level of each 100 ms of *sound*, all of them in the same few steps."""
-        rows = sound.reshape(-1, len(self._window)) * self._window
-        parts = np.fft.rfft(rows)[:, self._band].view(np.float32)  # real, imaginary
+    def spectra(self, block: Samples) -> Spectra:
+        """Return the power in each 50 Hz of each 100 ms that *block* completes, from 0 Hz on."""
+        rows = self._chunks.whole(block).reshape(-1, len(self._window)) * self._window
+        parts = np.fft.rfft(rows).view(np.float32)  # real, imaginary
         np.square(parts, out=parts)
         power = parts.reshape(-1, self._SPECTRA, parts.shape[1]).sum(axis=1)
-        power = power[:, ::2] + power[:, 1::2]
-        heard = power[:, : self._speech].sum(axis=1) * self._scale
+        spectra: Spectra = power[:, ::2] + power[:, 1::2]
+        return spectra
+
+    def levels(self, spectra: Spectra) -> list[BandLevel]:
+        """Return the level of each 100 ms whose spectrum is given."""
+        if not len(spectra):
+            return []
+        power = spectra[:, self._band]
+        heard = power[:, : self._speech].sum(axis=1) * self.scale
         flatness = _flatness(power)
         pairs = zip(np.sqrt(heard).tolist(), flatness.tolist(), strict=True)
         return [BandLevel(to_db(rms), flat) for rms, flat in pairs]

@@ -2,7 +2,8 @@
 
 A file is measured before it is signed; what comes off the air is whatever the transmitter sends.
 Its loudness is measured over some seconds of programme, and a gain is led slowly after it. Silence
-and hiss say nothing about the programme: then the gain stays where it is. Pure.
+and hiss say nothing about the programme: then the gain stays where it is. One spectrum serves for
+this and for the level that the agent is told. Pure.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from loa_sound.blocks import CHUNK, RATE, Samples
-from loa_sound.meters import Chunker
+from loa_sound.blocks import RATE, Samples
+from loa_sound.meters import SPECTRUM_HZ, BandLevel, BandMeter
 
 MOST_DB: Final = 12.0
 """Further from the target it is not the programme that is wrong, but the level of the line."""
@@ -33,11 +34,9 @@ UNHEARD_DB: Final = 0.3
 HEARD_DB: Final = 0.05
 """And while it is heard: half a decibel a second, which nobody notices."""
 
-_SPECTRA: Final = 5
-_SIZE: Final = CHUNK // _SPECTRA
-_FROM_HZ, _TO_HZ = 300, 8_000
 _OFFSET: Final = -0.691
 """ITU-R BS.1770-4: by it a sine of 997 Hz at 0 dBFS measures -3.01 LUFS."""
+_QUIETEST: Final = 10 ** ((QUIETEST_LUFS - _OFFSET) / 10)
 
 
 class Leveller:
@@ -49,13 +48,10 @@ class Leveller:
 
     def __init__(self) -> None:
         self.gain_db = 0.0
-        self._chunks = Chunker()
         self._pieces: deque[float] = deque(maxlen=MEMORY)  # mean squares of programme, K-weighted
-        self._window = np.hanning(_SIZE + 1)[:_SIZE].astype(np.float32)
-        frequencies = np.fft.rfftfreq(_SIZE, 1 / RATE)
-        scale = 2 / (_SIZE * float(np.square(self._window).sum()) * _SPECTRA)
-        self._weights = (_k_weights(frequencies) * scale).astype(np.float32)
-        self._band = (frequencies >= _FROM_HZ) & (frequencies < _TO_HZ)
+        self._meter = BandMeter()
+        frequencies = np.arange(0, RATE // 2 + 1, SPECTRUM_HZ, dtype=np.float64)
+        self._weights = (_k_weights(frequencies) * self._meter.scale).astype(np.float32)
 
     @property
     def loudness_lufs(self) -> float | None:
@@ -67,29 +63,23 @@ class Leveller:
         loud = [each for each in self._pieces if each >= gate]
         return _OFFSET + 10 * log10(sum(loud) / len(loud))
 
-    def feed(self, samples: Samples, target_lufs: float, *, is_heard: bool) -> None:
-        """Take what arrived, before any gain, and move towards *target_lufs*."""
-        for chunk in self._chunks.feed(samples):
-            if self._take(chunk) and (loudness := self.loudness_lufs) is not None:
+    def feed(self, samples: Samples, target_lufs: float, *, is_heard: bool) -> list[BandLevel]:
+        """Take what arrived, before any gain, and move towards *target_lufs*.
+
+        Returns:
+            The level of each 100 ms that *samples* complete.
+        """
+        spectra = self._meter.spectra(samples)
+        levels = self._meter.levels(spectra)
+        for square, level in zip((spectra @ self._weights).tolist(), levels, strict=True):
+            if square < _QUIETEST or level.flatness >= HISS:
+                continue
+            self._pieces.append(square)
+            if (loudness := self.loudness_lufs) is not None:
                 wanted = min(MOST_DB, max(-MOST_DB, target_lufs - loudness))
                 step = HEARD_DB if is_heard else UNHEARD_DB
                 self.gain_db += min(step, max(-step, wanted - self.gain_db))
-
-    def _take(self, chunk: Samples) -> bool:
-        """Note the loudness of 100 ms; tell whether it was programme."""
-        spectra = np.fft.rfft(chunk.reshape(_SPECTRA, -1) * self._window)
-        power = (spectra.real**2 + spectra.imag**2).sum(axis=0)
-        square = float(power @ self._weights)
-        quietest = 10 ** ((QUIETEST_LUFS - _OFFSET) / 10)
-        if square < quietest or _flatness(power[self._band]) >= HISS:
-            return False
-        self._pieces.append(square)
-        return True
-
-
-def _flatness(power: Samples) -> float:
-    mean = float(power.mean())
-    return float(np.exp(np.log(power + mean * 1e-9).mean())) / mean
+        return levels
 
 
 def _k_weights(frequencies: NDArray[np.floating]) -> NDArray[np.float64]:

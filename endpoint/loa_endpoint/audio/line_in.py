@@ -22,7 +22,7 @@ from loa_endpoint.audio import wide_pipe
 from loa_endpoint.audio.leveller import Leveller
 from loa_protocol.errors import ConfigError
 from loa_sound.blocks import RATE, Samples
-from loa_sound.meters import FLOOR_DBFS, BandLevel, BandMeter
+from loa_sound.meters import FLOOR_DBFS, BandLevel
 from loa_sound.pcm import PcmRest
 
 SPARE: Final = RATE * 60 // 1000
@@ -171,7 +171,6 @@ class LineIn:
         self._target = block + SPARE
         self._held: Samples = np.zeros(0, dtype=np.float32)
         self._rest = PcmRest()
-        self._meter = BandMeter()
         self._levels: list[BandLevel] = []
         self._flowing = False
         self._was_read = False
@@ -227,9 +226,8 @@ class LineIn:
         return len(out)
 
     def _arrived(self, samples: Samples) -> None:
-        self._levels += self._meter.feed(samples)
         target = DEFAULT_LUFS if self.target_lufs is None else self.target_lufs
-        self._leveller.feed(samples, target, is_heard=self._was_read)
+        self._levels += self._leveller.feed(samples, target, is_heard=self._was_read)
         self._held = np.concatenate((self._held, samples)) if len(self._held) else samples
 
     def _raise(self, out: Samples) -> None:
