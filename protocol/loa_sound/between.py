@@ -37,11 +37,11 @@ class Between:
 
     def __init__(self, taps: NDArray[np.float32]) -> None:
         """Interpolate by *taps*, a row for each place, at most `STEP` + 1 in a row."""
-        places, self.taps = taps.shape
+        self._places, self.taps = taps.shape
         self._width = STEP + self.taps - 1
         if self._width > 2 * STEP:
             raise ValueError(f"{self.taps} taps reach beyond the next row")
-        self._bank = np.zeros((self._width, places * STEP), dtype=np.float32)
+        self._bank = np.zeros((self._width, self._places * STEP), dtype=np.float32)
         for place, row in enumerate(taps):
             for at in range(STEP):
                 self._bank[at : at + self.taps, place * STEP + at] = row
@@ -69,5 +69,5 @@ class Between:
             sound, (steps, self._width), (STEP * sound.itemsize, sound.itemsize), writeable=False
         )
         values = rows[chosen] @ self._bank
-        found = np.abs(values, out=values).reshape(len(chosen), -1, STEP).max(axis=1)
+        found = np.abs(values, out=values).reshape(-1, self._places, STEP).max(axis=1)
         return chosen, found

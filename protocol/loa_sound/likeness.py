@@ -64,19 +64,19 @@ class BandTrace:
         self._window = np.hanning(FRAME + 1)[:FRAME].astype(np.float32)
         edges = [round(hz * FRAME / RATE) for hz in EDGES_HZ]
         self._first, self._last = edges[0], edges[-1]
-        self._edges = np.array(edges[:-1]) - edges[0]
-        self._scale = 2 / (FRAME * float(np.square(self._window).sum()))
+        self._edges = 2 * (np.array(edges[:-1]) - edges[0])
+        self._scale = np.float32(2 / (FRAME * float(np.square(self._window).sum())))
         self._kept: Bands = np.zeros((frames, len(EDGES_HZ) - 1), dtype=np.float32)
         self.frames = 0
         """Frames taken so far."""
 
     def feed(self, sound: Samples) -> None:
         """Take the next samples, any number of them."""
-        new = [self._measure(chunk) for chunk in self._chunks.feed(sound)]
-        self.frames += len(new)
-        new = new[-len(self._kept) :]
-        if new:
-            self._kept = np.concatenate((self._kept[len(new) :], np.stack(new)))
+        frames = self._chunks.whole(sound)
+        if len(frames):
+            new = self._measure(frames)
+            self.frames += len(new)
+            self._kept = np.concatenate((self._kept, new))[-len(self._kept) :]
 
     def clear(self) -> None:
         """Forget everything."""
@@ -87,11 +87,13 @@ class BandTrace:
         """Return the newest *frames*, oldest first."""
         return self._kept[len(self._kept) - frames :]
 
-    def _measure(self, chunk: Samples) -> Bands:
-        spectrum = np.fft.rfft(chunk * self._window)[self._first : self._last]
-        power = spectrum.real**2 + spectrum.imag**2
-        amplitudes: Bands = np.sqrt(np.add.reduceat(power, self._edges) * self._scale)
-        return amplitudes.astype(np.float32)
+    def _measure(self, frames: Samples) -> Bands:
+        rows = frames.reshape(-1, FRAME) * self._window
+        parts = np.fft.rfft(rows)[:, self._first : self._last].view(np.float32)  # real, imaginary
+        np.square(parts, out=parts)
+        power = np.add.reduceat(parts, self._edges, axis=1)
+        amplitudes: Bands = np.sqrt(power * self._scale)
+        return amplitudes
 
 
 def compare(written: Bands, heard: Bands) -> Likeness:
@@ -104,15 +106,30 @@ def compare(written: Bands, heard: Bands) -> Likeness:
     level = to_db(float(np.sqrt(np.square(heard).sum(axis=1).mean())))
     if not _has_shape(written):
         return Likeness(None, 0, level)
-    late = np.lib.stride_tricks.sliding_window_view(written, WINDOW, axis=0)[::-1]  # by lag
-    sums = late.sum(axis=2)
     centred = heard - heard.mean(axis=0)
-    matches = np.einsum("lbt,tb->lb", late, centred)
-    power = np.square(late).sum(axis=2) - np.square(sums) / WINDOW
-    power = np.maximum(power, 0.0) * np.square(centred).sum(axis=0)
-    scores = (matches / np.sqrt(power + 1e-12)).mean(axis=1)
+    power = _powers(written.astype(np.float64)) * np.square(centred).sum(axis=0)
+    scores = (_matches(written, centred) / np.sqrt(power + 1e-12)).mean(axis=1)
     best = int(np.argmax(scores))
     return Likeness(float(scores[best]), best * FRAME_MS, max(FLOOR_DBFS, level))
+
+
+def _powers(written: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return, by lag and band, how much the `WINDOW` frames vary that are so late."""
+    both = np.concatenate((written, np.square(written)), axis=1)
+    sums = np.zeros((len(both) + 1, both.shape[1]))
+    np.cumsum(both, axis=0, out=sums[1:])
+    within = (sums[WINDOW:] - sums[:-WINDOW])[::-1]
+    bands = written.shape[1]
+    powers: NDArray[np.float64] = within[:, bands:] - np.square(within[:, :bands]) / WINDOW
+    return np.maximum(powers, 0.0)
+
+
+def _matches(written: Bands, centred: Bands) -> Bands:
+    """Return, by lag and band, the products with what was written so much earlier."""
+    columns = np.ascontiguousarray(written.T)
+    late = np.lib.stride_tricks.sliding_window_view(columns, WINDOW, axis=1)  # band, lag, time
+    products: Bands = np.matmul(late, np.ascontiguousarray(centred.T)[:, :, None])[:, ::-1, 0].T
+    return products
 
 
 def _has_shape(bands: Bands) -> bool:

@@ -149,10 +149,9 @@ class _Steady:
 
     def feed(self, sound: Samples) -> int:
         """Take the next samples; return how many turns they complete."""
+        chunks = self._chunks.whole(sound)
         turns = 0
-        for chunk in self._chunks.feed(sound):
-            spectrum = np.fft.rfft(chunk[:SIZE] * self._window)[self._band]
-            power = (spectrum.real**2 + spectrum.imag**2).astype(np.float32)
+        for power in self._powers(chunks.reshape(-1, CHUNK)) if len(chunks) else ():
             self._spectra.append(power)
             self._totals.append(float(power.sum()))
             self._since_turn += 1
@@ -161,6 +160,13 @@ class _Steady:
                 self._rows.append(self._row())
                 turns += 1
         return turns
+
+    def _powers(self, rows: Samples) -> Power:
+        spectra = np.fft.rfft(rows[:, :SIZE] * self._window)[:, self._band]
+        parts = spectra.view(np.float32)  # real, imaginary
+        np.square(parts, out=parts)
+        powers: Power = parts[:, ::2] + parts[:, 1::2]
+        return powers
 
     def clear(self) -> None:
         """Forget everything."""

@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from loa_sound.between import PLACES, STEP, Between
 from loa_sound.blocks import RATE, Samples
 
 CEILING_DBTP: Final = -1.0
@@ -26,8 +27,6 @@ RELEASE_S: Final = 0.5
 _LIMIT: Final = 10 ** ((CEILING_DBTP - MARGIN_DB) / 20)
 _REACH: Final = 10
 """Samples on either side from which a peak between two samples is worked out."""
-_HALF: Final = 10
-"""numpy convolves up to 11 taps by an inner loop of its own, four times as fast as more."""
 _BETA: Final = 3.5
 """Of the Kaiser window: FFmpeg's meter reads no more than this one on noise, squares and tones."""
 _HOLD: Final = LOOK_AHEAD - _REACH
@@ -36,18 +35,19 @@ _BACK: Final = 2 * _REACH - 1
 """Samples before the present ones that the first peaks depend on."""
 
 
-def _between(place: float) -> NDArray[np.float32]:
-    """Return the taps that interpolate at *place* (0 to 1) between the two middle samples."""
-    distance = np.arange(2 * _REACH) - (_REACH - 1) - place
+def _taps() -> NDArray[np.float32]:
+    """Return the taps that interpolate between the two middle ones of as many samples."""
+    distance = np.arange(2 * _REACH) - (_REACH - 1) - np.array(PLACES)[:, None]
     window = np.kaiser(4 * _REACH * 16 + 1, _BETA)
-    shape = np.interp(distance, np.linspace(-_REACH, _REACH, len(window)), window)
-    taps = np.sinc(distance) * shape
-    turned: NDArray[np.float32] = (taps / taps.sum())[::-1].astype(np.float32)
-    return turned
+    taps = np.sinc(distance) * np.interp(
+        distance, np.linspace(-_REACH, _REACH, len(window)), window
+    )
+    whole: NDArray[np.float32] = (taps / taps.sum(axis=1, keepdims=True)).astype(np.float32)
+    return whole
 
 
-_PHASES: Final = tuple(_between(place) for place in (0.25, 0.5, 0.75))
-_SAFE: Final = _LIMIT / max(float(np.abs(taps).sum()) for taps in _PHASES)
+_BETWEEN: Final = Between(_taps())
+_SAFE: Final = _LIMIT / _BETWEEN.most
 """Below it no peak between samples can pass the limit, whatever the sound."""
 
 
@@ -87,10 +87,10 @@ class Limiter:
         fresh = stream[LOOK_AHEAD - _BACK :]
         if self._is_calm and max(fresh.max(), -fresh.min()) < _SAFE:
             return
-        cuts = _find_cuts(fresh)
-        if self._is_calm and not cuts.any():
+        peaks = _find_peaks(fresh)
+        if self._is_calm and peaks.max() <= _LIMIT:
             return
-        gain = self._follow(cuts)
+        gain = self._follow(1.0 - _LIMIT / np.maximum(peaks, _LIMIT, dtype=np.float64))
         np.multiply(block, gain, out=block, casting="same_kind")
 
     def _follow(self, cuts: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -110,20 +110,19 @@ class Limiter:
         return 1.0 - mean
 
 
-def _find_cuts(fresh: Samples) -> NDArray[np.float64]:
-    """Return by how much each sample has to be lowered, 0 to 1, for the peaks from it to the next.
+def _find_peaks(fresh: Samples) -> Samples:
+    """Return for each sample the peak from it to the next, exact where it may pass the limit.
 
     The sample behind such a peak is lowered as much, for the gain takes its time to come back. The
     first of *fresh* are the `_BACK` samples before those that are new.
     """
     count = len(fresh) - _BACK
-    peaks = np.abs(fresh[_REACH - 1 : _REACH - 1 + count])
-    for taps in _PHASES:
-        between = np.convolve(fresh[:-_HALF], taps[_HALF:], "valid")
-        between += np.convolve(fresh[_HALF:], taps[:_HALF], "valid")
-        np.maximum(peaks, np.abs(between, out=between)[:count], out=peaks)
-    cuts: NDArray[np.float64] = 1.0 - _LIMIT / np.maximum(peaks, _LIMIT, dtype=np.float64)
-    return cuts
+    if rest := -count % STEP:
+        fresh = np.concatenate((fresh, np.zeros(rest, dtype=np.float32)))
+    peaks = np.abs(fresh[_REACH - 1 : _REACH - 1 + count + rest]).reshape(-1, STEP)
+    steps, between = _BETWEEN.look(fresh, _LIMIT)
+    peaks[steps] = np.maximum(peaks[steps], between)
+    return peaks.reshape(-1)[:count]
 
 
 def _deepest_within(wanted: NDArray[np.float64], span: int) -> NDArray[np.float64]:
