@@ -11,26 +11,22 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from loa_endpoint.app import board_speed, wake_measurement
+from loa_endpoint import __version__
 from loa_endpoint.app.agent import Agent
-from loa_endpoint.app.board_speed_text import speed_lines
 from loa_endpoint.app.logs import begin_logging
 from loa_endpoint.app.options import Options
-from loa_endpoint.app.status_text import status_lines
-from loa_endpoint.app.wake_measurement_text import begin_line, step_line, wake_lines
 from loa_endpoint.bench.line import open_line, serve_line
 from loa_endpoint.bench.server import BenchServer
 from loa_endpoint.commands import Group, run
 from loa_endpoint.content.stick import PLACES
-from loa_endpoint.core.wake_time import Wake
 from loa_endpoint.host.notify import ServiceManager
 from loa_endpoint.host.status_socket import ask
-from loa_endpoint.memory import settle
+from loa_endpoint.memory import settle, share_one_heap
 from loa_endpoint.store.identity import IdentityStore
 from loa_endpoint.store.state import State
 from loa_protocol.bench import Stage, short_fingerprint
@@ -40,6 +36,11 @@ from loa_protocol.exit_codes import INTERRUPTED, RESTART
 from loa_protocol.language import translator
 from loa_protocol.record import ClockTrust
 from loa_protocol.trust import Now
+
+if TYPE_CHECKING:
+    from loa_endpoint.core.wake_time import Wake
+
+# What only `bench`, `measure` and `status` need is imported there: an agent would hold it for good.
 
 _ = translator("loa_endpoint")
 
@@ -90,6 +91,9 @@ def bench(home: Path, port: Path | None, once: bool, as_json: bool) -> None:
 
 
 def _measure(home: Path, as_json: bool) -> None:
+    from loa_endpoint.app import board_speed  # noqa: PLC0415 - not the agent's
+    from loa_endpoint.app.board_speed_text import speed_lines  # noqa: PLC0415 - not the agent's
+
     if not as_json:
         click.echo(_("Measuring this machine, about half a minute ..."), err=True)
     facts = board_speed.measure(home)
@@ -128,18 +132,21 @@ def measure_wake(home: Path, times: int, standby_s: float, sink: str | None, as_
     for the full level: by the line board, or by the microphone where there is no board. What
     belongs into the settings is printed, and kept as a record.
     """
+    from loa_endpoint.app import wake_measurement  # noqa: PLC0415 - not the agent's
+    from loa_endpoint.app import wake_measurement_text as text  # noqa: PLC0415 - not the agent's
+
     with _identity(home) as store:
         hardware = wake_measurement.ready(home, store, sink)
         if not as_json:
-            click.echo(begin_line(times, standby_s), err=True)
+            click.echo(text.begin_line(times, standby_s), err=True)
 
         def tell(number: int, wake: Wake) -> None:
             if not as_json:
-                click.echo(step_line(number, times, wake), err=True)
+                click.echo(text.step_line(number, times, wake), err=True)
 
         measuring = wake_measurement.measure(hardware, times=times, standby_s=standby_s, tell=tell)
         facts = wake_measurement.facts(hardware, *asyncio.run(measuring))
-        click.echo(json.dumps(facts) if as_json else "\n".join(wake_lines(facts)))
+        click.echo(json.dumps(facts) if as_json else "\n".join(text.wake_lines(facts)))
         wake_measurement.keep(store, _software()[:64], facts)
 
 
@@ -183,6 +190,7 @@ def run_command(
     An unprovisioned board is silent and waits.
     """
     begin_logging()
+    share_one_heap()
     with _identity(home) as store, _stopping() as stop:
         server = BenchServer(store, _software())
         if server.status().stage is not Stage.READY:
@@ -207,6 +215,8 @@ def run_command(
 @click.option("--json", "as_json", is_flag=True, help="Print facts as JSON.")
 def status(home: Path, as_json: bool) -> None:
     """Ask the agent of this board how it is."""
+    from loa_endpoint.app.status_text import status_lines  # noqa: PLC0415 - not the agent's
+
     facts = ask(home)
     if as_json:
         click.echo(json.dumps(facts, ensure_ascii=False))
@@ -316,10 +326,7 @@ def _tell(server: BenchServer) -> None:
 
 
 def _software() -> str:
-    try:
-        return f"loa-endpoint {version('loa-endpoint')}"
-    except PackageNotFoundError:
-        return "loa-endpoint (source)"
+    return f"loa-endpoint {__version__}"
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ from typing import Final
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
-from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from loa_endpoint.content.fetch import DEFAULT_PORT, Fetcher, Request
@@ -86,6 +86,9 @@ def read_certificates(body: bytes) -> list[x509.Certificate]:
     Raises:
         MessageError: *body* is none.
     """
+    # Here, as it brings the parser of e-mail, 0.6 MB, and is wanted once in 30 days.
+    from cryptography.hazmat.primitives.serialization import pkcs7  # noqa: PLC0415 - see above
+
     try:
         der = base64.b64decode(b"".join(body.split()), validate=True)
         return pkcs7.load_der_pkcs7_certificates(der)
