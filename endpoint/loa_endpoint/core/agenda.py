@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from loa_endpoint.core.live_item import live_items
 from loa_endpoint.core.orders import Kept
-from loa_endpoint.core.schedule import Planned, plan
+from loa_endpoint.core.schedule import (
+    AHEAD_MS,
+    LEAD_MS,
+    Planned,
+    announced,
+    plan,
+    sounding,
+    upcoming,
+)
 from loa_protocol.objects.playlist import Playlist
 from loa_protocol.objects.policy import Policy
+
+_STEP_MS = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +46,7 @@ class Agenda:
         self._heard: frozenset[bytes] = frozenset()
         self._aired: frozenset[int] = frozenset()
         self._policy: Policy | None = None
+        self._edges: list[int] = []
 
     @property
     def playlist(self) -> Playlist | None:
@@ -91,3 +103,29 @@ class Agenda:
         if programme is not None:
             planned += plan(programme.playlist, programme.policy, self._aired, programme.digest)
         self.planned = tuple(sorted(planned, key=lambda each: each.start_ms))
+        edges = ((p.start_ms - AHEAD_MS, p.start_ms, p.end_ms) for p in self.planned)
+        self._edges = sorted(instant for each in edges for instant in each)
+
+    def coming(self, from_ms: int, *, besides: Planned | None) -> Planned | None:
+        """Return the next item that begins from unix *from_ms* on and is to be opened by then."""
+        until_ms = from_ms - 1 + AHEAD_MS
+        items = (
+            each
+            for each in upcoming(self.planned, from_ms, until_ms)
+            if each.block is None and not each.item.is_announcement and each != besides
+        )
+        return next(items, None)
+
+    def is_free(self, from_ms: int, until_ms: int) -> bool:
+        """Tell whether no item sounds from unix *from_ms* to *until_ms*."""
+        near = range(from_ms, until_ms, _STEP_MS)
+        planned = self.planned
+        return not any(sounding(planned, at_ms) or announced(planned, at_ms) for at_ms in near)
+
+    def is_edge_near(self, unix_ms: int, within_ms: int) -> bool:
+        """Tell whether an item is opened, begins or ends around *unix_ms*, blocked ones too.
+
+        A little more than *within_ms* ahead, for what begins is asked for before its instant.
+        """
+        first = bisect_left(self._edges, unix_ms - within_ms)
+        return first < len(self._edges) and self._edges[first] <= unix_ms + within_ms + LEAD_MS

@@ -24,14 +24,12 @@ from loa_endpoint.core.endings import Endings
 from loa_endpoint.core.fader import Fader
 from loa_endpoint.core.place import Place
 from loa_endpoint.core.play import Play
-from loa_endpoint.core.schedule import Planned, announced, upcoming
+from loa_endpoint.core.schedule import AHEAD_MS, LEAD_MS, Planned, announced, upcoming
 from loa_endpoint.core.sound_alarms import SoundGuard
 from loa_endpoint.core.turns import Turns
 from loa_protocol.objects.playlist import BearerKind, Media, Playlist
 from loa_protocol.record import Outcome
 
-AHEAD_MS = 10_000  # its file is opened so long before, as an item's bearers are
-LEAD_MS = 250
 DUCK_MS = 100  # the programme is lowered before the first word, and comes back as quickly
 _SOON_MS = 40  # two blocks: the player needs one to hear us
 _FADE_MS = 20

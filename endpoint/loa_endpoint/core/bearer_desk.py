@@ -24,6 +24,7 @@ from loa_endpoint.core.effect import (
     Tune,
 )
 from loa_endpoint.core.fallback import Fallback
+from loa_endpoint.core.fallback_table import State
 from loa_endpoint.core.fm_windows import FmWindows
 from loa_endpoint.core.live_desk import LiveDesk
 from loa_endpoint.core.orders import Kept
@@ -36,6 +37,7 @@ from loa_endpoint.core.signed_bearer import (
     machine_bearer,
     media_id,
 )
+from loa_endpoint.core.told_note import TOLD, to_happening
 from loa_endpoint.core.unsigned_streams import REFUSED, UnsignedStreams
 from loa_protocol.objects.playlist import BearerKind, Media, Playlist
 from loa_protocol.objects.policy import Policy
@@ -43,22 +45,7 @@ from loa_protocol.record import Happening
 
 _SWITCH_LEAD_MS = 40  # two blocks: the player needs one to hear us
 _EARLY_MS = 300  # a window is told so long before, for what begins with it is decided ahead
-# What goes into the records; the machine's other notes repeat what plays and segments say.
-_TOLD = frozenset(
-    {
-        "suspect",
-        "fail",
-        "switch",
-        "fallback",
-        "return",
-        "hold",
-        "release",
-        "mute",
-        "unmute",
-        "pi_mismatch",
-        "fm_rejected",
-    }
-)
+_MOVING = frozenset({State.ACQUIRING, State.SUSPECT, State.SWITCHING})
 _NEAR_END_MS = 1000  # files end a few frames before or after what was planned
 
 
@@ -181,6 +168,24 @@ class BearerDesk:
         """Return the cap of the FM windows that are open at *unix_ms*; 0 where none is."""
         return self._fm_windows.volume_cap(unix_ms)
 
+    def is_calm(self, now: Reading, later: Reading) -> bool:
+        """Tell whether nothing changes from *now* to *later* by the time alone.
+
+        While FM sounds, or is to prove itself, its readings are to be heard promptly.
+        """
+        sounding, deadline_ms = self._fallback.sounding, self._fallback.next_deadline()
+        is_fm = sounding is not None and sounding.kind is BearerKind.FM
+        is_proving = self._fm is not None and not self._fm_is_ready
+        is_near = deadline_ms is not None and deadline_ms <= later.mono_ms
+        if is_fm or is_proving or is_near or self._flowing or self._fallback.state in _MOVING:
+            return False
+        windows, streams = self._fm_windows, self._streams
+        return (
+            self._live.voices(now) == self._live.voices(later)
+            and windows.closing(now, _EARLY_MS) == windows.closing(later, _EARLY_MS)
+            and streams.closing(now, _EARLY_MS) == streams.closing(later, _EARLY_MS)
+        )
+
     def machine_item(self, planned: Planned) -> machine.Item:
         """Return *planned* as the fallback machine knows it."""
         item = planned.item
@@ -244,7 +249,7 @@ class BearerDesk:
                 detail = "active" if active else "idle"
                 return [Keep(Happening(name="programme_failure_alarm", detail=detail))]
             case machine.Note():
-                return [Keep(_happening(said))] if said.name in _TOLD else []
+                return [Keep(to_happening(said))] if said.name in TOLD else []
 
     def _mute(self, fade_ms: int, play: Play | None, now: Reading) -> Silence:
         """End what sounds; before a play's own start that is the item before, on its end."""
@@ -389,12 +394,3 @@ class BearerDesk:
 
     def _bearer_of(self, source: str) -> str | None:
         return next((name for name, known in self._opened.items() if known == source), None)
-
-
-def _happening(note: machine.Note) -> Happening:
-    parts = [note.bearer, note.cause]
-    if note.reading is not None:
-        parts.append(f"reading {note.reading}")
-    if note.lasted_ms:
-        parts.append(f"after {note.lasted_ms} ms")
-    return Happening(name=note.name[:64], detail=", ".join(part for part in parts if part)[:300])

@@ -9,28 +9,23 @@ the order in which they are to be carried out.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from loa_endpoint.core import bearer as machine
 from loa_endpoint.core.agenda import Agenda, Programme
-from loa_endpoint.core.announcer import LEAD_MS, Announcer
+from loa_endpoint.core.announcer import Announcer
 from loa_endpoint.core.bearer_desk import BearerDesk
 from loa_endpoint.core.clock import Reading
 from loa_endpoint.core.duty import Duty
-from loa_endpoint.core.effect import (
-    Effect,
-    EndMeasure,
-    Judge,
-    Keep,
-    KeepSession,
-    Shape,
-    Silence,
-)
+from loa_endpoint.core.effect import Effect, EndMeasure, Judge, Keep, KeepSession, Shape, Silence
 from loa_endpoint.core.endings import Endings
 from loa_endpoint.core.evidence import FaultChanged
 from loa_endpoint.core.fader import Fader
+from loa_endpoint.core.gate import Gate
+from loa_endpoint.core.pace import SOON_MS
 from loa_endpoint.core.place import Place
 from loa_endpoint.core.play import Measured, Play
-from loa_endpoint.core.schedule import Planned, allowed_volume, announced, sounding, upcoming
+from loa_endpoint.core.schedule import LEAD_MS, Planned, allowed_volume, sounding
 from loa_endpoint.core.self_test import FREE_MS
 from loa_endpoint.core.sound_alarms import SoundGuard
 from loa_endpoint.core.turns import Turns, tell_held
@@ -38,7 +33,6 @@ from loa_protocol.objects.playlist import BearerKind
 from loa_protocol.objects.policy import AfterAlert
 from loa_protocol.record import ClockTrust, Evidence, Outcome, PlayEnded, PlayStarted
 
-AHEAD_MS = 10_000  # open bearers so long before an item, for RDS to prove itself on FM
 _END_FADE_MS = 20
 _AFTER_MS = 1000  # an item's last sample comes after its play is over for us
 _AGAIN_MS = 5000  # after a play whose beginning could not be written down
@@ -56,9 +50,7 @@ class Director:
     def __init__(self, place: Place, desk: BearerDesk, *, is_horn: bool = False) -> None:
         self._place, self._desk = place, desk
         self._agenda = Agenda()
-        self._hold_until_ms: int | None = 0
-        self._again_ms = 0  # monotonic: no item begins before
-        self._schedule_until_ms: int | None = None
+        self._gate = Gate()
         self._play: Play | None = None
         self._endings = Endings()
         self._turns = Turns(place.epoch)
@@ -108,11 +100,11 @@ class Director:
 
     def hold_until(self, mono_ms: int | None) -> None:
         """Begin no item before *mono_ms* (None: until told): a fresh head may bring a hold."""
-        self._hold_until_ms = mono_ms
+        self._gate.hold_until_ms = mono_ms
 
     def schedule_until(self, unix_ms: int | None) -> None:
         """Begin no item from *unix_ms* on: so long a schedule runs without a fresh head."""
-        self._schedule_until_ms = unix_ms
+        self._gate.schedule_until_ms = unix_ms
 
     def on_reading(self, reading: machine.Event, now: Reading) -> list[Effect]:
         """Hear the tuner, or a stream of others."""
@@ -178,7 +170,7 @@ class Director:
 
     def on_not_kept(self, now: Reading, play_id: bytes = b"") -> list[Effect]:
         """An item's beginning could not be written down, and it does not sound: try again later."""
-        self._again_ms = now.mono_ms + _AGAIN_MS
+        self._gate.again_ms = now.mono_ms + _AGAIN_MS
         if self.announcer.on_not_kept(play_id):
             return []
         play, self._play = self._play, None
@@ -209,7 +201,8 @@ class Director:
             self._fader.forget()
             self.announcer.fader.forget()
         effects += self._follow_grants(now)
-        effects += tell_held(self._agenda.planned, self._turns, now, is_stale=self._is_stale(now))
+        is_stale = self._gate.is_stale(now)
+        effects += tell_held(self._agenda.planned, self._turns, now, is_stale=is_stale)
         said = self._desk.end_stalled(self._play, now)
         said += self._desk.move_windows(self._play, now)
         said += self._announce(now)
@@ -219,6 +212,23 @@ class Director:
         said += self._speak(now, may_begin=not any(map(_is_beginning, said)))
         effects += self.duty.spare(said)
         return effects + _keep(self._endings.give_up(now.mono_ms))
+
+    def is_calm(self, now: Reading) -> bool:
+        """Tell whether nothing is half done, nor comes within `SOON_MS` by the time alone.
+
+        Where it says so, rounds may be rare until somebody tells the director something.
+        """
+        later = replace(now, mono_ms=now.mono_ms + SOON_MS, unix_ms=now.unix_ms + SOON_MS)
+        plays = [each for each in (self._play, self.announcer.play) if each is not None]
+        return (
+            all(each.started_ms is not None for each in plays)
+            and all(self._level(each, now) == self._level(each, later) for each in plays)
+            and not self._endings.is_waiting
+            and not self._agenda.is_edge_near(now.unix_ms, SOON_MS)
+            and self._gate.is_calm(now, later)
+            and self.duty.is_calm(now, later)
+            and self._desk.is_calm(now, later)
+        )
 
     def _break_in(self, now: Reading, outcome: Outcome) -> list[Effect]:
         """End the item that sounds; what is left of it may follow as a play of its own."""
@@ -235,12 +245,8 @@ class Director:
 
     def _is_free(self, now: Reading) -> bool:
         """Tell whether nothing sounds, has just sounded, or is about to."""
-        near = range(now.unix_ms - _AFTER_MS, now.unix_ms + FREE_MS, _AFTER_MS)
         is_quiet = self.play is None and self.announcer.play is None
-        planned = self._agenda.planned
-        return is_quiet and not any(
-            sounding(planned, at_ms) or announced(planned, at_ms) for at_ms in near
-        )
+        return is_quiet and self._agenda.is_free(now.unix_ms - _AFTER_MS, now.unix_ms + FREE_MS)
 
     # --- the round
 
@@ -269,10 +275,8 @@ class Director:
         """Let the next item's bearers be opened ahead: one item, the machine knows no more."""
         if now.trust < ClockTrust.T2:
             return []
-        coming = upcoming(self._agenda.planned, now.unix_ms + 1, now.unix_ms + AHEAD_MS)
         begun = None if self._play is None else self._play.planned  # a moment before its start
-        turns = (p for p in coming if p.block is None and not p.item.is_announcement and p != begun)
-        following = next(turns, None)
+        following = self._agenda.coming(now.unix_ms + 1, besides=begun)
         if following is None or following == self._announced:
             return []
         self._announced = following
@@ -300,13 +304,7 @@ class Director:
         return is_stopped or self._turns.is_spent(planned)
 
     def _may_begin(self, now: Reading) -> bool:
-        is_held = self._hold_until_ms is None or now.mono_ms < self._hold_until_ms
-        is_early = now.mono_ms < self._again_ms or now.trust < ClockTrust.T2
-        is_barred = is_held or is_early or self._is_stale(now)
-        return not is_barred and self.duty.may_schedule(now)
-
-    def _is_stale(self, now: Reading) -> bool:
-        return self._schedule_until_ms is not None and now.unix_ms >= self._schedule_until_ms
+        return self._gate.is_open(now) and self.duty.may_schedule(now)
 
     def _begin(self, planned: Planned, now: Reading) -> list[Effect]:
         place, at_ms = self._place, max(now.unix_ms, planned.start_ms)

@@ -59,6 +59,11 @@ class Duty:
         """Tell whether an item may sound."""
         return not self._is_alert_due and self.orders.quiet(now) is Quiet.NOTHING
 
+    def is_calm(self, now: Reading, later: Reading) -> bool:
+        """Tell whether no order has anything to do from *now* to *later*, by the time alone."""
+        is_idle = self._alerts.current is None and not self._test.is_under_way
+        return is_idle and not self.has_moved_gain and self.orders.is_calm(now, later)
+
     def spare(self, said: list[Effect]) -> list[Effect]:
         """Leave out of what the schedule wants all that would touch the sound of an alert."""
         if not self._is_alert_due and self._alerts.play is None:

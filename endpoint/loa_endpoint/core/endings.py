@@ -16,6 +16,11 @@ class Endings:
     def __init__(self) -> None:
         self._waiting: dict[str, _Ending] = {}
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a play waits for its measurement."""
+        return bool(self._waiting)
+
     def add(self, play: Play, outcome: Outcome, *, end_ms: int, mono_ms: int) -> None:
         """Let *play*, which ended at unix *end_ms*, wait from *mono_ms* on."""
         self._waiting[play.name] = _Ending(

@@ -214,6 +214,21 @@ class OrderDesk:
         ]
         return [*lasting, *alerts]
 
+    def is_calm(self, now: Reading, later: Reading) -> bool:
+        """Tell whether nothing here changes from *now* to *later* by the time alone.
+
+        An alert that is not over, and a self-test that waits, are never calm.
+        """
+        alerts = (o for o in self._orders.values() if isinstance(o.body, Alert))
+        if any(not o.progress.is_over for o in alerts) or self.waiting(Verb.SELF_TEST):
+            return False
+        return (
+            not self._unkept
+            and self.quiet(now) == self.quiet(later)
+            and len(self._in_effect(now)) == len(self._in_effect(later))
+            and len(self.grants(now)) == len(self.grants(later))
+        )
+
     # --- steps that others see to
 
     def step(self, order: bytes, step: Step, detail: str, **facts: int) -> list[Effect]:

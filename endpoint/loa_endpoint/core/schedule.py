@@ -16,6 +16,10 @@ from loa_protocol.hours import MINUTE_S, is_allowed, local_day, volume_cap
 from loa_protocol.objects.playlist import BulletinKind, Item, Playlist, Session
 from loa_protocol.objects.policy import Policy
 
+AHEAD_MS = 10_000
+"""What sounds an item is opened so long before its start, for RDS to prove itself on FM."""
+LEAD_MS = 250
+"""Its beginning and its end are asked for so long before, on their instants."""
 _ANOTHERS = -1  # in place of an index: a session of a playlist that was replaced
 _CENTI_DB_PER_LEVEL = 200  # 2 dB a step: level 1 is 28 dB below level 15, an audible but low voice
 

@@ -56,6 +56,11 @@ class SelfTest:
         self._orders = orders
         self._test: _Test | None = None
 
+    @property
+    def is_under_way(self) -> bool:
+        """Whether one sounds, or waits for what was measured."""
+        return self._test is not None
+
     def refuse_all(self) -> list[Effect]:
         """Refuse what waits: the endpoint is silenced."""
         waiting = self._orders.waiting(Verb.SELF_TEST)
