@@ -175,7 +175,7 @@ def test_an_older_board_is_read_without_level_and_current() -> None:
     answer = reply(request, [1, 0, 1000, 620, 1000, 0, 500, 300, 640, 0, 1, 0, 0])
     (event,) = monitor.feed(answer, 1050)
     assert isinstance(event, LineRead)
-    assert (event.reading.level_mv, event.at_ms) == (None, 1050)
+    assert (event.reading.level_mv, event.at_ms) == (None, 1000)
 
 
 def test_a_reading_that_makes_no_sense_counts_as_no_answer() -> None:

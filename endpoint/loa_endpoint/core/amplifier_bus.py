@@ -81,6 +81,12 @@ class AmplifierBus:
         """Whether the amplifier has said that it is as it should be."""
         return self._control == self._wanted
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether the amplifier is as it should be, for a while: its answers can wait a moment."""
+        is_waking = self._amplifier.is_muted and not self._amplifier.is_asleep
+        return self.is_confirmed and not is_waking
+
     def start(self, now_ms: int) -> None:
         """Take note that the port has been opened."""
         self._decoder = ReplyDecoder()

@@ -24,7 +24,7 @@ _VERSION_1: Final = LineInput.CONFIG_CRC + 1
 
 @dataclass(frozen=True, slots=True)
 class LineRead:
-    """What the board measured, at *at_ms*: level and current of the second before."""
+    """What the board measured, asked at *at_ms*: level and current of the second before."""
 
     at_ms: int
     reading: LineReading
@@ -65,6 +65,7 @@ class LineMonitor:
         self._poll_at_ms: int | None = None  # None: time has not begun
         self._is_open = False
         self._answer_by_ms: int | None = None
+        self._asked_ms = 0
         self._missed = 0
 
     def start(self, now_ms: int) -> None:
@@ -81,13 +82,13 @@ class LineMonitor:
         data, self._out = self._out, b""
         return data
 
-    def feed(self, data: bytes, now_ms: int) -> list[Event]:
-        """Take bytes from the line and return what they tell."""
+    def feed(self, data: bytes, _now_ms: int) -> list[Event]:
+        """Take bytes from the line and return what they tell, whenever they are read."""
         events: list[Event] = []
         for reply in self._decoder.feed(data):
             if self._answer_by_ms is not None:
                 self._answer_by_ms = None
-                events += self._take(reply, now_ms)
+                events += self._take(reply)
         return events
 
     def tick(self, now_ms: int) -> list[Event]:
@@ -115,10 +116,10 @@ class LineMonitor:
         request = read_request(self._address, Function.READ_INPUT, _FIRST, self._count)
         self._decoder.expect(request)
         self._out = request
-        self._answer_by_ms = now_ms + self._reply_ms
+        self._asked_ms, self._answer_by_ms = now_ms, now_ms + self._reply_ms
         return []
 
-    def _take(self, reply: Reply, now_ms: int) -> list[Event]:
+    def _take(self, reply: Reply) -> list[Event]:
         if reply.exception is not None:
             if reply.exception == ExceptionCode.ILLEGAL_ADDRESS:
                 self._count = _VERSION_1  # an older board, without level and current
@@ -130,7 +131,7 @@ class LineMonitor:
         was_silent = self._missed >= MOST_MISSED
         self._missed = 0
         back: list[Event] = [BoardBack()] if was_silent else []
-        return [*back, LineRead(now_ms, reading)]
+        return [*back, LineRead(self._asked_ms, reading)]
 
     def _miss(self, why: str) -> list[Event]:
         self._missed += 1

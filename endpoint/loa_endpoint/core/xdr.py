@@ -131,6 +131,11 @@ class XdrHost:
         """Tell whether the tuner has answered since the port was opened."""
         return self._started
 
+    @property
+    def is_settled(self) -> bool:
+        """Tell whether nothing is asked: what the tuner says can wait for a moment."""
+        return self._begin_ms is None and not self._commands
+
     def outgoing(self) -> bytes:
         """Return, once, the bytes that are to be written to the line."""
         data = bytes(self._out)

@@ -39,6 +39,7 @@ class AmplifierLink:
         idle_ms: Without sound for so long it goes to sleep.
         on_event: Called with each event.
         retry_s: Pause between tries to open the port.
+        is_patient: Somebody calls :meth:`look`, several times a second.
     """
 
     def __init__(
@@ -49,16 +50,26 @@ class AmplifierLink:
         *,
         on_event: Callable[[Event], None],
         retry_s: float = RETRY_S,
+        is_patient: bool = False,
     ) -> None:
         self._amplifier = Amplifier(wake_ms, idle_ms, monotonic_ms())
         bus = AmplifierBus(self._amplifier)
         self._conversation: Conversation[Event] = Conversation(
-            bus, url, profile=AMPLIFIER_PROFILE, on_event=on_event, retry_s=retry_s
+            bus,
+            url,
+            profile=AMPLIFIER_PROFILE,
+            on_event=on_event,
+            retry_s=retry_s,
+            may_wait=(lambda: bus.is_settled) if is_patient else None,
         )
 
     def start(self) -> None:
         """Open the port, or wait for it to be there."""
         self._conversation.start()
+
+    def look(self) -> None:
+        """Hear what has come, and let time pass; to be called several times a second."""
+        self._conversation.look()
 
     def close(self) -> None:
         """Let go of the port; the amplifier stays as it is."""

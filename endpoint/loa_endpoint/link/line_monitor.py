@@ -22,6 +22,7 @@ class LineBoardLink:
         on_event: Called with each event.
         poll_ms: From one poll to the next.
         retry_s: Pause between tries to open the port.
+        is_patient: Somebody calls :meth:`look`, several times a second.
     """
 
     def __init__(
@@ -32,15 +33,25 @@ class LineBoardLink:
         on_event: Callable[[Event], None],
         poll_ms: int = POLL_MS,
         retry_s: float = RETRY_S,
+        is_patient: bool = False,
     ) -> None:
         monitor = LineMonitor(address, poll_ms=poll_ms, reply_ms=min(REPLY_MS, poll_ms // 2))
         self._conversation: Conversation[Event] = Conversation(
-            monitor, url, profile=BOARD_PROFILE, on_event=on_event, retry_s=retry_s
+            monitor,
+            url,
+            profile=BOARD_PROFILE,
+            on_event=on_event,
+            retry_s=retry_s,
+            may_wait=(lambda: True) if is_patient else None,
         )
 
     def start(self) -> None:
         """Open the port, or wait for it to be there."""
         self._conversation.start()
+
+    def look(self) -> None:
+        """Hear what has come, and let time pass; to be called several times a second."""
+        self._conversation.look()
 
     def close(self) -> None:
         """Let go of the port."""

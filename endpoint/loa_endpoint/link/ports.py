@@ -90,7 +90,18 @@ class Port:
         self._on_bytes, self._on_lost = on_bytes, on_lost
         self._unsent = b""
         self._loop = asyncio.get_running_loop()
-        self._loop.add_reader(fd, self._read)
+        self._is_listening = False
+        self.listen(at_once=True)
+
+    def listen(self, *, at_once: bool) -> None:
+        """Hear what comes at once, or only when :meth:`read` is called."""
+        if self._fd is None or at_once is self._is_listening:
+            return
+        self._is_listening = at_once
+        if at_once:
+            self._loop.add_reader(self._fd, self.read)
+        else:
+            self._loop.remove_reader(self._fd)
 
     def write(self, data: bytes) -> None:
         """Send *data*, later where the line is busy; on a closed port it is dropped."""
@@ -112,8 +123,10 @@ class Port:
         self._loop.remove_writer(fd)
         os.close(fd)
 
-    def _read(self) -> None:
-        assert self._fd is not None
+    def read(self) -> None:
+        """Hear what has come."""
+        if self._fd is None:
+            return
         try:
             data = os.read(self._fd, READ_BYTES)
         except BlockingIOError:
@@ -288,6 +301,16 @@ class KeptPort:
         """Send *data*; dropped while the line is not there."""
         if self._port is not None:
             self._port.write(data)
+
+    def listen(self, *, at_once: bool) -> None:
+        """Hear what comes at once, or only when :meth:`read` is called."""
+        if self._port is not None:
+            self._port.listen(at_once=at_once)
+
+    def read(self) -> None:
+        """Hear what has come, if the line is there."""
+        if self._port is not None:
+            self._port.read()
 
     def close(self) -> None:
         """Let go of the line for good."""

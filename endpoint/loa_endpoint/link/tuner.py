@@ -24,6 +24,9 @@ class Tuner(Protocol):
     def rest(self) -> None:
         """Want no frequency."""
 
+    def look(self) -> None:
+        """Hear what it said meanwhile."""
+
     def close(self) -> None:
         """Let go of it."""
 
@@ -37,6 +40,7 @@ class XdrTuner:
             the fallback machine hears.
         timing: Waits and tries of the protocol.
         retry_s: Pause between tries to open the port.
+        is_patient: Somebody calls :meth:`look`, several times a second.
     """
 
     def __init__(
@@ -46,11 +50,17 @@ class XdrTuner:
         *,
         timing: XdrTiming | None = None,
         retry_s: float = RETRY_S,
+        is_patient: bool = False,
     ) -> None:
         self._host = XdrHost(timing)
         self._on_event = on_event
         self._conversation: Conversation[Event] = Conversation(
-            self._host, url, profile=XDR_PROFILE, on_event=self._hear, retry_s=retry_s
+            self._host,
+            url,
+            profile=XDR_PROFILE,
+            on_event=self._hear,
+            retry_s=retry_s,
+            may_wait=(lambda: self._host.is_settled) if is_patient else None,
         )
 
     def start(self) -> None:
@@ -70,6 +80,10 @@ class XdrTuner:
         """Want no frequency."""
         self._host.rest()
         self._conversation.pump()
+
+    def look(self) -> None:
+        """Hear what has come, and let time pass; to be called several times a second."""
+        self._conversation.look()
 
     def close(self) -> None:
         """Let go of the port."""
