@@ -21,6 +21,7 @@ from loa_endpoint.app import carriers as carriers_module
 from loa_endpoint.app import plane as plane_module
 from loa_endpoint.app.agent import Agent
 from loa_endpoint.app.options import Options
+from loa_endpoint.app.rounds import Rounds
 from loa_endpoint.audio import messages as m
 from loa_endpoint.audio.desk import Desk
 from loa_endpoint.audio.file_sound import FileSound
@@ -230,6 +231,7 @@ class VirtualBoard:
         patch.setattr(agent_module, "PlayerSupervisor", self._player)
         patch.setattr(agent_module, "open_session", lambda *parts: VirtualSession(parts[-1]))
         patch.setattr(agent_module, "every", self._every)
+        patch.setattr(Rounds, "run", self._turn_rounds)
         patch.setattr(plane_module, "Fetcher", lambda _context: _Fetcher(self.line))
         patch.setattr(carriers_module, "LOOK_S", 3600.0)
         patch.setattr(carriers_module, "TIDY_S", 3600.0)
@@ -254,6 +256,16 @@ class VirtualBoard:
 
     def _player(self, _sink: str, **_options: Any) -> VirtualPlayer:
         return VirtualPlayer(self.clock, self.tape)
+
+    @property
+    def _turn_rounds(self) -> Callable[[Rounds], Coroutine[Any, Any, None]]:
+        async def run(rounds: Rounds) -> None:
+            while True:
+                rounds.turn()
+                is_quiet = self.agent is not None and self.agent.is_quiet()
+                await asyncio.sleep(max(rounds.due_in_s, 0.001, IDLE_S if is_quiet else 0.0))
+
+        return run
 
     async def _every(self, seconds: float, work: Callable[[], Awaitable[None] | None]) -> None:
         """Call *work* as the agent does, and more rarely while there is nothing to do."""

@@ -16,10 +16,12 @@ from loa_endpoint.app.keeper import Keeper
 from loa_endpoint.app.live_door import LiveDoor
 from loa_endpoint.app.measuring_sounds import write_test_sound
 from loa_endpoint.app.options import Hardware, Options
+from loa_endpoint.app.outbox import open_outbox
 from loa_endpoint.app.plane import ContentPlane
 from loa_endpoint.app.recall import FOLDER, BlackBoxDoor
 from loa_endpoint.app.recall import Parts as BlackBoxParts
 from loa_endpoint.app.report import Observed, StatusReport
+from loa_endpoint.app.rounds import Rounds
 from loa_endpoint.app.stage import Parts, Stage
 from loa_endpoint.app.tasks import every, keep_running
 from loa_endpoint.app.timekeeper import TICK_S, Timekeeper
@@ -40,15 +42,12 @@ from loa_endpoint.host.status_socket import StatusSocket
 from loa_endpoint.memory import return_free_memory
 from loa_endpoint.store.identity import IdentityStore
 from loa_endpoint.store.orders import OrderStore
-from loa_endpoint.store.outbox import Outbox, Writer
-from loa_protocol.keys import Signer
 from loa_protocol.objects.playlist import Mark
 from loa_protocol.parameters import FallbackParameters, SoundProfile
 from loa_protocol.record import ClockTrust, Refused
 
 log = logging.getLogger("loa.endpoint")
 
-ROUND_S = 0.1
 SLOW_ROUND_S = 60.0
 _DEAF_NS = 5_000_000_000  # without moving samples for so long the watchdog is not fed
 
@@ -101,10 +100,15 @@ class Agent:
         self._stop = asyncio.Event()
         self.report = StatusReport(self._observed())
         self._manager = ServiceManager.from_environment()
+        self._rounds = Rounds(self._round, self._is_calm)
+        self._join()
+
+    def _join(self) -> None:
         self.plane.on_identity = self.session.renew
         self.plane.on_settings = self._on_settings
         self.plane.sync.on_caught_up = self._on_caught_up
         self.time.on_happening = self.stage.keep
+        self.stage.on_stir = self.time.on_trust = self._stir
 
     async def run(self) -> bool:
         """Run until told to stop; tell whether to begin again, with other hardware settings."""
@@ -215,7 +219,7 @@ class Agent:
 
     def _work(self) -> list[asyncio.Task[None]]:
         work = {
-            "round": lambda: every(ROUND_S, self._round),
+            "round": self._rounds.run,
             "player": self._hear_player,
             "identity": self.plane.keep_identity,
             "content": self.plane.sync.run,
@@ -250,9 +254,17 @@ class Agent:
         self.outbox.close()
 
     def _round(self) -> None:
+        self.devices.look()
         self._black_box.tell_time()
         self._await_head()
         self.stage.round()
+
+    def _stir(self) -> None:
+        self._rounds.stir()
+        self._black_box.stir()
+
+    def _is_calm(self) -> bool:
+        return self.stage.director.is_calm(self.time.read())
 
     def _await_head(self) -> None:
         """Let nothing scheduled begin before what was ordered meanwhile could be obeyed."""
@@ -264,11 +276,13 @@ class Agent:
 
     def _on_caught_up(self, head_age_s: int | None) -> None:
         self._start_wait.on_caught_up(monotonic_ms(), head_age_s=head_age_s)
+        self._rounds.stir()
 
     def _take_up(self) -> None:
         """Play from what is valid now: a playlist, or else the standing programme."""
         self._choice = self.keeper.choice(self.time.now())
         self.plane.take_up()
+        self._rounds.stir()
 
     def _hear_clocks(self) -> None:
         self.time.tick()
@@ -299,6 +313,7 @@ class Agent:
         async for event in self.player.events():
             self._black_box.on_player(event)
             self.stage.on_player(event)
+            self._rounds.awake()
 
     def _on_player_restart(self, reason: str) -> None:
         self.stage.on_player_restarted(reason)
@@ -377,19 +392,3 @@ class Agent:
             amplifier=self.devices.amplifier,
         )
         return Stage(director, parts)
-
-
-def open_outbox(store: IdentityStore, signer: Signer, version: str, time: Timekeeper) -> Outbox:
-    """Return the board's outbox, made where there is none yet.
-
-    Raises:
-        StoreError: it is in use, or cannot be read.
-    """
-    writer = Writer(
-        endpoint=signer.public.kid,
-        version=version,
-        next_epoch=store.state.next_epoch,
-        stamp=time.stamp,
-    )
-    path = store.home / "outbox.db"
-    return Outbox.open(path, writer, create=not path.exists())

@@ -26,25 +26,35 @@ class Devices:
     """The tuner, the line board and the amplifier; None for what the cluster does not have."""
 
     def __init__(self, hardware: Hardware, parameters: FallbackParameters, heard: Heard) -> None:
-        self.tuner = None if hardware.tuner is None else XdrTuner(hardware.tuner, heard.tuner)
+        self.tuner: XdrTuner | None = None
+        if hardware.tuner is not None:
+            self.tuner = XdrTuner(hardware.tuner, heard.tuner, is_patient=True)
         self.line_board: LineBoardLink | None = None
         if (board := hardware.line_board) is not None:
-            self.line_board = LineBoardLink(board.port, board.option, on_event=heard.line)
+            self.line_board = LineBoardLink(
+                board.port, board.option, on_event=heard.line, is_patient=True
+            )
         self.amplifier: AmplifierLink | None = None
         if (fitting := hardware.amplifier) is not None:
             idle_ms = parameters.amplifier_idle_ms
             self.amplifier = AmplifierLink(
-                fitting.port, fitting.option, idle_ms, on_event=heard.amplifier
+                fitting.port, fitting.option, idle_ms, on_event=heard.amplifier, is_patient=True
             )
+
+        made = (self.tuner, self.line_board, self.amplifier)
+        self._made = [device for device in made if device is not None]
 
     def start(self) -> None:
         """Open every port, or wait for it to be there."""
-        for device in (self.tuner, self.line_board, self.amplifier):
-            if device is not None:
-                device.start()
+        for device in self._made:
+            device.start()
+
+    def look(self) -> None:
+        """Hear what they said since the last round."""
+        for device in self._made:
+            device.look()
 
     def close(self) -> None:
         """Let go of every port."""
-        for device in (self.tuner, self.line_board, self.amplifier):
-            if device is not None:
-                device.close()
+        for device in self._made:
+            device.close()

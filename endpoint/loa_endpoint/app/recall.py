@@ -23,13 +23,14 @@ from loa_endpoint.core.orders import Kept, Step
 from loa_endpoint.core.retry import RECONNECT, Retries
 from loa_endpoint.host.clocks import monotonic_ms
 from loa_endpoint.store.black_box import list_segments, read_segment
+from loa_endpoint.uplink.tasks import wait_until
 from loa_protocol.errors import ConfigError, FetchError, FormatError, StoreError
 from loa_protocol.objects.command import Verb
 from loa_protocol.recall import MOST_PIECE, Lacking
 from loa_protocol.record import OrderState
 
 FOLDER: Final = "black-box"
-_LOOK_S: Final = 1.0
+_LOOK_S: Final = 5.0  # when nothing stirs
 _TELL_MS: Final = 100  # a clock that has moved less is no news
 
 log = logging.getLogger("loa.endpoint")
@@ -68,6 +69,11 @@ class BlackBoxDoor:
         self._offset_ms: int | None = None  # unix less monotonic, as the player knows it
         self._pace = rules.Pace(is_mobile=parts.is_mobile)
         self._retries = Retries(RECONNECT, parts.identity)
+        self._stir = asyncio.Event()
+
+    def stir(self) -> None:
+        """Hear that something happened: it may be a recall."""
+        self._stir.set()
 
     def on_player(self, event: Event) -> None:
         """Hear the player: a new one knows no time, and is told before anything sounds."""
@@ -90,7 +96,8 @@ class BlackBoxDoor:
         while True:
             order = self._next()
             if order is None:
-                await asyncio.sleep(_LOOK_S)
+                await wait_until(self._stir, _LOOK_S)
+                self._stir.clear()
                 continue
             try:
                 await self._answer(order)

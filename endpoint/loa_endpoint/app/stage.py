@@ -103,6 +103,7 @@ class Stage:
         self.last_beat: messages.Beat | None = None
         self.last_evidence: Evidence | None = None  # of the play before
         self.made = 0  # records kept in this run
+        self.on_stir: Callable[[], None] = lambda: None  # something happens, more may follow
         self.sink_epoch_ms: int | None = None  # monotonic: when sample 0 of the sink sounded
         self._samples = 0
 
@@ -143,6 +144,8 @@ class Stage:
     def _led(self, effects: Iterable[ask.Effect]) -> Iterable[ask.Effect]:
         """Wake the amplifier for what sounds; what comes too soon for it waits until it is."""
         amplifier, asked = self._parts.amplifier, list(effects)
+        if asked:
+            self.on_stir()
         if amplifier is None or not asked:
             return asked
         return amplifier.lead(asked, self._parts.read_clock().mono_ms)
@@ -242,6 +245,7 @@ class Stage:
 
     def on_order(self, kept: Kept) -> None:
         """Obey an order; it is on the disk already."""
+        self.on_stir()
         now = self._parts.read_clock()
         if isinstance(kept.body, Alert):  # its own sound may have come with it
             self.perform(self.director.on_cached(self._parts.cached(), now))
@@ -363,6 +367,7 @@ class Stage:
 
     def _tell_changes(self, changes: Iterable[evidence.FaultChanged], *details: str) -> None:
         for change in changes:
+            self.on_stir()  # what is done about it is done in the next round
             self.keep(told(change, *details, self.director.on_fault(change)))
 
     def on_amplifier(self, event: amplifier_bus.Event) -> None:

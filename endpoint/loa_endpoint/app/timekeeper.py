@@ -51,6 +51,8 @@ class Timekeeper:
         self._wake = asyncio.Event()
         self._nonce = state.fact(_NONCE)
         self.on_happening: Callable[[Happening], object] = lambda _: None
+        self.on_trust: Callable[[], object] = lambda: None  # it has changed
+        self._trust = ClockTrust.T0
         self._battery = BatteryKeeper(battery, state)
         self._begin_by_battery()
         self._watch.on_reading(self.read())
@@ -245,7 +247,11 @@ class Timekeeper:
 
     def _look(self) -> None:
         """Tell of a step of our own time, whatever made it."""
-        self._tell(self._watch.on_reading(self.read()))
+        now = self.read()
+        self._tell(self._watch.on_reading(now))
+        if now.trust is not self._trust:
+            self._trust = now.trust
+            self.on_trust()
 
     def _tell_floor_ahead(self) -> None:
         mono_ms = monotonic_ms()

@@ -16,10 +16,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
-from loa_endpoint.app.agent import open_outbox
 from loa_endpoint.app.keeper import Keeper
 from loa_endpoint.app.measuring_sounds import write_tone
 from loa_endpoint.app.options import NULL_SINK, Hardware, Options
+from loa_endpoint.app.outbox import open_outbox
 from loa_endpoint.app.timekeeper import Timekeeper
 from loa_endpoint.audio import messages as m
 from loa_endpoint.audio.supervisor import PlayerSupervisor

@@ -70,10 +70,11 @@ class Clock:
         self._agreed: _Known | None = None
         self._sources = Sources()
         self._allowance_ms = 0
+        self._told: Reading | None = None  # the last reading; None where what it rests on changed
 
     def allow_unsigned(self, lead_s: int) -> None:
         """Let clocks that nobody signed lead the floor by at most *lead_s* (policy)."""
-        self._allowance_ms = lead_s * 1000
+        self._allowance_ms, self._told = lead_s * 1000, None
 
     def on_signed_time(self, unix_ms: int, mono_ms: int) -> None:
         """Raise the floor by a signed time, such as a head's; heads can be replayed, so no more.
@@ -94,6 +95,7 @@ class Clock:
         trip = answered_ms - asked_ms
         if not 0 <= trip <= MAX_ROUND_TRIP_MS:
             return False
+        self._told = None
         self._answers.take(Answer(unix_ms, asked_ms + trip // 2, trip // 2 + 1))
         self._raise_floor(unix_ms, answered_ms)  # it may have been given when we asked
         return True
@@ -111,12 +113,14 @@ class Clock:
             mono_ms: The monotonic clock now.
             error_ms: By how much it may be off.
         """
+        self._told = None
         self._battery = None if unix_ms is None else _Known(Anchor(unix_ms, mono_ms), error_ms)
 
     def on_unsigned(
         self, source: str, unix_ms: int, mono_ms: int
     ) -> tuple[Jump | Disagreement, ...]:
         """Hear an unsigned source (system clock, RDS, modem); return what is wrong with it."""
+        self._told = None
         jump = self._sources.hear(source, unix_ms, mono_ms)
         self._agree(mono_ms)
         now = self.read(mono_ms)
@@ -133,12 +137,18 @@ class Clock:
         than the build.
         """
         self._floor = Anchor(max(unix_ms, self._build_ms), mono_ms)
-        self._has_floor = True
+        self._has_floor, self._told = True, None
         self._answers.forget()
         self._agreed = self._battery = None
 
     def read(self, mono_ms: int) -> Reading:
         """Return the time by the highest rung that holds."""
+        told = self._told
+        if told is None or told.mono_ms != mono_ms:  # one wake asks many times, in one millisecond
+            told = self._told = self._read(mono_ms)
+        return told
+
+    def _read(self, mono_ms: int) -> Reading:
         floor = self.floor_ms(mono_ms)
         if self._answers.is_known and not self.floor_ahead_ms(mono_ms):
             told = self._answers.at(mono_ms)
@@ -176,7 +186,7 @@ class Clock:
         return self._sources.said()
 
     def _raise_floor(self, unix_ms: int, mono_ms: int) -> None:
-        self._has_floor = True
+        self._has_floor, self._told = True, None
         if unix_ms > self.floor_ms(mono_ms):
             self._floor = Anchor(unix_ms, mono_ms)
 
