@@ -198,7 +198,7 @@ class Mixer:
         return happened
 
     def render(self, out: Samples) -> None:
-        """Fill *out*, at most `CHUNK`, with the next samples, none of them beyond full scale."""
+        """Fill *out* with the next samples, `CHUNK` at a time, none of them beyond full scale."""
         at = 0
         while at < len(out):
             self.carry_out_due()
@@ -221,7 +221,7 @@ class Mixer:
         if self._plans:
             cuts.append(self._plans[0].sample)
         ahead = [cut - self.now for cut in cuts if cut is not None and cut > self.now]
-        return min(ahead, default=CHUNK)
+        return min([CHUNK, *ahead])
 
     def _plan(self, sample: int, action: Callable[[], None], start: Start | None = None) -> None:
         self._numbers += 1

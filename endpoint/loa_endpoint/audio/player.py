@@ -43,7 +43,7 @@ from loa_endpoint.audio.messages import (
 )
 from loa_endpoint.audio.mixer import Mixer
 from loa_endpoint.audio.pipes import CommandPipe, EventPipe
-from loa_endpoint.audio.sink import Sink
+from loa_endpoint.audio.sink import MOST, Sink
 from loa_endpoint.audio.sink_url import KINDS, look_for_sink, open_sink
 from loa_endpoint.audio.written_monitor import SoundWatch
 from loa_endpoint.memory import settle
@@ -52,9 +52,6 @@ from loa_sound.blocks import BLOCK, RATE, Samples
 
 BEAT: Final = RATE * 2 // 5
 """Samples between two signs of life."""
-CALM_BLOCKS: Final = 2
-"""Blocks rendered at once while nothing has to be waited for: what the agent asks for now is heard
-200 ms later at most, which an alert has (MSG-3: 500 ms)."""
 STANDBY: Final = RATE * 2 // 5
 """Samples between two looks at a line-in that does not sound."""
 LAG_LIMIT_NS: Final = 500_000_000
@@ -83,8 +80,8 @@ class Player:
     ) -> None:
         self._sink, self._line_in, self._black_box = sink, line_in, black_box
         self._commands, self._events = commands, events
-        self._buffer: Samples = np.zeros(sink.block, dtype=np.float32)
-        self._block = self._buffer
+        self._buffer: Samples = np.zeros(MOST, dtype=np.float32)
+        self._block = self._buffer[: sink.block]
         self._desk = Desk(Mixer(), sink, self._emit, line_in)
         self._sound_watch = SoundWatch(self._emit, ear)
         self._desk.on_mixed = self._sound_watch.mixed
@@ -102,7 +99,13 @@ class Player:
             while not self._desk.over:
                 self._wait_for_block()
                 with self._events.together():
-                    self._play_blocks()
+                    self._choose_block()
+                    if self._line_in is not None:
+                        self._pump(self._line_in)
+                    self._play_block()
+                    if self._unreported >= BEAT:
+                        self._unreported = 0
+                        self._desk.beat(self._written, time.monotonic_ns())
         except BrokenPipeError:
             return 0  # the agent is gone
         except OSError as error:
@@ -178,25 +181,19 @@ class Player:
             self._skip_missed()
 
     def _choose_block(self) -> None:
-        """Take short steps while it is urgent."""
-        self._block = self._buffer[: BLOCK if self._is_urgent else len(self._buffer)]
+        """Take short steps while something waits to start, and when the agent is about to speak.
 
-    def _play_blocks(self) -> None:
-        """Play what is due now, and tell how it is."""
-        is_calm = not self._sink.paces and not self._is_urgent and self._desk.is_calm
-        for _ in range(CALM_BLOCKS if is_calm else 1):
-            self._choose_block()
-            if self._line_in is not None:
-                self._pump(self._line_in)
-            self._play_block()
-        if self._unreported >= BEAT:
-            self._unreported = 0
-            self._desk.beat(self._written, time.monotonic_ns())
-
-    @property
-    def _is_urgent(self) -> bool:
-        """Something waits to start, or the agent is about to speak."""
-        return self._desk.mixer.is_waiting or self._written < RATE
+        Steps are long while nothing has to be waited for: then what the agent asks for now is heard
+        200 ms later at most, and an alert has 500 (MSG-3).
+        """
+        desk = self._desk
+        if desk.mixer.is_waiting or self._written < RATE:
+            length = BLOCK
+        elif self._sink.paces or not desk.is_calm:
+            length = self._sink.block
+        else:
+            length = MOST
+        self._block = self._buffer[:length]
 
     def _skip_missed(self) -> None:
         missed = self._due(time.monotonic_ns()) - self._desk.now

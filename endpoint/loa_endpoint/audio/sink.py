@@ -20,6 +20,8 @@ from loa_sound.blocks import CHUNK, RATE, Samples
 
 HEADER_BYTES: Final = 44
 SAMPLE_BYTES: Final = 2
+MOST: Final = 2 * CHUNK
+"""Samples written at once at most: 200 ms."""
 MAX_DATA: Final = 0xFFFFFFFF - 36
 """Bytes that a WAV header can count: 12.4 hours. Longer files play on, their header stays here."""
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
@@ -87,9 +89,9 @@ class PcmBuffer:
     """Float samples to signed 16-bit, into the same bytes every time."""
 
     def __init__(self) -> None:
-        self._scaled = np.zeros(CHUNK, dtype=np.float32)
-        self._pcm = np.zeros(CHUNK, dtype="<i2")
-        self._silence = bytes(CHUNK * SAMPLE_BYTES)
+        self._scaled = np.zeros(MOST, dtype=np.float32)
+        self._pcm = np.zeros(MOST, dtype="<i2")
+        self._silence = bytes(MOST * SAMPLE_BYTES)
 
     def convert(self, block: Samples) -> memoryview | bytes:
         """Return *block* as PCM, valid until the next call. Samples of a 16-bit file come back."""
