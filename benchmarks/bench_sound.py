@@ -1,7 +1,8 @@
 """What playing one Opus file of ten minutes costs, beside other programs that do the same.
 
 The endpoint is a provisioned board, agent and launcher and player added up, with all monitors on: a
-microphone is heard, and the black box writes. Others play the same file. All play into nothing;
+microphone is heard, and the black box writes; and once more as a cluster without a microphone has
+it, with the item's meters and the fallback monitors. Others play the same file. All play into nothing;
 windows alternate, so that a slow moment of the machine hits all of them.
 
 Then the distributions that a listener would notice: switches from FM to the file, alerts, and how
@@ -95,6 +96,12 @@ def beside_others() -> list[dict[str, Any]]:
                 if not peer.missing:
                     room = pathlib.Path(folder, f"{peer.name}-{number}")
                     _observe_peer(peer, media, room, costs)
+        at.stop_agent()
+        at.start_agent("--sink", "null:")
+        wait_for("the board plays", lambda: _is_playing(at), 20)
+        time.sleep(SETTLE_S)
+        for _ in range(WINDOWS):
+            _observe_endpoint(at, costs, "media, no microphone")
     return _rows(costs)
 
 

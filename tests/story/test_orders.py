@@ -120,7 +120,9 @@ def test_a_hold_stops_sound_within_three_seconds_outlives_a_kill_and_lets_an_ale
     heard = pole.recording()
     assert np.abs(heard.part(begun_ms, begun_ms + 900)).max() > 1000
     assert heard.longest_gap_ms(begun_ms, ended_ms) < 1500  # the second follows after its gap
-    assert 5900 < ended_ms - begun_ms < 8500  # three of them are the attention tone
+    # Three of them are the attention tone. An end is told when its last sample is written, which is
+    # up to 200 ms before it sounds.
+    assert 5700 < ended_ms - begun_ms < 8500
     assert not pole.is_playing(long)
     plays = [row for row in here.plays(pole) if row.item == warning.id.hex()]
     assert [row.kind for row in plays] == [BulletinKind.EMERGENCY] * 2
