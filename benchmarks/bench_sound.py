@@ -2,8 +2,8 @@
 
 The endpoint is a provisioned board, agent and launcher and player added up, with all monitors on: a
 microphone is heard, and the black box writes; and once more as a cluster without a microphone has
-it, with the item's meters and the fallback monitors. Others play the same file. All play into nothing;
-windows alternate, so that a slow moment of the machine hits all of them.
+it, with the item's meters and the fallback monitors. Others play the same file. All play into
+nothing; windows alternate, so that a slow moment of the machine hits all of them.
 
 Then the distributions that a listener would notice: switches from FM to the file, alerts, and how
 far apart 20 endpoints start. They are measured by benchmarks of their own; a benchmark that is not
