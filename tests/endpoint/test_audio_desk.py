@@ -70,6 +70,12 @@ class Bench:
             left -= len(part)
         return np.concatenate(heard) if heard else np.zeros(0, dtype=np.float32)
 
+    def is_calm(self) -> bool:
+        return self.desk.is_calm
+
+    def hears_line_in(self) -> bool:
+        return self.desk.hears_line_in
+
     def told(self, kind: type[m.Message]) -> list[m.Event]:
         return [event for event in self.events if isinstance(event, kind)]
 
@@ -314,3 +320,30 @@ def test_no_conversation_crashes_the_desk_or_passes_the_ceiling(
     assert bench.desk.over
     for event in bench.events:
         assert m.parse_event(m.encode(event)) == event
+
+
+def test_with_files_and_tones_it_is_calm_and_not_with_what_arrives_as_it_is_heard(
+    bench: Bench,
+) -> None:
+    assert bench.is_calm()
+    bench.prepare("a")
+    bench.do(m.Play(source="a"))
+    bench.render(0.5)
+    assert bench.is_calm()
+    bench.do(m.PlayLineIn(source="fm", at_ns=bench.at(2)))
+    assert bench.hears_line_in()
+    assert bench.is_calm()  # FM is to sound, but not within a second
+    bench.render(0.7)
+    assert not bench.is_calm()
+    bench.render(1.5)
+    assert not bench.is_calm()
+    bench.do(m.Stop(fade_ms=0))
+    bench.render(0.5)
+    assert bench.is_calm()
+    assert not bench.hears_line_in()
+
+
+def test_live_sound_is_not_rendered_further_ahead_than_it_must(bench: Bench) -> None:
+    bench.do(m.OpenLive(source="live"), m.Play(source="live"))
+    bench.render(0.2)
+    assert not bench.is_calm()
