@@ -70,6 +70,8 @@ def test_samples_move_with_the_clock_and_it_says_so_twice_a_second_and_more(
 ) -> None:
     player.wait(m.Beat, lambda beat: beat.samples > 2 * S)
     ready, beats = player.of(m.Ready)[0], player.of(m.Beat)
+    assert beats[0].samples <= S // 5  # from the first moment on it is seen whether it stalls
+    beats = [beat for beat in beats if beat.samples > S]
     assert np.diff([beat.samples for beat in beats]).tolist() == [19_200] * (len(beats) - 1)
     for beat in beats:
         behind = (beat.at_ns - ready.at_ns) * S / 1e9 - beat.samples
@@ -205,8 +207,7 @@ def test_the_line_in_is_heard_metered_and_left_without_a_gap(
             )
             begun = player.wait(m.Started, lambda event: event.source == "fm")
             assert begun.offset_ms == 5_000
-            beat = player.wait(m.Beat, lambda beat: beat.source == "fm")
-            assert beat.position_ms > 5_000
+            player.wait(m.Beat, lambda beat: beat.source == "fm" and beat.position_ms > 5_000)
             player.wait_until(begun.at_ns + 350 * MS)
             player.send(m.Play(source="copy"))
             switched = player.wait(m.Started, lambda event: event.source == "copy")
@@ -236,7 +237,7 @@ def test_a_line_in_that_is_not_there_is_told_and_does_not_stop_the_rest(
         assert (fault.name, "fm" in fault.detail) == ("line_in", True)
         player.send(m.Prepare(source="a", path=str(path)), m.Play(source="a"))
         player.wait(m.Beat, lambda beat: beat.source == "a")
-        assert player.of(m.LineInLevel)[-1].rms_dbfs == -120
+        assert player.wait(m.LineInLevel).rms_dbfs == -120
         where.parent.mkdir()
         soon(where.exists)  # it looks for it, and makes the FIFO where the folder is
         assert len(player.of(m.Fault)) == 1

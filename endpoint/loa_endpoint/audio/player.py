@@ -86,7 +86,8 @@ class Player:
         self._sound_watch = SoundWatch(self._emit, ear)
         self._desk.on_mixed = self._sound_watch.mixed
         self._written = 0
-        self._unreported = self._unheard = 0
+        self._unheard = 0
+        self._unreported = BEAT  # the first at once: until it plays, a stall is given 3 s
         self._sink_failed = False
         self._quitting = False
 
