@@ -82,7 +82,7 @@ def speech(text: str) -> np.ndarray:
 
 
 def bed(samples: int) -> np.ndarray:
-    """A soft chord under the voice: a synthesiser's pauses are digital silence, a studio's never."""
+    """A soft chord under the voice: a synthesiser pauses in digital silence, a studio never."""
     t = np.arange(samples) / RATE
     chord = sum(np.sin(2 * np.pi * f * t + f) for f in (196.0, 261.63, 329.63))
     return np.asarray(chord * 0.008 * (1 + 0.3 * np.sin(2 * np.pi * 0.2 * t)))

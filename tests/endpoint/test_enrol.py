@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import time
 from collections.abc import Callable, Iterator
@@ -293,3 +294,16 @@ async def test_the_round_trip_is_that_of_the_question_and_not_of_the_handshake(
     assert reply.answer == b"answer"
     assert reply.answered_ms - reply.asked_ms < 400
     assert site.connections == 1
+
+
+async def test_a_busy_event_loop_makes_no_round_trip_longer(
+    site: WebServer, fetcher: Fetcher
+) -> None:
+    def answer(asked: Asked) -> tuple[int, bytes]:
+        loop.call_soon_threadsafe(time.sleep, 0.5)  # a flood of orders to verify, say
+        return 200, b"answer"
+
+    loop = asyncio.get_running_loop()
+    site.posts["/time"] = answer
+    reply = await ask_time(fetcher, site.address, bytes(16))
+    assert reply.answered_ms - reply.asked_ms < 400

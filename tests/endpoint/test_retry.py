@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from loa_endpoint.core.repeats import Repeats
 from loa_endpoint.core.retry import (
+    IDENTITY,
     RECONNECT,
     SETTLED_MS,
     Backoff,
@@ -30,6 +31,12 @@ def test_delays_are_the_same_whenever_they_are_asked_for() -> None:
     first = [RECONNECT.delay_ms(n, bytes(16)) for n in range(12)]
     assert first == [RECONNECT.delay_ms(n, bytes(16)) for n in range(12)]
     assert first[-1] >= 150_000
+
+
+@pytest.mark.requirement("TIM-4")
+def test_a_board_that_was_long_refused_the_time_asks_for_it_twice_a_minute() -> None:
+    delays = [IDENTITY.delay_ms(20, n.to_bytes(16)) for n in range(100)]
+    assert 15_000 <= min(delays) < max(delays) <= 30_000
 
 
 def test_a_province_that_comes_back_in_one_second_does_not_connect_in_one() -> None:

@@ -10,12 +10,13 @@ from __future__ import annotations
 import asyncio
 import gzip
 import random
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from loa_endpoint.content.fetch import Answer, Request, Sink
+from loa_endpoint.content.fetch import Answer, Request, Sink, Trip
 from loa_protocol import merkle
 from loa_protocol.envelope import Bundle, Kind
 from loa_protocol.errors import FetchError, FormatError
@@ -90,9 +91,11 @@ class HostileServer:
 
     async def fetch(self, request: Request, sink: Sink | None) -> Answer:
         self.asked += 1
+        asked_ms = _mono_ms()
         await asyncio.sleep(_TRIP_S)
         if request.path == "/time":
-            return await self._time(request)
+            answer = await self._time(request)
+            return replace(answer, trip=Trip(asked_ms, _mono_ms()))
         if request.method == "POST":
             raise FetchError(request.url, 503)  # no new certificate, ever
         body = await self._body(request)
@@ -290,3 +293,7 @@ def _leaf(proof: bytes | None) -> Leaf | None:
 
 def _tag(body: bytes) -> str:
     return f'"{hash(body)}"'
+
+
+def _mono_ms() -> int:
+    return time.monotonic_ns() // 1_000_000

@@ -32,7 +32,7 @@ from loa_endpoint.core.effect import Effect
 from loa_endpoint.core.orders import Kept
 from loa_endpoint.core.poll import Reach
 from loa_endpoint.core.renewal import is_due, is_usable
-from loa_endpoint.core.retry import RECONNECT, Retries
+from loa_endpoint.core.retry import IDENTITY, Retries
 from loa_endpoint.store.files import read_whole, write_atomically
 from loa_endpoint.uplink.tls import EndpointContext
 from loa_protocol.accept import accept
@@ -188,7 +188,7 @@ class ContentPlane:
 
     async def keep_identity(self) -> None:
         """Enrol, renew, and ask for the time, again and again."""
-        retries = Retries(RECONNECT, self._signer.public.kid)
+        retries = Retries(IDENTITY, self._signer.public.kid)
         while True:
             try:
                 await self._identity_round()

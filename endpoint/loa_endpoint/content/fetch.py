@@ -19,7 +19,7 @@ import ssl
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final, Protocol, TypeVar
+from typing import Final, NamedTuple, Protocol, TypeVar
 
 from loa_endpoint.core.address import Address
 from loa_endpoint.core.want import STALL_S, Limit
@@ -82,6 +82,16 @@ class Request:
         return f"{self.address.origin}{self.address.path}{self.path}"
 
 
+class Trip(NamedTuple):
+    """When a question left and when its answer began to come, monotonic ms.
+
+    Taken in the fetching thread: a busy event loop makes neither later.
+    """
+
+    asked_ms: int
+    answered_ms: int
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What came: 200, 206 or 304, the body where it went to memory, and the entity tag."""
@@ -89,6 +99,7 @@ class Answer:
     status: int
     body: bytes
     etag: str
+    trip: Trip | None = None  # None where it came over no line
 
 
 class Fetcher:
@@ -162,8 +173,8 @@ class _Line:
         self._socket: socket.socket | None = None  # also where http.client has let go of it
         self._used_at = 0.0
 
-    def ask(self, request: Request, offset: int) -> http.client.HTTPResponse:
-        """Send *request* and return the head of the answer."""
+    def ask(self, request: Request, offset: int) -> tuple[http.client.HTTPResponse, Trip]:
+        """Send *request*; return the head of the answer, and how long it took to come."""
         headers = {"User-Agent": "loa-endpoint", **request.headers}
         if offset:
             headers["Range"] = f"bytes={offset}-"
@@ -171,6 +182,7 @@ class _Line:
         while True:
             is_fresh = self.open() or is_fresh
             assert self._connection is not None
+            asked_ms = _now_ms()
             try:
                 path = f"{request.address.path}{request.path}"
                 self._connection.request(request.method, path, request.body, headers)
@@ -181,7 +193,7 @@ class _Line:
                     raise  # a kept one may have ended while nobody looked: then a new one is tried
             else:
                 self._used_at = time.monotonic()
-                return response
+                return response, Trip(asked_ms, _now_ms())
 
     def open(self) -> bool:
         """Connect, unless a connection is there; return whether it is new."""
@@ -236,7 +248,7 @@ def _fetch(line: _Line, request: Request, sink: Sink | None) -> Answer:
     memory = Memory()
     sink = sink or memory
     try:
-        response = line.ask(request, sink.offset)
+        response, trip = line.ask(request, sink.offset)
         _check(request, response, sink)
         _read(request, response, sink)
         response.close()  # the answer, not the connection
@@ -248,7 +260,7 @@ def _fetch(line: _Line, request: Request, sink: Sink | None) -> Answer:
     except BaseException:
         line.close()  # its answer was not read to the end
         raise
-    return Answer(response.status, bytes(memory.data), response.getheader("ETag") or "")
+    return Answer(response.status, bytes(memory.data), response.getheader("ETag") or "", trip)
 
 
 _FAILURES: Final = (http.client.HTTPException, OSError, ValueError)
@@ -301,3 +313,7 @@ def _read(request: Request, response: http.client.HTTPResponse, sink: Sink) -> N
         sink.write(data)
     if response.length:
         raise FetchError(request.url, response.status, f"cut short by {response.length} bytes")
+
+
+def _now_ms() -> int:
+    return time.monotonic_ns() // 1_000_000

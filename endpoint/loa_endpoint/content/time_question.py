@@ -6,12 +6,12 @@ nonce), and whether it was quick enough by ``core/clock.py``.
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 
 from loa_endpoint.content.fetch import DEFAULT_PORT, Fetcher, Request
 from loa_endpoint.core import want as wants
 from loa_endpoint.core.address import parse_address
+from loa_protocol.errors import FetchError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,10 +43,8 @@ async def ask_time(fetcher: Fetcher, address: str, nonce: bytes) -> Reply:
         headers={"Content-Type": "application/octet-stream"},
     )
     await fetcher.connect(request)
-    asked_ms = _now_ms()
     answer = await fetcher.fetch(request)
-    return Reply(nonce=nonce, answer=answer.body, asked_ms=asked_ms, answered_ms=_now_ms())
-
-
-def _now_ms() -> int:
-    return time.monotonic_ns() // 1_000_000
+    if answer.trip is None:
+        raise FetchError(request.url, answer.status, "it came over no line")
+    asked_ms, answered_ms = answer.trip
+    return Reply(nonce=nonce, answer=answer.body, asked_ms=asked_ms, answered_ms=answered_ms)

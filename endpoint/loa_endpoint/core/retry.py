@@ -32,8 +32,10 @@ class Backoff:
 
 
 RECONNECT: Final = Backoff(first_ms=1000, most_ms=300_000)  # broker and servers
+# certificate and time: a board that does not know the time plays nothing and believes no alert, so
+# who kept the answers from it for a while must not have made it slow to ask again
+IDENTITY: Final = Backoff(first_ms=1000, most_ms=30_000)
 REFUSED_OBJECT: Final = Backoff(first_ms=60_000, most_ms=6 * 3_600_000, spread_permille=200)
-ENROL: Final = Backoff(first_ms=30_000, most_ms=3_600_000)
 
 SETTLED_MS: Final = 60_000  # a connection that stood so long was a good one
 
