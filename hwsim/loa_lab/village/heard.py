@@ -12,6 +12,10 @@ from numpy.typing import NDArray
 RATE = 48_000
 SILENCE_DBFS = -60.0
 _QUIET = int(32_768 * 10 ** (SILENCE_DBFS / 20))
+_PIECE = RATE // 4
+_SLIP = RATE * 3 // 1000
+"""How far a piece may lie from its place: a board that corrects its clock plays at most 500 ppm
+faster or slower, which nobody hears, and which turns a siren's wave round within two seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +59,24 @@ class Recording:
         power = energy[len(sound) :] - energy[: -len(sound)]
         alike = matches / np.sqrt(np.maximum(power, 1.0) * max(float(sound @ sound), 1e-9))
         best = int(np.argmax(alike))
-        return max(from_ms, self.start_ms) + best * 1000 // RATE, float(alike[best])
+        return max(from_ms, self.start_ms) + best * 1000 // RATE, _likeness(part, sound, best)
 
     def envelope(self, from_ms: int, to_ms: int, points: int) -> list[float]:
         """Return the peak of each of *points* equal stretches, 0 to 1."""
         part = np.abs(self.part(from_ms, to_ms).astype(np.float32)) / 32_768
         return [float(piece.max()) if piece.size else 0.0 for piece in np.array_split(part, points)]
+
+
+def _likeness(part: NDArray[np.float32], sound: NDArray[np.float32], place: int) -> float:
+    """Return how alike *sound* is to what *part* has at *place*, each piece where it fits best."""
+    found = weight = 0.0
+    for start in range(0, len(sound), _PIECE):
+        piece = sound[start : start + _PIECE]
+        first = max(0, place + start - _SLIP)
+        there = part[first : place + start + len(piece) + _SLIP].astype(np.float64)
+        matches = np.correlate(there, piece, "valid")
+        energy = np.concatenate(([0.0], np.cumsum(np.square(there))))
+        power = np.maximum(energy[len(piece) :] - energy[: -len(piece)], 1.0)
+        found += float(np.max(matches / np.sqrt(power))) * float(np.linalg.norm(piece))
+        weight += float(piece @ piece)
+    return found / max(weight, 1e-9)
