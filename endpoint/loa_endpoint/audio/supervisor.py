@@ -110,6 +110,8 @@ class PlayerSupervisor:
         self._launcher: asyncio.subprocess.Process | None = None
         self._control: socket.socket | None = None
         self._lost: Reason | None = None
+        self._stalled = asyncio.Event()
+        self._alarm: asyncio.TimerHandle | None = None  # the next look at the watch
         self._stopping = False
         self.last_moving_ns = self.last_waiting_ns = 0
         self.restarts = 0
@@ -196,15 +198,35 @@ class PlayerSupervisor:
 
     async def _attend(self, reading: asyncio.Task[None]) -> Reason:
         """Watch the player until it ends, or has to."""
-        while not reading.done():
-            now = time.monotonic()
-            if self._watch.is_stalled(now):
-                self._kill()
-                await asyncio.wait([reading], timeout=BURIAL_S)
-                return "stalled"
-            safe_s = self._watch.safe_for(now)
-            await asyncio.wait([reading], timeout=safe_s + GRACE_S if safe_s else CHECK_S)
-        return "exited"
+        self._stalled.clear()
+        self._look()
+        stalled = asyncio.create_task(self._stalled.wait())
+        try:
+            await asyncio.wait([reading, stalled], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stalled.cancel()
+            self._put_off(None)
+        if reading.done():
+            return "exited"
+        self._kill()
+        await asyncio.wait([reading], timeout=BURIAL_S)
+        return "stalled"
+
+    def _look(self) -> None:
+        """Ask the watch, now and whenever the player could have stalled."""
+        now = time.monotonic()
+        if self._watch.is_stalled(now):
+            self._stalled.set()
+            return
+        safe_s = self._watch.safe_for(now)
+        self._put_off(safe_s + GRACE_S if safe_s else CHECK_S)
+
+    def _put_off(self, for_s: float | None) -> None:
+        """Look next in so many seconds, or no more."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+        loop = asyncio.get_running_loop()
+        self._alarm = None if for_s is None else loop.call_later(for_s, self._look)
 
     def _kill(self) -> None:
         if self._life is not None:
@@ -240,6 +262,8 @@ class PlayerSupervisor:
                 return
             if self._watch.moved_at == now:
                 self.last_moving_ns = time.monotonic_ns()
+                if self._alarm is not None:  # put off here: to wake up for it would cost more
+                    self._look()
         elif isinstance(event, Ready):
             self._watch.ready(now)
             self._ready.set()
