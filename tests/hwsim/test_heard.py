@@ -25,7 +25,8 @@ def recorded(sound: Floats) -> Recording:
 def played_at(sound: Floats, rate: float) -> Floats:
     """Return *sound* as it is played by a board that runs *rate* times too fast."""
     places = np.arange(int(len(sound) / rate)) * rate
-    return np.interp(places, np.arange(len(sound)), sound).astype(np.float32)
+    faster: Floats = np.interp(places, np.arange(len(sound)), sound).astype(np.float32)
+    return faster
 
 
 @pytest.mark.parametrize("ppm", [-500, 0, 500])
