@@ -27,6 +27,7 @@ from loa_lab.village.scene import Village
 from support.sound_files import Wave, write
 
 CLUSTER = "c01"
+_HEARTBEAT_S = 300  # the architecture's, unlike the demo's 5 s
 LEAD_S = 20.0  # from the decision when to begin to the first sound: sign, publish, fetch
 
 
@@ -105,7 +106,9 @@ class Instant(int):
 def _provision(village: Village) -> None:
     board, bench = village.work / "boards" / CLUSTER, village.work / "bench" / CLUSTER
     settings = village.work / f"{CLUSTER}.toml"
-    text = script.settings_toml(CLUSTER, board, village.recording(CLUSTER))
+    text = script.settings_toml(
+        CLUSTER, board, village.recording(CLUSTER), heartbeat_s=_HEARTBEAT_S
+    )
     # many losses on purpose: neither longer waits nor a stop after the fourth switch
     text = text.replace(
         "[fallback]\n", "[fallback]\nok_ip_ms = 6000\nok_max_ms = 6000\nflap_switches = 100\n"

@@ -94,10 +94,10 @@ def policy_toml(plan: Plan, siren: bytes) -> str:
     )
 
 
-def settings_toml(cluster: str, board: Path, heard: Path) -> str:
+def settings_toml(cluster: str, board: Path, heard: Path, *, heartbeat_s: int = 5) -> str:
     """Name the hardware of *cluster*, and shorten the patience: the demo has no half hours."""
     return f"""scope = "{STATION}/{cluster}"
-heartbeat_s = 5
+heartbeat_s = {heartbeat_s}
 
 [fallback]
 ok_fm_ms = 6000
