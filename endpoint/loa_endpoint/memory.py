@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Final
 
 _ARENA_MAX: Final = -8
-"""M_ARENA_MAX of mallopt(3), as glibc's malloc.h has it."""
+_TRIM_THRESHOLD: Final = -1
+_MMAP_THRESHOLD: Final = -3
+"""M_ARENA_MAX, ... of mallopt(3), as glibc's malloc.h has them."""
 
 
 def return_free_memory() -> None:
@@ -26,6 +28,18 @@ def share_one_heap() -> None:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         mallopt(_ARENA_MAX, 1)
+
+
+def keep_room(size: int) -> None:
+    """Let the heap keep *size* free bytes at its end, with glibc; elsewhere do nothing.
+
+    Who takes and frees the same buffers several times a second is else given them by the kernel
+    each time, which takes a page fault for every 4 KiB.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(_MMAP_THRESHOLD, size)
+        mallopt(_TRIM_THRESHOLD, size)
 
 
 def settle() -> None:

@@ -46,7 +46,7 @@ from loa_endpoint.audio.pipes import CommandPipe, EventPipe
 from loa_endpoint.audio.sink import MOST, Sink
 from loa_endpoint.audio.sink_url import KINDS, look_for_sink, open_sink
 from loa_endpoint.audio.written_monitor import SoundWatch
-from loa_endpoint.memory import settle
+from loa_endpoint.memory import keep_room, settle
 from loa_protocol.errors import ConfigError, StoreError
 from loa_sound.blocks import BLOCK, RATE, Samples
 
@@ -58,6 +58,8 @@ LAG_LIMIT_NS: Final = 500_000_000
 """A file sink that is this late skips what it missed, as a card would have run dry."""
 ORPHAN_S: Final = 2.0
 """How long a loop that is stuck in its device outlives the agent."""
+HEAP_ROOM: Final = 1 << 20
+"""Bytes: what a round takes and frees. Half of it left a fifth of the processor time to faults."""
 EXIT_CONFIG: Final = 2
 EXIT_SINK: Final = 4
 WAITING: Final = Beat(samples=0, at_ns=0, source="", position_ms=0, rms_dbfs=-120.0, xruns=0)
@@ -365,6 +367,7 @@ def _prepare_process() -> None:
     """Leave Ctrl-C to the agent, watch for orphanhood, and spare the collector what is for good."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     Thread(target=_end_with_agent, name="orphan", daemon=True).start()
+    keep_room(HEAP_ROOM)
     settle()
     sys.setswitchinterval(0.001)  # s; a decoding thread gives way within a tenth of a block
 
