@@ -5,12 +5,13 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from loa_protocol import language
 from support.wall_clock import libfaketime
 
 pytest_plugins = ("requirement_table",)
@@ -39,6 +40,14 @@ NEEDS: dict[str, Callable[[], bool]] = {
 # One profile for every run: no time limit a loaded machine could miss, the seed printed on failure.
 settings.register_profile("loa", deadline=None, print_blob=True, derandomize=True)
 settings.load_profile("loa")
+
+
+@pytest.fixture(autouse=True)
+def language_of_one_test() -> Iterator[None]:
+    """Leave no language that a test chose to the next one in the same process."""
+    before = [*language._chosen]
+    yield
+    language._chosen[:] = before
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
