@@ -119,7 +119,7 @@ class Night:
         commune, pole = self.commune, self.pole
         pole.start()
         self._know_process()
-        soon(pole.knows_the_time, within_s=WITHIN_S)
+        self._learns_the_time()
         commune.sign(
             commune.alert(OLD_HZ, expires_s=commune.clock.unix_s - 1), *commune.people.wardens
         )
@@ -131,6 +131,13 @@ class Night:
         for begin_ms, length_s, hz in ((live_ms, LIVE_S, LIVE_HZ), (long_ms, LONG_S, LONG_HZ)):
             end_ms = begin_ms + length_s * 1000
             self.windows.tones.append((begin_ms - CLOCK_MS, end_ms + CLOCK_MS, hz))
+
+    def _learns_the_time(self) -> None:
+        try:
+            soon(self.pole.knows_the_time, within_s=WITHIN_S)
+        except AssertionError as error:
+            said = self.pole.crew.log(self.pole.name)[-3000:]
+            raise AssertionError(f"{error}; the board last said:\n{said}") from None
 
     def _know_process(self) -> None:
         assert self.pole.process is not None
@@ -223,7 +230,7 @@ class Night:
         front.play(*((card, HEAD) for card in LIES))
         self._forge(front)
         front.push("live", self.commune.chunks[_WITHHELD], LATE)
-        soon(self.pole.knows_the_time, within_s=WITHIN_S)
+        self._learns_the_time()
         self._break(front, BREAKS[1])
 
     def _break(self, front: Front, cards: tuple[str, ...]) -> None:
