@@ -227,10 +227,11 @@ class Night:
         self._know_process()
         front.wait_connected()
         self._flood(front)
+        # before it knows the time, a head that the stolen key dates a day ahead is one to go by
+        self._learns_the_time()
         front.play(*((card, HEAD) for card in LIES))
         self._forge(front)
         front.push("live", self.commune.chunks[_WITHHELD], LATE)
-        self._learns_the_time()
         self._break(front, BREAKS[1])
 
     def _break(self, front: Front, cards: tuple[str, ...]) -> None:
