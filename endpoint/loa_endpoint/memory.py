@@ -25,9 +25,7 @@ def share_one_heap() -> None:
 
     A thread that writes a file now and then would keep 0.6 MB in a heap of its own.
     """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        mallopt(_ARENA_MAX, 1)
+    _tune(_ARENA_MAX, 1)
 
 
 def keep_room(size: int) -> None:
@@ -36,10 +34,8 @@ def keep_room(size: int) -> None:
     Who takes and frees the same buffers several times a second is else given them by the kernel
     each time, which takes a page fault for every 4 KiB.
     """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        mallopt(_MMAP_THRESHOLD, size)
-        mallopt(_TRIM_THRESHOLD, size)
+    _tune(_MMAP_THRESHOLD, size)
+    _tune(_TRIM_THRESHOLD, size)
 
 
 def settle() -> None:
@@ -68,3 +64,9 @@ def processor_s(pid: int) -> float:
     """
     tasks = Path(f"/proc/{pid}/task").iterdir()
     return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
+
+
+def _tune(parameter: int, value: int) -> None:
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(parameter, value)
