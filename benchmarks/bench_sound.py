@@ -38,6 +38,7 @@ from loa_lab.village.crew import wait_for
 from loa_lab.village.plan import Piece
 from loa_protocol.errors import PeerError
 from support.sound_files import chirp, noise
+from support.unit_file import compile_as_installed
 
 REQUIREMENTS = ("PERF-1", "PERF-2")
 WINDOW_S = 8.0
@@ -79,12 +80,13 @@ def beside_others() -> list[dict[str, Any]]:
     costs: dict[str, Cost] = {}
     with (
         tempfile.TemporaryDirectory() as folder,
-        _bytecode(pathlib.Path(folder, "bytecode")),
         pole(pathlib.Path(folder), sounds, "") as at,
         _heard_by(pathlib.Path(folder, "ear")) as ear,
     ):
-        at.stop_agent()  # it began without bytecode, and with a bench line
-        at.start_agent("--sink", "null:", "--ear", f"fifo:{ear}")
+        unit = compile_as_installed(pathlib.Path(folder, "bytecode"))
+        at.stop_agent()  # it began otherwise, and with a bench line
+        with _environment(unit):
+            at.start_agent("--sink", "null:", "--ear", f"fifo:{ear}")
         _wait_until(at.starts[0])
         for _ in range(WINDOWS):
             _observe_endpoint(at, costs, "FM")
@@ -97,7 +99,8 @@ def beside_others() -> list[dict[str, Any]]:
                     room = pathlib.Path(folder, f"{peer.name}-{number}")
                     _observe_peer(peer, media, room, costs)
         at.stop_agent()
-        at.start_agent("--sink", "null:")
+        with _environment(unit):
+            at.start_agent("--sink", "null:")
         wait_for("the board plays", lambda: _is_playing(at), 20)
         time.sleep(SETTLE_S)
         for _ in range(WINDOWS):
@@ -106,16 +109,15 @@ def beside_others() -> list[dict[str, Any]]:
 
 
 @contextlib.contextmanager
-def _bytecode(folder: pathlib.Path) -> Iterator[None]:
-    """Let our programs keep bytecode, as an installed board has it: compiling costs memory."""
-    before = {name: os.environ.get(name) for name in ("PYTHONDONTWRITEBYTECODE",)}
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    os.environ["PYTHONPYCACHEPREFIX"] = str(folder)
+def _environment(variables: dict[str, str]) -> Iterator[None]:
+    """Let what is started inside have *variables*: the agent what its unit says."""
+    before = dict(os.environ)
+    os.environ.update(variables)
     try:
         yield
     finally:
-        del os.environ["PYTHONPYCACHEPREFIX"]
-        os.environ.update({name: value for name, value in before.items() if value is not None})
+        os.environ.clear()
+        os.environ.update(before)
 
 
 @contextlib.contextmanager

@@ -215,10 +215,10 @@ def test_right_after_a_round_nothing_brings_another_before_a_tenth_of_a_second()
 def test_a_round_is_turned_with_whatever_wakes_the_agent_but_not_twice_for_it() -> None:
     pace = Pace()
     pace.turned(1000, is_calm=True)
-    assert not pace.is_worth(1200)
-    assert pace.is_worth(1300)
-    pace.turned(1300, is_calm=True)
-    assert pace.due_ms == 1300 + CALM_MS
+    assert not pace.is_worth(1000 + CALM_MS // 2 - 1)
+    assert pace.is_worth(1000 + CALM_MS // 2)
+    pace.turned(1000 + CALM_MS // 2, is_calm=True)
+    assert pace.due_ms == 1000 + CALM_MS // 2 + CALM_MS
 
 
 @given(st.integers(0, 399), st.integers(380, 420))

@@ -19,6 +19,7 @@ import pytest
 from loa_endpoint.__main__ import loa_endpoint
 from loa_lab.village.crew import Crew, crew
 from loa_manager.cli.main import loa
+from support import unit_file
 from support.hamlet import WITHIN_S, Hamlet, Pole
 from support.waiting import soon
 
@@ -60,8 +61,18 @@ class Manager:
         return time.monotonic() - max(at for at, line in self.heard if line == FED)
 
 
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Give the variables of the unit, and compile the agent as a board does."""
+    return unit_file.compile_as_installed(tmp_path_factory.mktemp("bytecode"))
+
+
 @pytest.fixture
-def manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Manager]:
+def manager(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, installed: dict[str, str]
+) -> Iterator[Manager]:
+    for name, value in installed.items():
+        monkeypatch.setenv(name, value)
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as channel:
         channel.bind(str(tmp_path / "notify"))
         monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
@@ -140,6 +151,25 @@ def test_a_board_that_waits_for_its_technician_is_well(
     soon(lambda: manager.count(READY) == 1, within_s=WITHIN_S)
     soon(lambda: manager.count(FED) >= 3, within_s=WITHIN_S)
     assert manager.count("STATUS=not provisioned: silent") == 1
+
+
+def test_an_agent_of_the_unit_finds_compiled_all_that_it_needs(
+    manager: Manager, pole: Pole, installed: dict[str, str]
+) -> None:
+    bytecode = Path(installed["PYTHONPYCACHEPREFIX"])
+    before = set(bytecode.rglob("*.opt-2.pyc"))
+    assert any(file.name.startswith("player.") for file in before)
+    pole.start()
+    soon(lambda: manager.count(FED) >= 4, within_s=WITHIN_S)
+    assert pole.process is not None
+    assert psutil.Process(pole.process.pid).environ()["PYTHONOPTIMIZE"] == "2"
+    pole.stop()
+    assert set(bytecode.rglob("*.pyc")) - before == set()
+
+
+def test_the_docs_compile_what_is_compiled_here() -> None:
+    said = (HOUSE / "docs" / "operations.md").read_text(encoding="utf-8")
+    assert unit_file.COMPILE in said
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)

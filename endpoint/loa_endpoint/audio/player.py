@@ -51,9 +51,7 @@ from loa_protocol.errors import ConfigError, StoreError
 from loa_sound.blocks import BLOCK, RATE, Samples
 
 BEAT: Final = RATE * 2 // 5
-"""Samples between two signs of life."""
-STANDBY: Final = RATE * 2 // 5
-"""Samples between two looks at a line-in that does not sound."""
+"""Samples between two signs of life, and between two looks at a line-in that does not sound."""
 LAG_LIMIT_NS: Final = 500_000_000
 """A file sink that is this late skips what it missed, as a card would have run dry."""
 ORPHAN_S: Final = 2.0
@@ -205,7 +203,8 @@ class Player:
 
     def _pump(self, line_in: LineIn) -> None:
         self._unheard += len(self._block)
-        if self._unheard < STANDBY and not self._desk.hears_line_in:
+        tells_anyway = self._unreported + len(self._block) >= BEAT  # one write, one wake
+        if not tells_anyway and not self._desk.hears_line_in:
             return
         passed, self._unheard = self._unheard, 0
         try:

@@ -312,7 +312,7 @@ class PlayerSupervisor:
                 stdin=theirs.fileno(),
                 stdout=asyncio.subprocess.DEVNULL,
                 # One thread of linear algebra, two heaps: the player needs neither more.
-                env=os.environ | {"OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"},
+                env=os.environ | {"OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"},
             )
         self._control = ours
         return ours

@@ -13,9 +13,10 @@ from typing import Final
 
 BRISK_MS: Final = 100
 """From one round to the next while something is under way or near."""
-CALM_MS: Final = 500
-"""Otherwise, at the latest. A player that plays reports a little more often: whatever the phase in
-which both begin, its reports soon bring every round forward, and one wake serves both."""
+CALM_MS: Final = 1000
+"""Otherwise, at the latest. A player that plays reports twice in that time and a little more:
+whatever the phase in which both begin, its reports soon bring every round forward, and one wake
+serves both."""
 STIRRED_MS: Final = 2000
 """So long after something happened rounds stay brisk: much follows from what was done."""
 SOON_MS: Final = 2000

@@ -258,7 +258,8 @@ class XdrHost:
         self._push(f"T{self._wanted_khz}", now_ms)
 
     def _push(self, text: str, now_ms: int) -> None:
-        assert len(text) <= MAX_COMMAND
+        if len(text) > MAX_COMMAND:
+            raise ValueError(f"a command of {len(text)} characters: {text[:MAX_COMMAND]}")
         self._commands.append(_Command(text, self._timing.tries))
         self._send_first(now_ms)
 

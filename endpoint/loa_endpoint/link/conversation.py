@@ -3,8 +3,8 @@
 A device that says much of little urgency would wake the agent for each of its lines. So whoever
 turns rounds may let a conversation be patient: while its core awaits nothing, bytes wait in the
 system, and are taken with the rest of the round. The system keeps 4,095 bytes for a reader, and 64
-KiB behind them; in the 0.5 s between two rounds a line of 115,200 bit/s brings 5.8 kB at the very
-most, and the most talkative device, a tuner, says 0.6 kB a second.
+KiB behind them; in the second between two rounds a line of 115,200 bit/s brings 11.5 kB at the
+very most, and the most talkative device, a tuner, says 0.6 kB a second.
 """
 
 from __future__ import annotations

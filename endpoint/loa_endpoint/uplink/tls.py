@@ -97,7 +97,8 @@ class _JudgedSocket(ssl.SSLSocket):
 
     def _judge_dates(self, now: Now) -> None:
         certificate = self.getpeercert()
-        assert certificate  # CERT_REQUIRED
+        if not certificate:  # CERT_REQUIRED says that there is one
+            raise ssl.SSLCertVerificationError(1, "the server shows no certificate")
         begins, ends = (
             int(ssl.cert_time_to_seconds(str(certificate[name])))
             for name in ("notBefore", "notAfter")
