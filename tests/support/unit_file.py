@@ -1,15 +1,23 @@
-"""What the unit of the agent says of its process, for whoever starts one as a board would."""
+"""How the agent is installed on a board and what its unit says of its process, from those texts."""
 
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
-UNIT = Path(__file__).parents[2] / "endpoint" / "systemd" / "loa-endpoint.service"
+_HOUSE = Path(__file__).parents[2]
+UNIT = _HOUSE / "endpoint" / "systemd" / "loa-endpoint.service"
+DOCS = _HOUSE / "docs" / "operations.md"
 _BYTECODE = "/opt/loa/bytecode"
-COMPILE = "import loa_endpoint.__main__, loa_endpoint.audio.launcher"  # docs/operations.md
+_COMPILER = "/opt/loa/bin/python -m compileall"
+_LIST = """
+import sys, loa_endpoint.__main__, loa_endpoint.audio.launcher
+print(*{getattr(each, "__file__", None) or "" for each in sys.modules.values()}, sep="\\n")
+"""
 
 
 def environment(bytecode: Path) -> dict[str, str]:
@@ -21,8 +29,28 @@ def environment(bytecode: Path) -> dict[str, str]:
 
 
 def compile_as_installed(bytecode: Path) -> dict[str, str]:
-    """Compile into *bytecode* as a board does when it is installed; return `environment`."""
+    """Compile into *bytecode* by the line of the docs; return `environment`."""
     variables = environment(bytecode)
-    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    subprocess.run([sys.executable, "-c", COMPILE], env=kept | variables, check=True)
+    lines = DOCS.read_text(encoding="utf-8").splitlines()
+    (line,) = (each for each in lines if each.startswith(_COMPILER))
+    options = [word for word in shlex.split(line) if not word.startswith("/")]
+    subprocess.run(
+        [sys.executable, *options, sysconfig.get_path("stdlib"), *_packages()],
+        env={**os.environ, **variables, "PYTHONDONTWRITEBYTECODE": ""},
+        check=True,
+    )
     return variables
+
+
+def _packages() -> list[str]:
+    """Return where the packages are that an agent imports: here, others lie beside them."""
+    said = subprocess.run([sys.executable, "-c", _LIST], capture_output=True, text=True, check=True)
+    places = (sysconfig.get_path("purelib"), _HOUSE / "endpoint", _HOUSE / "protocol")
+    found = set[str]()
+    for file in said.stdout.splitlines():
+        found |= {
+            str(Path(place, Path(file).relative_to(place).parts[0]))
+            for place in places
+            if Path(file).is_relative_to(place)
+        }
+    return sorted(found)

@@ -7,11 +7,11 @@ is in the way of a new one goes, oldest first.
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 from pathlib import Path
 from typing import Final
 
+from loa_endpoint.audio.lean_sha256 import sha256
 from loa_endpoint.core.black_box import BoxLimits, Segment, outdated, parse_name
 from loa_endpoint.core.remedy import store_error
 
@@ -56,7 +56,7 @@ class Shelf:
         segment = Segment(
             start_ms=start_ms,
             duration_ms=duration_ms,
-            sha256=hashlib.sha256(data).digest(),
+            sha256=sha256(data).digest(),
             size=len(data),
         )
         try:

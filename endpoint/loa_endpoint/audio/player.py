@@ -228,8 +228,6 @@ class Player:
             self._sink.write(sample, self._block)
             self._written += len(self._block)
             self._sink_failed = False
-            if self._black_box is not None:
-                self._black_box.feed(sample, self._block)
         except StoreError as error:
             if not self._sink_failed:
                 self._sink_failed = True
@@ -239,6 +237,8 @@ class Player:
         self._desk.sink_drift_ppm = self._sink.drift_ppm
         self._unreported += len(self._block)
         if self._black_box is not None:
+            if not self._sink_failed:  # last: it wakes a thread, which the monitors would hold up
+                self._black_box.feed(sample, self._block)
             for event in self._black_box.take_events():
                 self._events.send(event)
 
