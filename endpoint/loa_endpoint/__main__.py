@@ -20,8 +20,6 @@ from loa_endpoint import __version__
 from loa_endpoint.app.agent import Agent
 from loa_endpoint.app.logs import begin_logging
 from loa_endpoint.app.options import Options
-from loa_endpoint.bench.line import open_line, serve_line
-from loa_endpoint.bench.server import BenchServer
 from loa_endpoint.commands import Group, run
 from loa_endpoint.content.stick import PLACES
 from loa_endpoint.host.notify import ServiceManager
@@ -29,7 +27,6 @@ from loa_endpoint.host.status_socket import ask
 from loa_endpoint.memory import settle, share_one_heap
 from loa_endpoint.store.identity import IdentityStore
 from loa_endpoint.store.state import State
-from loa_protocol.bench import Stage, short_fingerprint
 from loa_protocol.command_line import is_agreed
 from loa_protocol.errors import PeerError
 from loa_protocol.exit_codes import INTERRUPTED, RESTART
@@ -38,9 +35,11 @@ from loa_protocol.record import ClockTrust
 from loa_protocol.trust import Now
 
 if TYPE_CHECKING:
+    from loa_endpoint.bench.server import BenchServer
     from loa_endpoint.core.wake_time import Wake
 
-# What only `bench`, `measure` and `status` need is imported there: an agent would hold it for good.
+# What only other commands need, and a technician, is imported there: an agent would hold it for
+# good.
 
 _ = translator("loa_endpoint")
 
@@ -83,7 +82,7 @@ def bench(home: Path, port: Path | None, once: bool, as_json: bool) -> None:
     if as_json:
         raise click.UsageError(_("--json goes with the measurement, which is without --port."))
     with _identity(home) as store, _stopping() as stop:
-        server = BenchServer(store, _software())
+        server = _bench_server(store)
         _tell(server)
         _serve_bench(
             server, store, port, until=lambda: stop.is_set() or (once and server.is_finished)
@@ -192,10 +191,8 @@ def run_command(
     begin_logging()
     share_one_heap()
     with _identity(home) as store, _stopping() as stop:
-        server = BenchServer(store, _software())
-        if server.status().stage is not Stage.READY:
-            _tell(server)
-            _wait_for_technician(server, store, bench_port, stop)
+        if not store.is_complete:
+            _wait_for_technician(store, bench_port, stop)
         if stop.is_set():
             return
         options = Options(
@@ -239,10 +236,18 @@ def recover(home: Path, yes: bool) -> None:
     click.echo(_("Wiped. The board is silent until it is provisioned again."))
 
 
+def _bench_server(store: IdentityStore) -> BenchServer:
+    from loa_endpoint.bench.server import BenchServer  # noqa: PLC0415 - not the agent's
+
+    return BenchServer(store, _software())
+
+
 def _serve_bench(
     server: BenchServer, store: IdentityStore, port: Path, *, until: Callable[[], bool]
 ) -> None:
     """Answer on the bench line, opened again whenever the cable comes back, until *until*."""
+    from loa_endpoint.bench.line import open_line, serve_line  # noqa: PLC0415 - not the agent's
+
     while not until():
         try:
             line = open_line(port)
@@ -263,10 +268,10 @@ def _serve_bench(
             _tell(server)
 
 
-def _wait_for_technician(
-    server: BenchServer, store: IdentityStore, port: Path | None, stop: threading.Event
-) -> None:
+def _wait_for_technician(store: IdentityStore, port: Path | None, stop: threading.Event) -> None:
     """Stay silent until the board is provisioned; to wait is to be well, so the watchdog is fed."""
+    server = _bench_server(store)
+    _tell(server)
     manager = ServiceManager.from_environment()
     manager.say("READY=1\nSTATUS=not provisioned: silent")
 
@@ -313,6 +318,8 @@ def _stopping() -> Iterator[threading.Event]:
 
 def _tell(server: BenchServer) -> None:
     """Say on the console how far the board is, and by which root, so that people can compare."""
+    from loa_protocol.bench import Stage, short_fingerprint  # noqa: PLC0415 - not the agent's
+
     status = server.status()
     texts = {
         Stage.BLANK: _("Not provisioned: silent. Waiting for a technician on the bench line."),

@@ -61,6 +61,10 @@ class Store(Protocol):
     def request(self) -> bytes:
         """Return the PKCS#10 request (DER); makes the key where there is none."""
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether key, root, place, settings and identity are all kept."""
+
     def bundle(self, name: str) -> bytes | None:
         """Return a kept bundle."""
 
@@ -128,11 +132,11 @@ class BenchServer:
         signer, root = self._store.signer(), self._store.bundle(ROOT)
         assignment, settings = self._store.bundle(ASSIGNMENT), self._store.bundle(SETTINGS)
         certificate = self._store.certificate()
-        complete = signer and root and assignment and settings and certificate
+        begun = Stage.READY if self._store.is_complete else Stage.PARTIAL
         return bench.Status(
             version=bench.VERSION,
             software=self._software,
-            stage=Stage.BLANK if root is None else Stage.READY if complete else Stage.PARTIAL,
+            stage=Stage.BLANK if root is None else begun,
             key=None if signer is None else signer.public.raw,
             root=_digest(root),
             scope=None if assignment is None else _assignment(assignment).scope,

@@ -112,6 +112,16 @@ class IdentityStore:
         builder = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([name]))
         return builder.sign(signer.key, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether a technician has brought all that this board needs to be one of a province.
+
+        Raises:
+            StoreError: what is kept cannot be read.
+        """
+        kept = (self.bundle(name) for name in ("root", "assignment", "settings"))
+        return None not in (self.signer(), *kept, self.certificate())
+
     def bundle(self, name: str) -> bytes | None:
         """Return the bundle *name* of trust/; None where there is none."""
         return read_whole(self._trust(name), limit=cbor.MAX_BYTES)
