@@ -243,6 +243,26 @@ def test_a_line_in_that_is_not_there_is_told_and_does_not_stop_the_rest(
         assert len(player.of(m.Fault)) == 1
 
 
+@pytest.mark.requirement("PERF-2")
+def test_a_line_in_that_does_not_sound_is_told_of_with_a_sign_of_life(
+    tmp_path: pathlib.Path,
+) -> None:
+    writes: list[bytes] = []
+    with subprocess.Popen(
+        command_line("--sink", "null:", "--line-in", f"fifo:{tmp_path / 'fm'}"),
+        env=environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        bufsize=0,
+    ) as player:
+        assert player.stdin is not None
+        assert player.stdout is not None
+        while len(levels := [said for said in writes if b"line_in_level" in said]) < 6:
+            writes.append(os.read(player.stdout.fileno(), 65_536))
+        player.stdin.close()
+    assert all(b'"beat"' in said for said in levels), "a write of its own wakes the agent for it"
+
+
 def _play_into(fifo: pathlib.Path, done: threading.Event) -> None:
     """Write a tone into the FIFO at the rate at which it is heard."""
     sound = to_pcm(tone(1, 1000, 0.1)).tobytes()  # whole periods: it can go round

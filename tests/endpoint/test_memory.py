@@ -25,6 +25,8 @@ def imported() -> set[str]:
         "importlib.metadata",
         "statistics",
         "cryptography.hazmat.primitives.serialization.pkcs7",
+        "loa_endpoint.bench.server",
+        "loa_protocol.bench",
         "loa_endpoint.app.board_speed",
         "loa_endpoint.app.wake_measurement",
         "loa_endpoint.app.status_text",
