@@ -33,9 +33,16 @@ def compile_as_installed(bytecode: Path) -> dict[str, str]:
     variables = environment(bytecode)
     lines = DOCS.read_text(encoding="utf-8").splitlines()
     (line,) = (each for each in lines if each.startswith(_COMPILER))
-    options = [word for word in shlex.split(line) if not word.startswith("/")]
+    here = {
+        "/opt/loa/bin/python": [sys.executable],
+        "/usr/lib/python3*": [sysconfig.get_path("stdlib")],
+        "/opt/loa/lib": _packages(),
+    }
+    command = [part for word in shlex.split(line) for part in here.pop(word, [word])]
+    if here:
+        raise ValueError(f"the line of the docs does not name {', '.join(here)}")
     subprocess.run(
-        [sys.executable, *options, sysconfig.get_path("stdlib"), *_packages()],
+        command,
         env={**os.environ, **variables, "PYTHONDONTWRITEBYTECODE": ""},
         check=True,
     )

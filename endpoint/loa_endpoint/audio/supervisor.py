@@ -311,7 +311,7 @@ class PlayerSupervisor:
                 "loa_endpoint.audio.launcher",
                 stdin=theirs.fileno(),
                 stdout=asyncio.subprocess.DEVNULL,
-                # One thread of linear algebra, two heaps: the player needs neither more.
+                # One thread of linear algebra, one heap: the player needs neither more.
                 env=os.environ | {"OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"},
             )
         self._control = ours
