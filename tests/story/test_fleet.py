@@ -58,7 +58,8 @@ def test_who_was_away_obeys_before_playing_though_the_broker_withholds_the_hold(
 def test_an_alert_passes_the_hold_to_everybody_with_its_sound_inside(facts: dict[str, Any]) -> None:
     alert = facts["alert"]
     assert alert["accepted"] == alert["sounding"] == COUNT
-    assert alert["wire_bytes_median"] < alert["sound_bytes"] + 8_000  # nothing is fetched for it
+    assert alert["wire_bytes_median"] > alert["sound_bytes"]
+    assert alert["fetched_bytes_most"] < 8_000  # it came in the push, and again where one was slow
 
 
 @pytest.mark.requirement("SEC-8")

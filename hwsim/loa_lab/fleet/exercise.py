@@ -151,12 +151,14 @@ class Exercise:
         await self._calm()
         self.say(_("two holders send an alert; it passes the hold"))
         order, sound = self._alert()
-        before = [_bytes(e) for e in self.fleet.endpoints]
-        issued_s = self._publish(order)
         everyone = self.fleet.endpoints
+        before = [_bytes(each) for each in everyone]
+        fetched_before = [each.meters.content.all for each in everyone]
+        issued_s = self._publish(order)
         event = _id_of(order)
         await until(lambda: all(event in e.heard for e in everyone), WITHIN_S)
-        used = [now - b for now, b in zip(map(_bytes, everyone), before, strict=True)]
+        used = [_bytes(e) - b for e, b in zip(everyone, before, strict=True)]
+        fetched = [e.meters.content.all - b for e, b in zip(everyone, fetched_before, strict=True)]
         took = [e.heard[event] for e in everyone if event in e.heard]
         self.facts["alert"] = {
             "endpoints": len(everyone),
@@ -165,6 +167,7 @@ class Exercise:
             "bundle_bytes": len(order),
             "sound_bytes": len(sound),
             "wire_bytes_median": int(statistics.median(used)),
+            "fetched_bytes_most": max(fetched),
             "after_issue_s": spread(heard.taken_s - issued_s for heard in took),
             "receipt_after_issue_s": spread(heard.came_s - issued_s for heard in took),
             "acceptance_s": spread(heard.taken_s - heard.came_s for heard in took),
